@@ -1,0 +1,124 @@
+"""Read databases that code of another version wrote, without changing or inventing anything."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from landscape_compat.engine.attach import Attachment, attach, detach
+    from landscape_compat.engine.report import SchemaReport
+    from landscape_compat.errors import (
+        AttachError,
+        DegradedDatabaseError,
+        DegradedReadWarning,
+        LandscapeCompatError,
+        NotALandscapeError,
+        OpeningRefusedError,
+        OutputError,
+        RuleError,
+        RunNotFoundError,
+        SourceChangedError,
+        UnreadableError,
+        WriteRefusedError,
+    )
+    from landscape_compat.export.stream import export_run
+    from landscape_compat.landscape.database import Landscape, open_landscape
+    from landscape_compat.landscape.inspection import inspect_database
+    from landscape_compat.landscape.records import ABSENT
+    from landscape_compat.landscape.recorder import ReadOnlyRecorder
+    from landscape_compat.projection.rules import (
+        Rule,
+        RuleSet,
+        absent,
+        derived,
+        mapped,
+        neutral,
+        renamed,
+    )
+    from landscape_compat.schema.drift import TableDrift
+    from landscape_compat.schema.fingerprint import TableFingerprint
+
+_HOMES = {
+    "engine.attach": ("Attachment", "attach", "detach"),
+    "engine.report": ("SchemaReport",),
+    "errors": (
+        "AttachError",
+        "DegradedDatabaseError",
+        "DegradedReadWarning",
+        "LandscapeCompatError",
+        "NotALandscapeError",
+        "OpeningRefusedError",
+        "OutputError",
+        "RuleError",
+        "RunNotFoundError",
+        "SourceChangedError",
+        "UnreadableError",
+        "WriteRefusedError",
+    ),
+    "export.stream": ("export_run",),
+    "landscape.database": ("Landscape", "open_landscape"),
+    "landscape.inspection": ("inspect_database",),
+    "landscape.records": ("ABSENT",),
+    "landscape.recorder": ("ReadOnlyRecorder",),
+    "projection.rules": (
+        "Rule",
+        "RuleSet",
+        "absent",
+        "derived",
+        "mapped",
+        "neutral",
+        "renamed",
+    ),
+    "schema.drift": ("TableDrift",),
+    "schema.fingerprint": ("TableFingerprint",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604
+    "ABSENT",
+    "AttachError",
+    "Attachment",
+    "DegradedDatabaseError",
+    "DegradedReadWarning",
+    "Landscape",
+    "LandscapeCompatError",
+    "NotALandscapeError",
+    "OpeningRefusedError",
+    "OutputError",
+    "ReadOnlyRecorder",
+    "Rule",
+    "RuleError",
+    "RuleSet",
+    "RunNotFoundError",
+    "SchemaReport",
+    "SourceChangedError",
+    "TableDrift",
+    "TableFingerprint",
+    "UnreadableError",
+    "WriteRefusedError",
+    "absent",
+    "attach",
+    "derived",
+    "detach",
+    "export_run",
+    "inspect_database",
+    "mapped",
+    "neutral",
+    "open_landscape",
+    "renamed",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name's module when the name is first used, so that importing costs nothing."""
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

@@ -1,0 +1,189 @@
+"""The plan for one database: which declared tables need a projection, and what each is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.expression import Alias
+
+from landscape_compat.errors import AttachError
+from landscape_compat.projection.prelude import ProjectedColumn, Projection, render_rule
+from landscape_compat.projection.rules import Rule, RuleKind, RuleSet
+from landscape_compat.projection.tokens import POSTGRESQL, SQLITE, Syntax
+from landscape_compat.schema.drift import TableDrift, compare_tables
+from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
+
+__all__ = ["Plan", "make_plan"]
+
+_SYNTAXES = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a reader's statements are answered from what one database stores.
+
+    Args:
+        stored: What the database stores.
+        declared: What the reader declares.
+        drifts: How each declared table differs, in the order of declaration.
+        projections: Folded name to projection, for the tables that need one.
+        schema: The schema that unqualified names are found in, as `main`.
+        syntax: The dialect's lexical rules.
+    """
+
+    stored: SchemaShape
+    declared: SchemaShape
+    drifts: tuple[TableDrift, ...]
+    projections: Mapping[str, Projection]
+    schema: str
+    syntax: Syntax
+
+    @property
+    def is_degraded(self) -> bool:
+        """Tell whether a declared read would trip over what is stored.
+
+        A database that stores none of the declared tables is fresh, not degraded.
+        """
+        if all(drift.missing_table for drift in self.drifts):
+            return False
+        return bool(self.projections) or any(drift.is_degraded for drift in self.drifts)
+
+    def drift(self, table: str) -> TableDrift:
+        """Find a declared table's drift.
+
+        Raises:
+            KeyError: The table is not declared.
+        """
+        for drift in self.drifts:
+            if fold_name(drift.table) == fold_name(table):
+                return drift
+        raise KeyError(table)
+
+
+def make_plan(
+    stored: SchemaShape, declared: SchemaShape, rules: RuleSet, dialect: Dialect, schema: str
+) -> Plan:
+    """Plan how each declared table is read.
+
+    Args:
+        stored: What the database stores.
+        declared: What the reader declares.
+        rules: Where values that are not stored come from.
+        dialect: The dialect to write for.
+        schema: The schema that the stored tables are in.
+
+    Raises:
+        AttachError: The dialect's statements cannot be scanned.
+        RuleError: Two rules fire for one column, or a rule cannot be written for the dialect.
+    """
+    syntax = _SYNTAXES.get(dialect.name)
+    if syntax is None:
+        raise AttachError(
+            f"Statements of the dialect {dialect.name!r} cannot be scanned here.",
+            remedy=f"Use one of: {', '.join(sorted(_SYNTAXES))}.",
+        )
+    planner = _Planner(stored, declared, rules, dialect, schema)
+    drifts, projections = [], {}
+    for table in declared:
+        drifts.append(compare_tables(stored.table(table.name), table, dialect.name))
+        projection = planner.projection(table)
+        if projection is not None:
+            projections[fold_name(table.name)] = projection
+    return Plan(stored, declared, tuple(drifts), MappingProxyType(projections), schema, syntax)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    stored: SchemaShape
+    declared: SchemaShape
+    rules: RuleSet
+    dialect: Dialect
+    schema: str
+
+    def projection(self, declared: TableShape) -> Projection | None:
+        """Project one declared table; None where it is stored as declared."""
+        stored = self.stored.table(declared.name)
+        found = [(column, self._rule(declared, column)) for column in declared.columns]
+        found = [
+            (column, rule)
+            for column, rule in found
+            if rule is not None or stored is None or stored.column(column.name) is None
+        ]
+        if not found:
+            return None
+        alias = self._alias([rule for _, rule in found])
+        columns = tuple(self._column(declared, stored, *pair, alias) for pair in found)
+        if stored is None:
+            return Projection(declared.name, "", None, columns, self.dialect)
+        preparer = self.dialect.identifier_preparer
+        source = f"{preparer.quote_schema(self.schema)}.{preparer.quote(stored.name)}"
+        columns = _refuse_without_key(columns, declared)
+        return Projection(declared.name, source, stored, columns, self.dialect, alias)
+
+    def _rule(self, table: TableShape, column: ColumnShape) -> Rule | None:
+        return self.rules.rule_for(table.name, column.name, self.stored, self.declared)
+
+    def _column(
+        self,
+        table: TableShape,
+        stored: TableShape | None,
+        column: ColumnShape,
+        rule: Rule | None,
+        alias: str,
+    ) -> ProjectedColumn:
+        sql = render_rule(
+            rule,
+            column,
+            self.dialect,
+            alias=alias,
+            schema=self.schema,
+            spelling={name: shape.name for name, shape in self.stored.tables.items()},
+        )
+        refusal = None
+        essential = stored is not None and self.rules.is_essential(table.name, column.name)
+        if essential and (rule is None or rule.kind is RuleKind.ABSENT):
+            refusal = (
+                "The column is not stored and cannot be derived from what is. Readers filter "
+                "on it, so reading NULL would lose records without a word."
+            )
+        kind = rule.kind if rule else RuleKind.ABSENT
+        return ProjectedColumn(column, sql, kind, rule, bool(rule and rule.replaces), refusal)
+
+    def _alias(self, rules: list[Rule | None]) -> str:
+        taken = {*self.stored.tables, *self.declared.tables}
+        for rule in rules:
+            if rule is not None and rule.expression is not None:
+                taken |= {
+                    fold_name(element.name)
+                    for element in visitors.iterate(rule.expression)
+                    if isinstance(element, Alias)
+                }
+        return next(name for name in _alias_names() if name not in taken)
+
+
+def _alias_names() -> list[str]:
+    return ["t", *(f"t{number}" for number in range(1, 10_000))]
+
+
+def _refuse_without_key(
+    columns: tuple[ProjectedColumn, ...], declared: TableShape
+) -> tuple[ProjectedColumn, ...]:
+    """Refuse a table none of whose primary key is stored: an ORM drops such rows silently."""
+    keys = {column.name for column in declared.columns if column.primary_key}
+    absent = {c.column.name for c in columns if c.kind is RuleKind.ABSENT}
+    if not keys or not keys <= absent:
+        return columns
+    reason = (
+        "None of the declared primary key is stored, and rows without a key are dropped "
+        "silently by readers that map rows to objects."
+    )
+    return tuple(
+        ProjectedColumn(c.column, c.sql, c.kind, c.rule, c.replaces, c.refusal or reason)
+        if c.column.name in keys
+        else c
+        for c in columns
+    )

@@ -1,0 +1,473 @@
+"""What a statement does and which names it mentions, read off its tokens without parsing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from landscape_compat.projection.tokens import SQLITE, Syntax, Token, TokenKind, tokenize
+
+__all__ = ["Effect", "IndexHint", "QualifiedName", "StatementScan", "scan_statement"]
+
+
+class Effect(StrEnum):
+    """What running a statement does."""
+
+    READS = "reads"
+    WRITES = "writes"
+    CONTROL = "control"
+    PRAGMA = "pragma"
+    EMPTY = "empty"
+    OTHER = "other"
+
+
+class QualifiedName(NamedTuple):
+    """A table named with its schema, as `schema.table`.
+
+    Args:
+        start: Offset of the schema's name.
+        table_start: Offset of the table's name.
+        end: Offset after the table's name.
+        schema: The schema, folded.
+        table: The table, folded.
+        role: Where it stands: as a source of rows, as what follows IN, or before `.column`.
+        aliased: Whether an alias follows.
+    """
+
+    start: int
+    table_start: int
+    end: int
+    schema: str
+    table: str
+    role: Literal["source", "operand", "column"]
+    aliased: bool
+
+
+class IndexHint(NamedTuple):
+    """An `INDEXED BY name` or `NOT INDEXED` after a table."""
+
+    start: int
+    end: int
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementScan:
+    """What the text of a statement tells.
+
+    Args:
+        effect: What running it does.
+        verb: The word that decides that, upper case; "" if there is none.
+        names: Every name mentioned, folded, whatever it stands for; more than are tables.
+        sources: The names that stand where a table is read.
+        own_ctes: The CTEs that its leading WITH defines, folded.
+        with_end: Offset after a leading `WITH` or `WITH RECURSIVE`, if there is one.
+        insert_at: Offset where a WITH clause goes if there is none.
+        qualified: Tables named with their schema.
+        index_hints: Index hints.
+        has_star: Whether a select list has `*` or `t.*`.
+        has_natural: Whether it has a NATURAL join.
+        has_outer_join: Whether it may have an outer join.
+        multiple: Whether there is more than one statement.
+    """
+
+    effect: Effect
+    verb: str = ""
+    names: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+    own_ctes: frozenset[str] = frozenset()
+    with_end: int | None = None
+    insert_at: int = 0
+    qualified: tuple[QualifiedName, ...] = ()
+    index_hints: tuple[IndexHint, ...] = ()
+    has_star: bool = False
+    has_natural: bool = False
+    has_outer_join: bool = False
+    multiple: bool = False
+
+
+_READS = frozenset({"SELECT", "VALUES", "TABLE"})
+_CONTROL = frozenset(
+    {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
+)
+_MODIFIES = frozenset({"INSERT", "UPDATE", "DELETE", "REPLACE", "MERGE"})
+_WRITES = _MODIFIES | frozenset(
+    """ALTER ANALYZE ATTACH CALL CLUSTER COMMENT COPY CREATE DETACH DO DROP GRANT IMPORT LOCK
+    NOTIFY PREPARE REASSIGN REFRESH REINDEX REVOKE SECURITY TRUNCATE VACUUM""".split()
+)
+_ENDS_FROM = frozenset(
+    """WHERE GROUP ORDER HAVING LIMIT UNION INTERSECT EXCEPT WINDOW SET RETURNING OFFSET FETCH
+    FOR""".split()
+)
+_NOT_AN_ALIAS = _ENDS_FROM | frozenset(
+    """JOIN INNER LEFT RIGHT FULL OUTER CROSS NATURAL ON USING INDEXED NOT TABLESAMPLE
+    WITH""".split()
+)
+_BEFORE_STAR = frozenset({"SELECT", "DISTINCT", "ALL"})
+_NAMES = (TokenKind.WORD, TokenKind.QUOTED)
+
+
+def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
+    """Tell what a statement does and which names it mentions.
+
+    Args:
+        text: The statement, in the driver's form.
+        syntax: The dialect's lexical rules.
+    """
+    tokens = tokenize(text, syntax)
+    first = 0
+    while first < len(tokens) and tokens[first].text == ";" and _is_operator(tokens[first]):
+        first += 1
+    if first == len(tokens):
+        return StatementScan(Effect.EMPTY)
+    head = _Head(tokens, first, syntax)
+    body = _Body(tokens, syntax)
+    effect = head.effect
+    if effect is Effect.READS and (head.modifies or body.locks or body.into):
+        effect = Effect.WRITES
+    return StatementScan(
+        effect=effect,
+        verb=head.verb,
+        names=frozenset(body.names),
+        sources=frozenset(body.sources),
+        own_ctes=frozenset(head.own_ctes),
+        with_end=head.with_end,
+        insert_at=head.insert_at,
+        qualified=tuple(body.qualified),
+        index_hints=tuple(body.index_hints),
+        has_star=body.has_star,
+        has_natural=body.has_natural,
+        has_outer_join=body.has_outer_join,
+        multiple=body.multiple,
+    )
+
+
+def _is_operator(token: Token) -> bool:
+    return token.kind is TokenKind.OPERATOR
+
+
+def _is_word(token: Token | None, *words: str) -> bool:
+    return token is not None and token.kind is TokenKind.WORD and token.text in words
+
+
+class _Head:
+    """The start of a statement: EXPLAIN, parentheses, the leading WITH, the verb."""
+
+    def __init__(self, tokens: list[Token], first: int, syntax: Syntax) -> None:
+        self._tokens = tokens
+        self._syntax = syntax
+        self._at = first
+        self.own_ctes: set[str] = set()
+        self.with_end: int | None = None
+        self.modifies = False
+        self.verb = ""
+        self.effect = Effect.OTHER
+        self._skip_explain()
+        self.insert_at = self._here.start if self._here else tokens[-1].end
+        self._read_verb()
+
+    @property
+    def _here(self) -> Token | None:
+        return self._tokens[self._at] if self._at < len(self._tokens) else None
+
+    def _takes(self, *texts: str) -> bool:
+        here = self._here
+        if here and here.kind in (TokenKind.WORD, TokenKind.OPERATOR) and here.text in texts:
+            self._at += 1
+            return True
+        return False
+
+    def _skip_parentheses(self) -> bool:
+        """Go past a balanced pair, if one opens here."""
+        if not self._takes("("):
+            return False
+        depth = 1
+        while depth and (here := self._here):
+            if _is_operator(here):
+                depth += {"(": 1, ")": -1}.get(here.text, 0)
+            self._at += 1
+        return depth == 0
+
+    def _skip_explain(self) -> None:
+        if not self._takes("EXPLAIN"):
+            return
+        if self._syntax.name == "sqlite":
+            if self._takes("QUERY"):
+                self._takes("PLAN")
+            return
+        after = self._tokens[self._at + 1 : self._at + 2]
+        if _is_word(after[0] if after else None, "SELECT", "WITH", "VALUES", "TABLE") or (
+            after and after[0].text == "("
+        ):
+            return  # EXPLAIN (SELECT ...), not a list of options
+        self._skip_parentheses()
+        while self._takes("ANALYZE", "ANALYSE", "VERBOSE"):
+            pass
+
+    def _read_verb(self) -> None:
+        opened = False
+        while self._takes("("):
+            opened = True
+        here = self._here
+        if here is None:
+            return
+        if _is_word(here, "WITH"):
+            self._at += 1
+            end = here.end
+            if (recursive := self._here) and self._takes("RECURSIVE"):
+                end = recursive.end
+            if not self._read_ctes():
+                self.verb = "WITH"
+                return
+            if not opened:
+                self.with_end = end
+            else:
+                self.own_ctes.clear()  # they live inside the parentheses, ours outside
+            while self._takes("("):
+                pass
+            here = self._here
+        if here is None or here.kind is not TokenKind.WORD:
+            return
+        self.verb = here.text
+        if self.verb in _READS and not (self.verb == "TABLE" and self._syntax.name == "sqlite"):
+            self.effect = Effect.READS
+        elif self.verb in _WRITES:
+            self.effect = Effect.WRITES
+        elif self.verb in _CONTROL:
+            self.effect = Effect.CONTROL
+        elif self.verb == "PRAGMA":
+            self.effect = Effect.PRAGMA
+
+    def _read_ctes(self) -> bool:
+        """Read `name [(columns)] AS [[NOT] MATERIALIZED] (body), ...`; tell whether it was so."""
+        while True:
+            here = self._here
+            is_name = here is not None and (
+                here.kind in _NAMES
+                or (here.kind is TokenKind.STRING and self._syntax.strings_as_names)
+            )
+            if here is None or not is_name:
+                return False
+            self.own_ctes.add(here.name)
+            self._at += 1
+            self._skip_parentheses()
+            if not self._takes("AS"):
+                return False
+            self._takes("NOT")
+            self._takes("MATERIALIZED")
+            inside = self._tokens[self._at + 1 : self._at + 2]
+            if inside and _is_word(inside[0], *_MODIFIES):
+                self.modifies = True
+            if not self._skip_parentheses():
+                return False
+            if _is_word(self._here, "SEARCH", "CYCLE"):
+                self._skip_search()
+            if not self._takes(","):
+                return True
+
+    def _skip_search(self) -> None:
+        while (here := self._here) and not (
+            (_is_operator(here) and here.text in ",(")
+            or _is_word(here, "SELECT", "VALUES", "TABLE", "WITH", *_MODIFIES)
+        ):
+            # The columns after BY are a list of their own.
+            self._at += 1
+            while self._here and self._here.text == "," and _is_listed(self._tokens, self._at):
+                self._at += 2
+
+
+def _is_listed(tokens: list[Token], at: int) -> bool:
+    """Tell a list of columns from the next CTE: that one goes on with AS or a parenthesis."""
+    after = tokens[at + 2 : at + 3]
+    return bool(after) and not (_is_word(after[0], "AS") or after[0].text == "(")
+
+
+@dataclass(slots=True)
+class _Level:
+    """Where we are within one pair of parentheses."""
+
+    in_from: bool = False
+    expects_table: bool = False
+    last_source: str = ""
+
+
+@dataclass(slots=True)
+class _Body:
+    """One walk over all tokens, keeping track of where a table may stand."""
+
+    tokens: list[Token]
+    syntax: Syntax
+    names: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    qualified: list[QualifiedName] = field(default_factory=list)
+    index_hints: list[IndexHint] = field(default_factory=list)
+    has_star: bool = False
+    has_natural: bool = False
+    has_outer_join: bool = False
+    multiple: bool = False
+    locks: bool = False
+    into: bool = False
+
+    def __post_init__(self) -> None:
+        levels = [_Level()]
+        at, count = 0, len(self.tokens)
+        while at < count:
+            token = self.tokens[at]
+            level = levels[-1]
+            if self._is_name(at, or_string=level.expects_table):
+                at = self._name(at, level)
+                continue
+            if token.kind is TokenKind.OPERATOR:
+                if token.text == "(":
+                    levels.append(_Level(level.expects_table, level.expects_table))
+                elif token.text == ")":
+                    if len(levels) > 1:
+                        levels.pop()
+                    levels[-1].expects_table = False
+                elif token.text == ",":
+                    level.expects_table = level.in_from
+                elif token.text == "*":
+                    self.has_star = self.has_star or self._is_star(at)
+                elif token.text == ";":
+                    rest = self.tokens[at + 1 :]
+                    before = any(t.text != ";" for t in self.tokens[:at])
+                    self.multiple |= before and any(t.text != ";" for t in rest)
+                    level.in_from = level.expects_table = False
+            else:
+                level.expects_table = False
+            at += 1
+
+    def _token(self, at: int) -> Token | None:
+        return self.tokens[at] if 0 <= at < len(self.tokens) else None
+
+    def _is_name(self, at: int, *, or_string: bool = False) -> bool:
+        token = self._token(at)
+        return token is not None and (
+            token.kind in _NAMES
+            or (or_string and token.kind is TokenKind.STRING and self.syntax.strings_as_names)
+        )
+
+    def _is_dot(self, at: int) -> bool:
+        token = self._token(at)
+        return token is not None and token.kind is TokenKind.OPERATOR and token.text == "."
+
+    def _is_star(self, at: int) -> bool:
+        before = self._token(at - 1)
+        if before is None:
+            return False
+        if before.kind is TokenKind.WORD:
+            return before.text in _BEFORE_STAR and not self._is_dot(at - 2)
+        return before.kind is TokenKind.OPERATOR and before.text in (",", ".")
+
+    def _name(self, at: int, level: _Level) -> int:
+        """Take in a name or keyword; return where to go on."""
+        token = self.tokens[at]
+        if token.kind is TokenKind.WORD and not self._is_dot(at - 1) and not self._is_dot(at + 1):
+            self.names.add(token.name)
+            if self._keyword(at, token.text, level):
+                return at + 1
+        else:
+            self.names.add(token.name)
+        if level.expects_table:
+            level.expects_table = False
+            return self._source(at, level, "source")
+        return self._column(at)
+
+    def _keyword(self, at: int, word: str, level: _Level) -> bool:
+        """Follow a word that moves us within the statement; tell whether it did."""
+        after = self._token(at + 1)
+        if word == "FROM":
+            if not self._is_distinct_from(at):
+                level.in_from = level.expects_table = True
+        elif word == "JOIN":
+            level.in_from = level.expects_table = True
+        elif word in ("SELECT", "VALUES", "WITH"):
+            level.in_from = level.expects_table = False
+        elif word in _ENDS_FROM and not level.expects_table:
+            if word == "FOR" and self.syntax.name == "postgresql":
+                self.locks |= _is_word(after, "UPDATE", "SHARE", "NO", "KEY")
+            level.in_from = False
+        elif word == "INTO":
+            self.into = True
+        elif word == "IN" and self.syntax.strings_as_names:
+            if self._is_name(at + 1, or_string=True):
+                self._source(at + 1, level, "operand")
+        elif word == "TABLE" and self.syntax.name == "postgresql":
+            level.expects_table = True
+        elif word in ("LATERAL", "ONLY") and level.expects_table:
+            return self.syntax.name == "postgresql"
+        elif word == "NATURAL":
+            self.has_natural = True
+        elif word in ("LEFT", "RIGHT", "FULL", "OUTER"):
+            self.has_outer_join = True
+        elif word == "INDEXED" and not level.expects_table:
+            self._index_hint(at, level)
+        else:
+            return False
+        return not (word in _ENDS_FROM and level.expects_table)
+
+    def _is_distinct_from(self, at: int) -> bool:
+        return _is_word(self._token(at - 1), "DISTINCT") and _is_word(
+            self._token(at - 2), "IS", "NOT"
+        )
+
+    def _index_hint(self, at: int, level: _Level) -> None:
+        before, after = self._token(at - 1), self._token(at + 1)
+        if before and _is_word(before, "NOT"):
+            self.index_hints.append(IndexHint(before.start, self.tokens[at].end, level.last_source))
+        elif _is_word(after, "BY") and (index := self._token(at + 2)):
+            self.index_hints.append(IndexHint(self.tokens[at].start, index.end, level.last_source))
+
+    def _source(self, at: int, level: _Level, role: Literal["source", "operand"]) -> int:
+        """Take in a table's name, with its schema if it has one; return where to go on."""
+        first = self.tokens[at]
+        self.names.add(first.name)
+        if not (self._is_dot(at + 1) and self._is_name(at + 2, or_string=True)):
+            self.sources.add(first.name)
+            level.last_source = first.name
+            return at + 1
+        table = self.tokens[at + 2]
+        self.names.add(table.name)
+        self.sources.add(table.name)
+        level.last_source = table.name
+        after = self._token(at + 3)
+        if not (after and _is_operator(after) and after.text in ("(", ".")):
+            aliased = self._is_alias(at + 3)
+            self.qualified.append(
+                QualifiedName(
+                    first.start, table.start, table.end, first.name, table.name, role, aliased
+                )
+            )
+        return at + 3
+
+    def _is_alias(self, at: int) -> bool:
+        token = self._token(at)
+        if token is None:
+            return False
+        if token.kind is TokenKind.WORD:
+            return token.text not in _NOT_AN_ALIAS
+        return token.kind is TokenKind.QUOTED or (
+            token.kind is TokenKind.STRING and self.syntax.strings_as_names
+        )
+
+    def _column(self, at: int) -> int:
+        """Take in a reference in an expression: `a`, `a.b`, `a.b.c`, `a.b.*`."""
+        first, table = self.tokens[at], self._token(at + 2)
+        if not (self._is_dot(at + 1) and table is not None and self._is_name(at + 2)):
+            return at + 1
+        self.names.add(table.name)
+        if not self._is_dot(at + 3):
+            return at + 3
+        last = self._token(at + 4)
+        if last is not None and (self._is_name(at + 4) or last.text == "*"):
+            self.qualified.append(
+                QualifiedName(
+                    first.start, table.start, table.end, first.name, table.name, "column", False
+                )
+            )
+            if last.text == "*":
+                self.has_star = True
+            else:
+                self.names.add(last.name)
+        return at + 5

@@ -1,0 +1,202 @@
+"""A tokenizer for SQL text: enough of each dialect's lexical rules to tell names from the rest."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple
+
+from landscape_compat.schema.shape import fold_name
+
+__all__ = ["POSTGRESQL", "SQLITE", "Syntax", "Token", "TokenKind", "tokenize"]
+
+
+class TokenKind(Enum):
+    """What a token is. Space and comments are not tokens."""
+
+    WORD = auto()
+    QUOTED = auto()
+    STRING = auto()
+    NUMBER = auto()
+    PARAMETER = auto()
+    OPERATOR = auto()
+
+
+class Token(NamedTuple):
+    """A piece of SQL text.
+
+    Args:
+        kind: What it is.
+        text: A word upper-cased, an operator as it is, a quoted name or string unquoted; else "".
+        name: The name it stands for where it stands for one, folded as the dialect does.
+        start: Offset of its first character.
+        end: Offset after its last character.
+    """
+
+    kind: TokenKind
+    text: str
+    name: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Syntax:
+    """The lexical rules of one dialect.
+
+    Args:
+        name: SQLAlchemy's name of the dialect.
+        pattern: One alternative a token, each a named group.
+        folds_quoted: Whether quoted names compare without regard to case.
+        nested_comments: Whether block comments nest.
+        strings_as_names: Whether a string literal is a name where a table is expected.
+    """
+
+    name: str
+    pattern: re.Pattern[str]
+    folds_quoted: bool
+    nested_comments: bool
+    strings_as_names: bool
+
+    def fold(self, name: str, *, quoted: bool) -> str:
+        """Fold a name as the dialect compares it."""
+        return name if quoted and not self.folds_quoted else fold_name(name)
+
+
+# Bytes above 127 are letters to both databases, whatever Unicode says of them.
+_NAME_START = r"[A-Za-z_\u0080-\U0010ffff]"
+_NAME_PART = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
+_NUMBER = r"0[xX][0-9A-Fa-f_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d[\d_]*)?"
+_LINE_COMMENT = r"--[^\n]*"
+_SINGLE_QUOTED = r"'(?:[^']|'')*(?:'|\Z)"
+_DOUBLE_QUOTED = r'"(?:[^"]|"")*(?:"|\Z)'
+
+# Source: https://www.sqlite.org/lang.html and the tokenizer's documented behaviour: a byte order
+# mark is space, an unclosed block comment ends with the text, [x] has no escape, a parameter may
+# carry Tcl's `::` and a suffix in parentheses.
+SQLITE = Syntax(
+    name="sqlite",
+    pattern=re.compile(
+        rf"""(?P<space>[ \t\n\f\r\ufeff]+|{_LINE_COMMENT})
+        |(?P<comment>/\*(?=.))
+        |(?P<blob>[xX]'[^']*(?:'|\Z))
+        |(?P<string>{_SINGLE_QUOTED})
+        |(?P<quoted>{_DOUBLE_QUOTED}|`(?:[^`]|``)*(?:`|\Z)|\[[^\]]*(?:\]|\Z))
+        |(?P<parameter>\?\d*|[$@\#:](?:{_NAME_PART}|::)+(?:\([^)\s]*\))?)
+        |(?P<number>{_NUMBER})
+        |(?P<word>(?!\ufeff){_NAME_START}(?:(?!\ufeff){_NAME_PART})*)
+        |(?P<operator>->>|->|\|\||<<|>>|<=|>=|<>|!=|==|.)""",
+        re.VERBOSE | re.DOTALL,
+    ),
+    folds_quoted=True,
+    nested_comments=False,
+    strings_as_names=True,
+)
+
+# Source: PostgreSQL manual, 4.1 Lexical Structure; and the placeholders of its drivers.
+POSTGRESQL = Syntax(
+    name="postgresql",
+    pattern=re.compile(
+        rf"""(?P<space>[ \t\n\f\r\v]+|--[^\n\r]*)
+        |(?P<comment>/\*)
+        |(?P<dollar>\$(?P<tag>(?:{_NAME_START}(?:(?!\$){_NAME_PART})*)?)\$)
+        |(?P<escaped>[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z))
+        |(?P<blob>(?:[xXbBnN]|[uU]&)'(?:[^']|'')*(?:'|\Z))
+        |(?P<string>{_SINGLE_QUOTED})
+        |(?P<unicode>[uU]&{_DOUBLE_QUOTED})
+        |(?P<quoted>{_DOUBLE_QUOTED})
+        |(?P<parameter>\$\d+|%s|%b|%t|%\([^)]*\)[sbt])
+        |(?P<number>{_NUMBER})
+        |(?P<word>{_NAME_START}{_NAME_PART}*)
+        |(?P<operator>::|->>|->|\|\||<=|>=|<>|!=|%%|.)""",
+        re.VERBOSE | re.DOTALL,
+    ),
+    folds_quoted=False,
+    nested_comments=True,
+    strings_as_names=False,
+)
+
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_KINDS = {
+    "blob": TokenKind.STRING,
+    "escaped": TokenKind.STRING,
+    "parameter": TokenKind.PARAMETER,
+    "number": TokenKind.NUMBER,
+}
+
+
+def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
+    """Split SQL text into tokens, space and comments left out.
+
+    Never fails: text that the database would refuse gives tokens of some kind, so that the
+    refusal stays the database's own.
+
+    Args:
+        text: The statement, in the driver's form (with its placeholders).
+        syntax: The dialect's lexical rules.
+    """
+    tokens: list[Token] = []
+    add = tokens.append
+    match_at = syntax.pattern.match
+    position, length = 0, len(text)
+    while position < length:
+        match = match_at(text, position)
+        assert match is not None  # the last alternative takes any character
+        end = match.end()
+        group = match.lastgroup
+        if group == "space":
+            pass
+        elif group == "word":
+            word = match.group()
+            add(Token(TokenKind.WORD, word.upper(), syntax.fold(word, quoted=False), position, end))
+        elif group == "operator":
+            add(Token(TokenKind.OPERATOR, match.group(), "", position, end))
+        elif group == "quoted":
+            name = _unquote(match.group())
+            add(Token(TokenKind.QUOTED, name, syntax.fold(name, quoted=True), position, end))
+        elif group == "string":
+            string = _unquote(match.group())
+            add(Token(TokenKind.STRING, string, syntax.fold(string, quoted=True), position, end))
+        elif group == "comment":
+            end = _end_of_comment(text, end, nested=syntax.nested_comments)
+        elif group == "dollar":
+            closed = text.find(match.group(), end)
+            end = length if closed < 0 else closed + len(match.group())
+            add(Token(TokenKind.STRING, "", "", position, end))
+        elif group == "unicode":
+            name = _decode_unicode_name(match.group()[2:])
+            add(Token(TokenKind.QUOTED, name, name, position, end))
+        else:
+            add(Token(_KINDS[group or ""], "", "", position, end))
+        position = end
+    return tokens
+
+
+def _unquote(quoted: str) -> str:
+    opener = quoted[0]
+    closer = "]" if opener == "[" else opener
+    inner = quoted[1:-1] if len(quoted) > 1 and quoted[-1] == closer else quoted[1:]
+    return inner if closer == "]" else inner.replace(closer * 2, closer)
+
+
+def _end_of_comment(text: str, position: int, *, nested: bool) -> int:
+    if not nested:
+        closed = text.find("*/", position)
+        return len(text) if closed < 0 else closed + 2
+    depth = 1
+    while depth:
+        edge = _COMMENT_EDGE.search(text, position)
+        if edge is None:
+            return len(text)
+        depth += 1 if edge.group() == "/*" else -1
+        position = edge.end()
+    return position
+
+
+def _decode_unicode_name(quoted: str) -> str:
+    def character(match: re.Match[str]) -> str:
+        code = match.group(1) or match.group(2)
+        return chr(int(code, 16)) if code and int(code, 16) <= 0x10FFFF else "\\"
+
+    return re.sub(r"\\(?:([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6})|\\)", character, _unquote(quoted))

@@ -1,0 +1,1 @@
+"""What is stored and what was declared: shapes, fingerprints, drift, known shapes."""

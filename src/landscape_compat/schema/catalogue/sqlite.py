@@ -1,0 +1,124 @@
+"""The catalogue of SQLite: what `main` stores, read in one query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from landscape_compat.schema.catalogue.base import Catalogue
+from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableKind, TableShape
+from landscape_compat.schema.types import normalize_type
+
+__all__ = ["CATALOGUE", "read_stored", "read_version"]
+
+_TABLES = """
+    SELECT name, type, sql FROM main.sqlite_master
+    WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"""
+# A left join: a table whose columns cannot be told must not vanish.
+_COLUMNS = f"""
+    SELECT m.name, m.type, m.sql, x.name, x.type, x."notnull", x.pk, x.hidden
+    FROM ({_TABLES}) AS m LEFT JOIN pragma_table_xinfo(m.name, 'main') AS x"""
+# Source: https://www.sqlite.org/pragma.html#pragma_table_xinfo, column "hidden": 1 is a virtual
+# table's own, 2 and 3 are generated columns.
+_HIDDEN, _GENERATED = 1, (2, 3)
+
+
+def read_version(connection: Any) -> int:
+    """Read SQLite's schema cookie, which grows with every change of the schema.
+
+    Args:
+        connection: A raw DBAPI connection.
+    """
+    return int(_rows(connection, "PRAGMA main.schema_version")[0][0])
+
+
+def read_stored(connection: Any) -> SchemaShape:
+    """Read every table, view and virtual table of `main`, SQLite's own left out.
+
+    Args:
+        connection: A raw DBAPI connection.
+
+    Returns:
+        The stored schema, tables in the order they were made. A virtual table of a module that
+        this SQLite does not know, and a view that no longer works, have no columns.
+    """
+    try:
+        return _schema(_rows(connection, _COLUMNS))
+    except Exception as error:
+        # One broken view or unknown module fails the query for all; asked one by one, it
+        # fails alone. A broken database fails again here, with its own error.
+        try:
+            tables = _rows(connection, _TABLES)
+        except Exception:
+            raise error from None
+        return _schema(row for table in tables for row in _columns_of(connection, table))
+
+
+def _columns_of(connection: Any, table: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    name = str(table[0]).replace('"', '""')
+    try:
+        columns = _rows(connection, f'PRAGMA main.table_xinfo("{name}")')
+    except Exception:
+        if table[1] == "table" and not _is_virtual(table[2]):
+            raise
+        columns = []
+    # cid, name, type, notnull, dflt_value, pk, hidden
+    rows = [(*table, x[1], x[2], x[3], x[5], x[6]) for x in columns]
+    return rows or [(*table, None, None, None, None, None)]
+
+
+def _schema(rows: Iterable[tuple[Any, ...]]) -> SchemaShape:
+    heads: dict[str, tuple[str, str | None]] = {}
+    columns: dict[str, list[ColumnShape]] = {}
+    for table, kind, sql, name, type_, not_null, key, hidden in rows:
+        heads[table] = (kind, sql)
+        found = columns.setdefault(table, [])
+        if name is not None and hidden != _HIDDEN:
+            found.append(
+                ColumnShape(
+                    name=name,
+                    type=normalize_type(type_ or ""),
+                    nullable=not (not_null or key),
+                    primary_key=bool(key),
+                    generated=hidden in _GENERATED,
+                )
+            )
+    return SchemaShape.of(
+        *(
+            TableShape(
+                name,
+                tuple(columns[name]),
+                kind=_kind(kind, sql),
+                has_rowid=kind == "table" and not _is_without_rowid(sql),
+            )
+            for name, (kind, sql) in heads.items()
+        )
+    )
+
+
+def _kind(kind: str, sql: str | None) -> TableKind:
+    if kind == "view":
+        return "view"
+    return "virtual" if _is_virtual(sql) else "table"
+
+
+def _is_virtual(sql: str | None) -> bool:
+    return bool(sql) and str(sql).split(None, 2)[:2][-1:] == ["VIRTUAL"]
+
+
+def _is_without_rowid(sql: str | None) -> bool:
+    """Tell by the text after the last parenthesis, where SQLite keeps the table's options."""
+    options = str(sql or "").rpartition(")")[2].upper()
+    return "WITHOUT" in options and "ROWID" in options
+
+
+def _rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+CATALOGUE = Catalogue("main", read_stored, read_version)
