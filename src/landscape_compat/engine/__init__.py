@@ -1,0 +1,1 @@
+"""The shim on an engine: attaching, event hooks, read-only opening, locks."""

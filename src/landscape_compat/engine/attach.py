@@ -1,0 +1,158 @@
+"""Attaching the shim to an engine, and detaching it again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Literal
+from weakref import WeakKeyDictionary, ref
+
+from sqlalchemy import Engine, MetaData
+
+from landscape_compat.engine.hooks import Hooks
+from landscape_compat.engine.report import SchemaReport
+from landscape_compat.errors import AttachError
+from landscape_compat.projection.plan import Plan
+from landscape_compat.projection.rules import Rule, RuleSet
+from landscape_compat.schema.catalogue import catalogue_for
+
+__all__ = ["Attachment", "Posture", "attach", "detach"]
+
+Posture = Literal["degrade", "refuse"]
+
+# Which engines have the shim, so that attaching twice does not stack it. Weak on both sides:
+# an engine lives as long as its owner wants, and takes its attachment along.
+_ATTACHED: WeakKeyDictionary[Engine, Attachment] = WeakKeyDictionary()
+_LOCK = threading.RLock()
+
+
+class Attachment:
+    """The shim on one engine. Made by `attach`; also a context manager that detaches.
+
+    Args:
+        engine: The engine.
+        hooks: What is called by its events.
+        given: What `attach` was given, to tell the same from another.
+    """
+
+    def __init__(self, engine: Engine, hooks: Hooks, given: tuple[object, ...]) -> None:
+        self._engine = ref(engine)
+        self._hooks = hooks
+        self._given = given
+
+    def report(self) -> SchemaReport:
+        """Tell what the database stores, measured against what the reader declares.
+
+        Connects if no connection was made yet.
+
+        Raises:
+            AttachError: The engine is gone, or its database is one the shim leaves alone.
+            LandscapeCompatError: The database cannot be opened.
+        """
+        return self._hooks.report(self._alive())
+
+    def plan(self) -> Plan:
+        """Give the plan by which the database is read, as it was last seen.
+
+        Connects if no connection was made yet.
+
+        Raises:
+            AttachError: The engine is gone, or its database is one the shim leaves alone.
+            LandscapeCompatError: The database cannot be opened.
+        """
+        return self._hooks.plan(self._alive())
+
+    def _alive(self) -> Engine:
+        engine = self._engine()
+        if engine is None:
+            raise AttachError("The engine is gone, and its attachment with it.")
+        return engine
+
+    def detach(self) -> None:
+        """Take the shim off: its listeners, and the connections it opened read-only.
+
+        What is checked out stays read-only until it is returned. Detaching twice does nothing.
+        """
+        engine = self._engine()
+        if engine is None:
+            return
+        with _LOCK:
+            if _ATTACHED.get(engine) is self:
+                del _ATTACHED[engine]
+                self._hooks.unlisten(engine)
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.detach()
+
+
+def attach(
+    engine: Any,
+    metadata: MetaData,
+    *,
+    rules: RuleSet | Sequence[Rule] = (),
+    posture: Posture = "degrade",
+    read_only: bool = False,
+) -> Attachment:
+    """Let an engine read databases that lack what `metadata` declares.
+
+    What the database stores is compared with what is declared when a connection is made. Where
+    nothing is missing the engine is left as it is, readable and writable. Where something is,
+    the database is opened read-only and each reading statement sees the declared tables. A
+    database in memory, or one that stores none of the declared tables, is left alone.
+
+    Connections pooled so far are closed when they are returned. Connections from
+    `raw_connection()` are read-only but see what is stored.
+
+    Args:
+        engine: An `Engine` or `AsyncEngine`. Attaching again with the same arguments gives the
+            same attachment.
+        metadata: What the reader declares.
+        rules: Where values that are not stored come from; NULL where no rule says.
+        posture: What a degraded database gets: `degrade` opens it read-only, `refuse` raises.
+        read_only: Whether a database is opened read-only also if it is current.
+
+    Raises:
+        AttachError: The dialect is not known, or the engine has an attachment of another kind.
+        RuleError: The rules contradict themselves.
+    """
+    sync: Engine = getattr(engine, "sync_engine", engine)
+    if posture not in ("degrade", "refuse"):
+        raise AttachError(f"There is no posture {posture!r}; use 'degrade' or 'refuse'.")
+    catalogue = catalogue_for(sync.dialect.name)
+    # Rules compare by identity, so the same list given twice is the same, and an equal one not.
+    given = (metadata, tuple(rules), posture, read_only)
+    with _LOCK:
+        found = _ATTACHED.get(sync)
+        if found is not None:
+            if found._given == given:
+                return found
+            raise AttachError(
+                "This engine has an attachment with another metadata, rules or posture.",
+                remedy="Detach that one first, or make an engine of its own for this reader.",
+            )
+        rule_set = rules if isinstance(rules, RuleSet) else RuleSet(rules)
+        hooks = Hooks(sync, metadata, rule_set, posture, read_only, catalogue)
+        attachment = Attachment(sync, hooks, given)
+        hooks.listen(sync)
+        _ATTACHED[sync] = attachment
+        return attachment
+
+
+def detach(engine: Any) -> None:
+    """Take the shim off an engine, if it is on.
+
+    Args:
+        engine: An `Engine` or `AsyncEngine`.
+    """
+    attachment = _ATTACHED.get(getattr(engine, "sync_engine", engine))
+    if attachment is not None:
+        attachment.detach()

@@ -1,0 +1,129 @@
+"""Telling people: one event and one warning for each degraded table of an engine."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import warnings
+from typing import Any
+
+import structlog
+
+from landscape_compat.errors import DegradedReadWarning
+from landscape_compat.projection.plan import Plan
+from landscape_compat.projection.prelude import Projection
+from landscape_compat.schema.fingerprint import fingerprint_table
+
+__all__ = ["REMEDY", "Notices", "emit"]
+
+REMEDY = "Read and export it as it is, or migrate a copy; writing is refused."
+_OURS = ("landscape_compat.", "sqlalchemy.")
+
+
+def emit(event: str, **fields: Any) -> None:
+    """Log an event at warning level, where the application has set up logging.
+
+    Unconfigured, structlog prints to standard output, which belongs to results: then the event
+    goes to the standard library's logger `landscape_compat`, which says nothing until told to.
+
+    Args:
+        event: The event's name without the package, as `table_degraded`.
+        fields: What is known of it.
+    """
+    name = f"landscape_compat.{event}"
+    if structlog.is_configured():
+        structlog.get_logger("landscape_compat").warning(name, **fields)
+        return
+    logger = logging.getLogger("landscape_compat")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    logger.warning("%s %s", name, fields)
+
+
+class Notices:
+    """What one attachment has told already, so that nothing is told twice.
+
+    Args:
+        database: The database's name, its password hidden.
+    """
+
+    def __init__(self, database: str) -> None:
+        self._database = database
+        self._told: set[object] = set()
+        self._lock = threading.Lock()
+
+    def database_degraded(self, plan: Plan, opening: str) -> None:
+        """Tell that a database is degraded, when it is opened."""
+        degraded = [drift for drift in plan.drifts if drift.is_degraded]
+        missing = tuple(drift.table for drift in degraded if drift.missing_table)
+        tables = tuple(p.name for p in plan.projections.values() if p.name not in missing)
+        if self._is_new(("database", tables, missing)):
+            emit(
+                "database_degraded",
+                database=self._database,
+                degraded_tables=list(tables),
+                missing_tables=list(missing),
+                opened=opening,
+                remedy=REMEDY,
+            )
+
+    def table_degraded(self, projection: Projection) -> None:
+        """Tell that a degraded table is read for the first time."""
+        missing = tuple(c.column.name for c in projection.columns if not c.replaces)
+        replaced = tuple(c.column.name for c in projection.columns if c.replaces)
+        absent_table = projection.stored is None
+        fact = ("table", projection.name, absent_table, missing, replaced)
+        if not self._is_new(fact):
+            return
+        digest = "" if projection.stored is None else fingerprint_table(projection.stored).digest
+        emit(
+            "table_degraded",
+            database=self._database,
+            table=projection.name,
+            missing_table=absent_table,
+            missing=list(missing),
+            replaced=list(replaced),
+            rules={c.column.name: str(c.kind) for c in projection.columns},
+            fingerprint=digest,
+            remedy=REMEDY,
+        )
+        if absent_table:
+            what = "the table is not stored and reads as no rows"
+        else:
+            said = [f"{c.column.name} ({c.kind})" for c in projection.columns]
+            what = f"not stored as declared: {', '.join(said)}"
+        message = f"{projection.name} in {self._database}: {what}. {REMEDY}"
+        warning = DegradedReadWarning(message, table=projection.name, missing=missing)
+        try:
+            warnings.warn(warning, stacklevel=_callers_level())
+        except DegradedReadWarning:
+            # A program that turns the warning into an error wants every such read refused.
+            with self._lock:
+                self._told.discard(fact)
+            raise
+
+    def write_refused(self, reason: str) -> None:
+        """Tell that a statement that writes was refused."""
+        emit("write_refused", database=self._database, reason=reason, remedy=REMEDY)
+
+    def source_changed(self, what: str) -> None:
+        """Tell that the source was migrated, altered or replaced while it was open."""
+        emit("source_changed", database=self._database, what=what)
+
+    def _is_new(self, fact: object) -> bool:
+        with self._lock:
+            if fact in self._told:
+                return False
+            self._told.add(fact)
+            return True
+
+
+def _callers_level() -> int:
+    """Count the frames up to the first that is neither ours nor SQLAlchemy's."""
+    frame = sys._getframe(2)
+    level = 2
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith(_OURS):
+        frame = frame.f_back
+        level += 1
+    return level

@@ -1,0 +1,47 @@
+"""Which file an engine's connections open, as its driver is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+__all__ = ["Source", "source_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a SQLite connection opens.
+
+    Args:
+        path: The file; None for a database in memory.
+        steerable: Whether the shim may choose how the file is opened.
+    """
+
+    path: Path | None
+    steerable: bool = True
+
+
+def source_of(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Source:
+    """Tell what SQLite is asked to open.
+
+    Source: https://www.sqlite.org/uri.html and https://www.sqlite.org/inmemorydb.html.
+
+    Args:
+        arguments: The positional arguments of the driver's `connect`.
+        keywords: Its keyword arguments.
+    """
+    database = str(arguments[0] if arguments else keywords.get("database", ""))
+    if database in ("", ":memory:"):
+        return Source(None)
+    if not (keywords.get("uri") and database.startswith("file:")):
+        return Source(Path(database))
+    parts = urlsplit(database)
+    options = parse_qs(parts.query)
+    path = unquote(parts.path, errors="surrogateescape")
+    if path in ("", ":memory:") or "memory" in options.get("mode", ()):
+        return Source(None)
+    # Another file system layer, or a lock-free opening, is the program's own choice.
+    return Source(Path(path), steerable=not options.keys() & {"vfs", "nolock", "immutable"})

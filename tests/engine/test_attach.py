@@ -1,0 +1,618 @@
+"""An attached engine reads what an older database lacks, refuses to write to it, and lets go."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sqlite3
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import (
+    Column,
+    Engine,
+    ForeignKey,
+    MetaData,
+    String,
+    Table,
+    column,
+    create_engine,
+    create_mock_engine,
+    event,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+    update,
+)
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, registry
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
+
+from landscape_compat.engine.attach import attach, detach
+from landscape_compat.errors import (
+    AttachError,
+    DegradedDatabaseError,
+    DegradedReadWarning,
+    OpeningRefusedError,
+    SourceChangedError,
+    UnreadableError,
+    WriteRefusedError,
+)
+from landscape_compat.projection.rules import derived
+from support.untouched import untouched
+
+METADATA = MetaData()
+ROWS = Table(
+    "rows",
+    METADATA,
+    Column("row_id", String(64), primary_key=True),
+    Column("run_id", String(64), nullable=False),
+)
+TOKENS = Table(
+    "tokens",
+    METADATA,
+    Column("token_id", String(64), primary_key=True),
+    Column("row_id", String(64), ForeignKey("rows.row_id")),
+    Column("run_id", String(64)),
+    Column("expand_group_id", String(32)),
+)
+OUTCOMES = Table("token_outcomes", METADATA, Column("outcome_id", String(64), primary_key=True))
+
+OLD = """
+    CREATE TABLE rows (row_id VARCHAR(64) NOT NULL PRIMARY KEY, run_id VARCHAR(64) NOT NULL);
+    CREATE TABLE tokens (token_id VARCHAR(64) NOT NULL PRIMARY KEY, row_id VARCHAR(64));
+    INSERT INTO rows VALUES ('r1', 'A'), ('r2', 'B');
+    INSERT INTO tokens VALUES ('t1', 'r1'), ('t2', 'r2');
+"""
+NEW = """
+    ALTER TABLE tokens ADD COLUMN run_id VARCHAR(64);
+    ALTER TABLE tokens ADD COLUMN expand_group_id VARCHAR(32);
+    UPDATE tokens SET expand_group_id = 'real';
+    CREATE TABLE token_outcomes (outcome_id VARCHAR(64) NOT NULL PRIMARY KEY);
+"""
+_ROWS, _TOKENS = (
+    table("rows", column("row_id"), column("run_id")),
+    table("tokens", column("row_id")),
+)
+RULES = (
+    derived(
+        "tokens.run_id",
+        select(_ROWS.c.run_id).where(_ROWS.c.row_id == _TOKENS.c.row_id),
+        essential=True,
+    ),
+)
+READ = select(TOKENS).order_by(TOKENS.c.token_id)
+PROJECTED = [("t1", "r1", "A", None), ("t2", "r2", "B", None)]
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+
+def run_script(path: Path, script: str) -> None:
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    connection.close()
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    run_script(folder / "old.db", OLD)
+    return folder / "old.db"
+
+
+@pytest.fixture
+def engine(old: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{old}")
+    yield engine
+    engine.dispose()
+
+
+def read(engine: Engine, statement: Any = READ) -> list[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(statement)]
+
+
+def test_the_defect_that_started_it(old: Path, engine: Engine) -> None:
+    """A read of a column that is not stored fails without the shim and is right with it."""
+    with untouched(old):
+        with pytest.raises(OperationalError, match="no such column: tokens.run_id"):
+            read(engine)
+        with attach(engine, METADATA, rules=RULES):
+            assert read(engine) == PROJECTED
+        engine.dispose()
+
+
+def test_a_write_never_reaches_the_database(old: Path, engine: Engine) -> None:
+    """Every way to write raises the typed error, and the driver is sent nothing."""
+    sent: list[str] = []
+    attach(engine, METADATA, rules=RULES)
+    with untouched(old):
+        with engine.connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.set_trace_callback(sent.append)
+            writes: list[Any] = [
+                insert(TOKENS).values(token_id="t3"),
+                update(TOKENS).values(row_id="x"),
+                TOKENS.delete(),
+                text("REPLACE INTO rows VALUES ('r9', 'Z')"),
+                text("WITH x AS (SELECT 1) DELETE FROM rows"),
+                text("CREATE TABLE z (a)"),
+                text("VACUUM"),
+            ]
+            for write in writes:
+                with pytest.raises(WriteRefusedError, match="read-only"):
+                    connection.execute(write)
+            with pytest.raises(WriteRefusedError):
+                connection.execute(insert(TOKENS), [{"token_id": "a"}, {"token_id": "b"}])
+            with pytest.raises(WriteRefusedError):
+                METADATA.create_all(connection)
+            raw.set_trace_callback(None)
+        engine.dispose()
+    assert not [sql for sql in sent if not sql.upper().startswith(("PRAGMA", "BEGIN"))]
+
+
+def test_what_slips_past_the_text_is_refused_by_the_database(old: Path, engine: Engine) -> None:
+    """A pragma that writes is the database's own refusal, in our words."""
+    attach(engine, METADATA, rules=RULES)
+    with untouched(old), engine.connect() as connection:
+        with pytest.raises(WriteRefusedError, match=r".") as caught:
+            connection.exec_driver_sql("PRAGMA user_version = 7")
+        assert caught.value.remedy
+        engine.dispose()
+
+
+def test_a_host_hook_that_sets_wal_changes_nothing(old: Path, engine: Engine) -> None:
+    """The pragma that rewrites an old file's header becomes a no-op, though the host sends it."""
+
+    @event.listens_for(engine, "connect")
+    def host(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    attach(engine, METADATA, rules=RULES)
+    with untouched(old):
+        assert read(engine) == PROJECTED
+        engine.dispose()
+
+
+def test_a_current_database_is_left_as_it_is(tmp_path: Path) -> None:
+    """Nothing is missing: it can be written, and no statement pays for a listener."""
+    path = tmp_path / "current.db"
+    run_script(path, OLD + NEW)
+    engine = create_engine(f"sqlite:///{path}")
+    attach(engine, METADATA, rules=RULES)
+    with engine.begin() as connection:
+        connection.execute(insert(ROWS).values(row_id="r3", run_id="C"))
+    assert read(engine, select(ROWS.c.run_id)) == [("A",), ("B",), ("C",)]
+    assert not engine._has_events
+    engine.dispose()
+
+
+def test_a_fresh_file_can_be_filled(tmp_path: Path) -> None:
+    """A file that is not there yet, or is empty, is the program's own to fill."""
+    for name in ("absent.db", "empty.db"):
+        path = tmp_path / name
+        if name == "empty.db":
+            path.touch()
+        engine = create_engine(f"sqlite:///{path}")
+        attach(engine, METADATA)
+        METADATA.create_all(engine)
+        with engine.begin() as connection:
+            connection.execute(insert(ROWS).values(row_id="r", run_id="R"))
+        assert read(engine, select(ROWS)) == [("r", "R")]
+        engine.dispose()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///file:m?mode=memory&uri=true"])
+def test_memory_is_left_alone(url: str) -> None:
+    """A database in memory is never looked at, even if it is older."""
+    engine = create_engine(url, poolclass=StaticPool)
+    with engine.begin() as connection:
+        for statement in OLD.strip().rstrip(";").split(";"):
+            connection.exec_driver_sql(statement)
+    attach(engine, METADATA)
+    with engine.begin() as connection:
+        connection.execute(insert(ROWS).values(row_id="r3", run_id="C"))
+        assert len(connection.execute(select(ROWS)).all()) == 3
+    with pytest.raises(AttachError, match="left alone"):
+        attach(engine, METADATA).report()
+    engine.dispose()
+
+
+def test_attaching_twice_is_once(engine: Engine) -> None:
+    """The same arguments give the same attachment; others are refused."""
+    first = attach(engine, METADATA, rules=RULES)
+    assert attach(engine, METADATA, rules=RULES) is first
+    with pytest.raises(AttachError, match="another"):
+        attach(engine, METADATA)
+    with pytest.raises(AttachError, match="posture"):
+        attach(engine, METADATA, posture="maybe")  # type: ignore[arg-type]
+
+
+def test_detaching_leaves_nothing_behind(old: Path, engine: Engine) -> None:
+    """No listener stays, reads fail as before, and the database can be written again."""
+    events: list[tuple[Any, tuple[str, ...]]] = [
+        (engine.pool.dispatch, ("connect", "close")),
+        (engine.dispatch, ("begin", "commit", "rollback", "before_cursor_execute")),
+        (engine.dialect.dispatch, ("do_connect", "handle_error")),
+    ]
+
+    def listeners() -> dict[str, int]:
+        return {
+            name: len(list(getattr(dispatch, name))) for dispatch, names in events for name in names
+        }
+
+    before = listeners()
+    attachment = attach(engine, METADATA, rules=RULES)
+    assert read(engine) == PROJECTED
+    assert listeners() != before
+    attachment.detach()
+    attachment.detach()
+    detach(engine)
+    assert listeners() == before
+    with pytest.raises(OperationalError, match="no such column"):
+        read(engine)
+    with engine.begin() as connection:
+        connection.execute(insert(ROWS).values(row_id="r3", run_id="C"))
+    with attach(engine, METADATA, rules=RULES):
+        assert read(engine) == PROJECTED
+
+
+def test_an_engine_is_not_kept_alive(old: Path) -> None:
+    """An engine that nobody wants is collected, its attachment too."""
+    engine = create_engine(f"sqlite:///{old}")
+    attachment = attach(engine, METADATA, rules=RULES)
+    assert read(engine) == PROJECTED
+    engine.dispose()
+    gone = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert gone() is None
+    with pytest.raises(AttachError, match="gone"):
+        attachment.report()
+    attachment.detach()
+
+
+@pytest.mark.parametrize("pool", [QueuePool, NullPool, StaticPool])
+def test_connections_pooled_before_are_not_used_again(old: Path, pool: Any) -> None:
+    """An engine with connections in its pool works from the next checkout on."""
+    engine = create_engine(f"sqlite:///{old}", poolclass=pool)
+    with engine.connect() as connection:
+        connection.execute(select(ROWS))
+    with untouched(old):
+        attach(engine, METADATA, rules=RULES)
+        assert read(engine) == PROJECTED
+        with pytest.raises(WriteRefusedError), engine.begin() as connection:
+            connection.execute(insert(ROWS).values(row_id="x", run_id="x"))
+        engine.dispose()
+
+
+def test_threads_that_race_for_first_use(old: Path, engine: Engine) -> None:
+    """Each thread reads right, and each table warns once."""
+    attach(engine, METADATA, rules=RULES)
+    barrier, results, errors = threading.Barrier(12), [], []
+
+    def work() -> None:
+        try:
+            barrier.wait()
+            for _ in range(5):
+                results.append(read(engine))
+        except BaseException as error:
+            errors.append(error)
+
+    with warnings.catch_warnings(record=True) as caught, untouched(old):
+        warnings.simplefilter("always")
+        threads = [threading.Thread(target=work) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        engine.dispose()
+    assert not errors
+    assert results == [PROJECTED] * 60
+    assert [w.category for w in caught] == [DegradedReadWarning]
+
+
+def test_a_database_migrated_meanwhile_is_seen(old: Path, engine: Engine) -> None:
+    """Within a transaction nothing changes; the next one sees the real values, and may write."""
+    attach(engine, METADATA, rules=RULES)
+    assert read(engine) == PROJECTED
+    run_script(old, NEW)
+    migrated = [("t1", "r1", None, "real"), ("t2", "r2", None, "real")]
+    assert read(engine) == migrated
+    with engine.begin() as connection:
+        connection.execute(insert(ROWS).values(row_id="r3", run_id="C"))
+    assert read(engine) == migrated
+
+
+def test_a_transaction_keeps_the_schema_it_began_with(old: Path, engine: Engine) -> None:
+    """A writer that alters a WAL database between two reads does not mix into them."""
+    run_script(old, "PRAGMA journal_mode=WAL")
+    writer = sqlite3.connect(old)
+    writer.execute("SELECT 1 FROM rows").fetchall()
+    attach(engine, METADATA, rules=RULES)
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
+        writer.executescript(NEW)
+        assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
+        connection.rollback()
+        assert [row.expand_group_id for row in connection.execute(READ)] == ["real", "real"]
+    writer.close()
+
+
+def test_a_file_replaced_meanwhile_is_not_mixed(old: Path, engine: Engine) -> None:
+    """The first transaction after a rename over the file fails; the next reads the new one."""
+    attach(engine, METADATA, rules=RULES)
+    assert read(engine) == PROJECTED
+    other = old.with_name("other.db")
+    run_script(other, OLD + "DELETE FROM tokens WHERE token_id = 't1'")
+    other.replace(old)
+    with pytest.raises(SourceChangedError, match="replaced"):
+        read(engine)
+    assert read(engine) == PROJECTED[1:]
+
+
+def test_a_database_that_degrades_later_is_noticed(tmp_path: Path) -> None:
+    """A current file replaced by an older one raises once and is then read as degraded."""
+    path, older = tmp_path / "a.db", tmp_path / "b.db"
+    run_script(path, OLD + NEW)
+    run_script(older, OLD)
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    attach(engine, METADATA, rules=RULES)
+    assert len(read(engine)) == 2
+    older.replace(path)
+    with pytest.raises(SourceChangedError):
+        read(engine)
+    assert read(engine) == PROJECTED
+
+
+def test_posture_refuse(old: Path, engine: Engine) -> None:
+    """A degraded database raises when it is opened, naming what it lacks."""
+    attach(engine, METADATA, rules=RULES, posture="refuse")
+    with untouched(old), pytest.raises(DegradedDatabaseError, match="token_outcomes, tokens"):
+        engine.connect()
+
+
+def test_a_creator_is_refused_where_it_matters(old: Path, tmp_path: Path) -> None:
+    """How such an engine opens a file cannot be chosen: fine if current, refused if not."""
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(old), poolclass=NullPool)
+    attach(engine, METADATA, rules=RULES)
+    with untouched(old), pytest.raises(AttachError, match="creator"):
+        engine.connect()
+    current = tmp_path / "current.db"
+    run_script(current, OLD + NEW)
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(current), poolclass=NullPool
+    )
+    attach(engine, METADATA, rules=RULES)
+    assert len(read(engine)) == 2
+
+
+def test_a_hard_link_is_refused_only_if_degraded(old: Path, tmp_path: Path) -> None:
+    """What cannot be read safely raises if we would have to read it, and else is not ours."""
+    (tmp_path / "second.db").hardlink_to(old)
+    engine = create_engine(f"sqlite:///{old}")
+    attach(engine, METADATA, rules=RULES)
+    with pytest.raises(OpeningRefusedError, match="hard link"):
+        read(engine)
+    current = tmp_path / "current.db"
+    run_script(current, OLD + NEW)
+    (tmp_path / "third.db").hardlink_to(current)
+    engine = create_engine(f"sqlite:///{current}")
+    attach(engine, METADATA, rules=RULES)
+    assert len(read(engine)) == 2
+    engine.dispose()
+
+
+def test_not_a_database_keeps_the_drivers_error(tmp_path: Path) -> None:
+    """A file that is none of our business fails as it does without the shim."""
+    path = tmp_path / "text.db"
+    path.write_text("this is no database, and it is long enough to look at " * 20)
+    engine = create_engine(f"sqlite:///{path}")
+    attach(engine, METADATA)
+    with pytest.raises(Exception, match="file is not a database"):
+        read(engine, select(ROWS))
+
+
+def test_one_warning_a_table_that_points_at_the_caller(engine: Engine) -> None:
+    """The warning is raised at the line that reads, once for each table of the engine."""
+    attach(engine, METADATA, rules=RULES)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            with engine.connect() as connection:
+                connection.execute(select(TOKENS)).all()
+                connection.execute(select(OUTCOMES)).all()
+                connection.execute(select(ROWS)).all()
+    assert [(w.category, w.filename) for w in caught] == [(DegradedReadWarning, __file__)] * 2
+    first: Any = caught[0].message
+    assert (first.table, first.missing) == ("tokens", ("run_id", "expand_group_id"))
+    assert "run_id (derived), expand_group_id (absent)" in str(first)
+    assert "no rows" in str(caught[1].message)
+
+
+def test_warnings_as_errors_are_a_strict_mode(engine: Engine) -> None:
+    """A program that makes the warning an error has every degraded read refused."""
+    attach(engine, METADATA, rules=RULES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DegradedReadWarning)
+        for _ in range(2):
+            with pytest.raises(DegradedReadWarning):
+                read(engine)
+        assert read(engine, select(ROWS.c.row_id)) == [("r1",), ("r2",)]
+
+
+def test_events_are_told_once_and_stdout_stays_empty(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Opening, first use and a refused write are events with fields; nothing is printed."""
+    attach(engine, METADATA, rules=RULES)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            read(engine)
+        with pytest.raises(WriteRefusedError), engine.begin() as connection:
+            connection.execute(TOKENS.delete())
+    assert [log["event"] for log in logs] == [
+        "landscape_compat.database_degraded",
+        "landscape_compat.table_degraded",
+        "landscape_compat.write_refused",
+    ]
+    assert logs[0]["missing_tables"] == ["token_outcomes"]
+    assert logs[0]["degraded_tables"] == ["tokens"]
+    assert logs[1]["table"] == "tokens"
+    assert logs[1]["missing"] == ["run_id", "expand_group_id"]
+    assert logs[1]["rules"] == {"run_id": "derived", "expand_group_id": "absent"}
+    assert len(logs[1]["fingerprint"]) == 64
+    structlog.reset_defaults()
+    other = create_engine(engine.url)
+    attach(other, METADATA, rules=RULES)
+    read(other)
+    other.dispose()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_report(engine: Engine) -> None:
+    """The attachment tells per table what is missing and what stands in."""
+    report = attach(engine, METADATA, rules=RULES).report()
+    assert report.degraded
+    assert not report.table("rows").is_degraded
+    assert report.table("token_outcomes").drift.missing_table
+    filled = {c.column: c.kind for c in report.table("tokens").filled}
+    assert filled == {"run_id": "derived", "expand_group_id": "absent"}
+    assert report.to_dict()["tables"][1]["missing_columns"] == ["run_id", "expand_group_id"]
+    with pytest.raises(KeyError):
+        report.table("nothing")
+
+
+def test_an_underivable_column_is_refused_not_guessed(old: Path) -> None:
+    """Without what it is derived from, a column that readers filter on is not read as NULL."""
+    run_script(old, "ALTER TABLE rows RENAME COLUMN run_id TO something_else")
+    engine = create_engine(f"sqlite:///{old}")
+    attach(engine, METADATA, rules=RULES)
+    with pytest.raises(UnreadableError, match=r"tokens\.run_id"):
+        read(engine)
+    assert read(engine, select(TOKENS.c.token_id, TOKENS.c.expand_group_id)) == [
+        ("t1", None),
+        ("t2", None),
+    ]
+    engine.dispose()
+
+
+def test_every_kind_of_statement(old: Path, engine: Engine) -> None:
+    """Text, driver SQL, ORM, streaming, children of the engine and reflection all see it."""
+    attach(engine, METADATA, rules=RULES)
+    mapper = registry(metadata=METADATA)
+
+    class Token:
+        token_id: str
+        expand_group_id: str | None
+        run_id: str
+
+    mapper.map_imperatively(Token, TOKENS)
+    with untouched(old):
+        child = engine.execution_options(logging_token="child")
+        assert read(child) == PROJECTED
+        with engine.connect() as connection:
+            rows = connection.execute(text("SELECT * FROM main.tokens AS x ORDER BY 1")).all()
+            assert [tuple(row) for row in rows] == PROJECTED
+            sql = "SELECT run_id FROM tokens WHERE token_id = ?"
+            assert connection.exec_driver_sql(sql, ("t2",)).scalar_one() == "B"
+            streamed = connection.execution_options(yield_per=1).execute(READ)
+            assert [tuple(row) for row in streamed] == PROJECTED
+            stored = connection.execute(
+                text("SELECT * FROM tokens ORDER BY 1"),
+                execution_options={"landscape_compat_stored": True},
+            )
+            assert [tuple(row) for row in stored] == [("t1", "r1"), ("t2", "r2")]
+            assert [c["name"] for c in inspect(connection).get_columns("tokens")] == [
+                "token_id",
+                "row_id",
+            ]
+        with Session(engine) as session:
+            found = session.get(Token, "t2")
+            assert found is not None
+            assert (found.run_id, found.expand_group_id) == ("B", None)
+            found.expand_group_id = "x"
+            with pytest.raises(WriteRefusedError):
+                session.flush()
+        with pytest.raises(UnreadableError, match="one by one"):
+            read(engine, text("SELECT 1 FROM tokens; SELECT 2"))
+        engine.dispose()
+    mapper.dispose()
+
+
+def test_a_program_that_begins_by_itself(old: Path) -> None:
+    """A listener that sends BEGIN, as SQLAlchemy's documentation advises, is not disturbed."""
+    engine = create_engine(f"sqlite:///{old}", connect_args={"isolation_level": None})
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    attach(engine, METADATA, rules=RULES)
+    assert read(engine) == PROJECTED
+    assert read(engine) == PROJECTED
+    engine.dispose()
+
+
+def test_autocommit(engine: Engine) -> None:
+    """Statements outside of any transaction are projected and checked too."""
+    attach(engine, METADATA, rules=RULES)
+    free = engine.execution_options(isolation_level="AUTOCOMMIT")
+    assert read(free) == PROJECTED
+    assert read(engine) == PROJECTED
+
+
+def test_read_only_also_where_nothing_is_missing(tmp_path: Path) -> None:
+    """Asked for, a current database is opened read-only as well."""
+    path = tmp_path / "current.db"
+    run_script(path, OLD + NEW)
+    engine = create_engine(f"sqlite:///{path}")
+    attach(engine, METADATA, rules=RULES, read_only=True)
+    with untouched(path):
+        assert len(read(engine)) == 2
+        with pytest.raises(WriteRefusedError), engine.begin() as connection:
+            connection.execute(TOKENS.delete())
+        engine.dispose()
+    missing = create_engine(f"sqlite:///{tmp_path / 'missing.db'}")
+    attach(missing, METADATA, read_only=True)
+    with pytest.raises(OpeningRefusedError, match="does not exist"):
+        missing.connect()
+    assert not (tmp_path / "missing.db").exists()
+
+
+def test_an_async_engine(old: Path) -> None:
+    """An AsyncEngine is attached by its synchronous half."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def work() -> list[tuple[Any, ...]]:
+        engine = create_async_engine(f"sqlite+aiosqlite:///{old}")
+        attachment = attach(engine, METADATA, rules=RULES)
+        async with engine.connect() as connection:
+            rows = [tuple(row) for row in await connection.execute(READ)]
+            with pytest.raises(WriteRefusedError):
+                await connection.execute(TOKENS.delete())
+        await engine.dispose()
+        attachment.detach()
+        return rows
+
+    with untouched(old):
+        assert asyncio.run(work()) == PROJECTED
+
+
+def test_another_dialect_is_refused_not_guessed() -> None:
+    """A dialect whose catalogue is not known is told so at once."""
+    engine = create_mock_engine("oracle://", executor=lambda *_: None)
+    with pytest.raises(AttachError, match="oracle"):
+        attach(engine, METADATA)
