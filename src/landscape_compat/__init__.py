@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from landscape_compat.export.stream import export_run
     from landscape_compat.landscape.database import Landscape, open_landscape
     from landscape_compat.landscape.inspection import inspect_database
+    from landscape_compat.landscape.install import install, uninstall, wrap
     from landscape_compat.landscape.records import ABSENT
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
     from landscape_compat.projection.rules import (
@@ -59,6 +60,7 @@ _HOMES = {
     "export.stream": ("export_run",),
     "landscape.database": ("Landscape", "open_landscape"),
     "landscape.inspection": ("inspect_database",),
+    "landscape.install": ("install", "uninstall", "wrap"),
     "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
     "projection.rules": (
@@ -103,10 +105,13 @@ __all__ = [  # noqa: PLE0604
     "detach",
     "export_run",
     "inspect_database",
+    "install",
     "mapped",
     "neutral",
     "open_landscape",
     "renamed",
+    "uninstall",
+    "wrap",
 ]
 
 

@@ -81,7 +81,9 @@ class LandscapeCompatError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments are not in `args`, so the default pickling would lose them.
         fields = {"table": self.table, "column": self.column, "remedy": self.remedy}
-        return (_rebuild, (type(self), self.reason, fields))
+        # A class made for the occasion cannot be found again by its name; its parent can.
+        kind = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)
+        return (_rebuild, (kind, self.reason, fields))
 
 
 def _rebuild(

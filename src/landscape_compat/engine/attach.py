@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Literal
 from weakref import WeakKeyDictionary, ref
@@ -11,13 +11,15 @@ from weakref import WeakKeyDictionary, ref
 from sqlalchemy import Engine, MetaData
 
 from landscape_compat.engine.hooks import Hooks
-from landscape_compat.engine.report import SchemaReport
+from landscape_compat.engine.lookout import Lookout, database_name
+from landscape_compat.engine.report import SchemaReport, report_plan
 from landscape_compat.errors import AttachError
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.rules import Rule, RuleSet
 from landscape_compat.schema.catalogue import catalogue_for
+from landscape_compat.schema.known import KnownShape
 
-__all__ = ["Attachment", "Posture", "attach", "detach"]
+__all__ = ["Attachment", "Posture", "attach", "attachment_of", "detach"]
 
 Posture = Literal["degrade", "refuse"]
 
@@ -33,24 +35,17 @@ class Attachment:
     Args:
         engine: The engine.
         hooks: What is called by its events.
+        lookout: What they know of the database.
         given: What `attach` was given, to tell the same from another.
     """
 
-    def __init__(self, engine: Engine, hooks: Hooks, given: tuple[object, ...]) -> None:
+    def __init__(
+        self, engine: Engine, hooks: Hooks, lookout: Lookout, given: tuple[object, ...]
+    ) -> None:
         self._engine = ref(engine)
         self._hooks = hooks
+        self._lookout = lookout
         self._given = given
-
-    def report(self) -> SchemaReport:
-        """Tell what the database stores, measured against what the reader declares.
-
-        Connects if no connection was made yet.
-
-        Raises:
-            AttachError: The engine is gone, or its database is one the shim leaves alone.
-            LandscapeCompatError: The database cannot be opened.
-        """
-        return self._hooks.report(self._alive())
 
     def plan(self) -> Plan:
         """Give the plan by which the database is read, as it was last seen.
@@ -61,13 +56,39 @@ class Attachment:
             AttachError: The engine is gone, or its database is one the shim leaves alone.
             LandscapeCompatError: The database cannot be opened.
         """
-        return self._hooks.plan(self._alive())
+        return self._seen()[0]
 
-    def _alive(self) -> Engine:
+    def report(self) -> SchemaReport:
+        """Tell what the database stores, measured against what the reader declares.
+
+        Connects if no connection was made yet.
+
+        Raises:
+            AttachError: The engine is gone, or its database is one the shim leaves alone.
+            LandscapeCompatError: The database cannot be opened.
+        """
+        plan, opened = self._seen()
+        return report_plan(
+            plan,
+            database=self._lookout.database,
+            dialect=plan.syntax.name,
+            opened=opened,
+            target="the declared metadata",
+        )
+
+    def _seen(self) -> tuple[Plan, str]:
         engine = self._engine()
         if engine is None:
             raise AttachError("The engine is gone, and its attachment with it.")
-        return engine
+        if self._lookout.latest is None:
+            with engine.connect():
+                pass
+        if self._lookout.latest is None:
+            raise AttachError(
+                f"{self._lookout.database} is left alone, so there is nothing to report.",
+                remedy="Attach to a database in a file.",
+            )
+        return self._lookout.latest
 
     def detach(self) -> None:
         """Take the shim off: its listeners, and the connections it opened read-only.
@@ -101,6 +122,7 @@ def attach(
     rules: RuleSet | Sequence[Rule] = (),
     posture: Posture = "degrade",
     read_only: bool = False,
+    known: Callable[[], Sequence[KnownShape]] | None = None,
 ) -> Attachment:
     """Let an engine read databases that lack what `metadata` declares.
 
@@ -119,6 +141,8 @@ def attach(
         rules: Where values that are not stored come from; NULL where no rule says.
         posture: What a degraded database gets: `degrade` opens it read-only, `refuse` raises.
         read_only: Whether a database is opened read-only also if it is current.
+        known: Gives the known shapes of the schema, oldest first, by which warnings name the
+            one that a degraded database has.
 
     Raises:
         AttachError: The dialect is not known, or the engine has an attachment of another kind.
@@ -129,7 +153,7 @@ def attach(
         raise AttachError(f"There is no posture {posture!r}; use 'degrade' or 'refuse'.")
     catalogue = catalogue_for(sync.dialect.name)
     # Rules compare by identity, so the same list given twice is the same, and an equal one not.
-    given = (metadata, tuple(rules), posture, read_only)
+    given = (metadata, tuple(rules), posture, read_only, known)
     with _LOCK:
         found = _ATTACHED.get(sync)
         if found is not None:
@@ -140,11 +164,21 @@ def attach(
                 remedy="Detach that one first, or make an engine of its own for this reader.",
             )
         rule_set = rules if isinstance(rules, RuleSet) else RuleSet(rules)
-        hooks = Hooks(sync, metadata, rule_set, posture, read_only, catalogue)
-        attachment = Attachment(sync, hooks, given)
+        lookout = Lookout(database_name(sync), metadata, rule_set, catalogue, known)
+        hooks = Hooks(sync, lookout, posture, read_only)
+        attachment = Attachment(sync, hooks, lookout, given)
         hooks.listen(sync)
         _ATTACHED[sync] = attachment
         return attachment
+
+
+def attachment_of(engine: Any) -> Attachment | None:
+    """Find the attachment of an engine, if it has one.
+
+    Args:
+        engine: An `Engine` or `AsyncEngine`.
+    """
+    return _ATTACHED.get(getattr(engine, "sync_engine", engine))
 
 
 def detach(engine: Any) -> None:
@@ -153,6 +187,6 @@ def detach(engine: Any) -> None:
     Args:
         engine: An `Engine` or `AsyncEngine`.
     """
-    attachment = _ATTACHED.get(getattr(engine, "sync_engine", engine))
+    attachment = attachment_of(engine)
     if attachment is not None:
         attachment.detach()

@@ -157,7 +157,7 @@ def lock_sqlite(connection: sqlite3.Connection) -> None:
         OpeningRefusedError: This SQLite does not know one of the locks.
     """
     cursor = connection.cursor()
-    cursor.row_factory = None  # type: ignore[assignment]
+    cursor.row_factory = None
     for name, setting, wanted in _PRAGMAS:
         cursor.execute(f"PRAGMA {name}={setting}").fetchall()
         answer = cursor.execute(f"PRAGMA {name}").fetchone()

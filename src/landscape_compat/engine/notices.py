@@ -53,7 +53,7 @@ class Notices:
         self._told: set[object] = set()
         self._lock = threading.Lock()
 
-    def database_degraded(self, plan: Plan, opening: str) -> None:
+    def database_degraded(self, plan: Plan, opening: str, shape: str) -> None:
         """Tell that a database is degraded, when it is opened."""
         degraded = [drift for drift in plan.drifts if drift.is_degraded]
         missing = tuple(drift.table for drift in degraded if drift.missing_table)
@@ -65,10 +65,11 @@ class Notices:
                 degraded_tables=list(tables),
                 missing_tables=list(missing),
                 opened=opening,
+                shape=shape,
                 remedy=REMEDY,
             )
 
-    def table_degraded(self, projection: Projection) -> None:
+    def table_degraded(self, projection: Projection, shape: str) -> None:
         """Tell that a degraded table is read for the first time."""
         missing = tuple(c.column.name for c in projection.columns if not c.replaces)
         replaced = tuple(c.column.name for c in projection.columns if c.replaces)
@@ -86,6 +87,7 @@ class Notices:
             replaced=list(replaced),
             rules={c.column.name: str(c.kind) for c in projection.columns},
             fingerprint=digest,
+            shape=shape,
             remedy=REMEDY,
         )
         if absent_table:
@@ -93,7 +95,8 @@ class Notices:
         else:
             said = [f"{c.column.name} ({c.kind})" for c in projection.columns]
             what = f"not stored as declared: {', '.join(said)}"
-        message = f"{projection.name} in {self._database}: {what}. {REMEDY}"
+        of = f" (schema {shape})" if shape else ""
+        message = f"{projection.name} in {self._database}{of}: {what}. {REMEDY}"
         warning = DegradedReadWarning(message, table=projection.name, missing=missing)
         try:
             warnings.warn(warning, stacklevel=_callers_level())

@@ -7,6 +7,7 @@ import stat
 import struct
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -90,6 +91,8 @@ class Facts:
         journal: What the `-journal` is.
         wal: What the `-wal` is.
         shm: Whether there is a `-shm` that can be read.
+        same_owner: Whether opening the `-wal`, `-shm` and `-journal` leaves their owner as it
+            is: run as root, SQLite gives them to the owner of the database.
         lock: Who has the file now.
     """
 
@@ -98,6 +101,7 @@ class Facts:
     journal: Journal
     wal: Wal
     shm: bool
+    same_owner: bool
     lock: Lock
 
 
@@ -120,6 +124,7 @@ class State:
     journal: Journal | None = None
     wal: tuple[Wal, ...] | None = None
     shm: bool | None = None
+    same_owner: bool | None = None
     lock: tuple[Lock, ...] | None = None
 
     def covers(self, facts: Facts) -> bool:
@@ -130,6 +135,7 @@ class State:
             and self.journal in (None, facts.journal)
             and (self.wal is None or facts.wal in self.wal)
             and self.shm in (None, facts.shm)
+            and self.same_owner in (None, facts.same_owner)
             and (self.lock is None or facts.lock in self.lock)
         )
 
@@ -175,6 +181,14 @@ STATES = (
         lock=(Lock.FAILING,),
     ),
     State(
+        "rollback-other-owner",
+        Way.PRIVATE_COPY,
+        "The -journal has another owner than the file, and reading in place as root would change "
+        "that; a private copy is read.",
+        wal_mode=False,
+        same_owner=False,
+    ),
+    State(
         "rollback",
         Way.READ_ONLY,
         "The file uses a rollback journal and needs no recovery; a read-only connection leaves "
@@ -186,6 +200,22 @@ STATES = (
         None,
         "A program has the WAL database to itself at this moment.",
         lock=(Lock.WRITER,),
+    ),
+    State(
+        "wal-clean",
+        Way.IMMUTABLE,
+        "The WAL database was closed cleanly and all is in the file; it is read as immutable, "
+        "because any other way creates a -wal and -shm, and guarded against a change.",
+        wal=(Wal.ABSENT, Wal.EMPTY),
+        lock=(Lock.NOBODY, Lock.UNKNOWN, Lock.FAILING),
+    ),
+    State(
+        "wal-other-owner",
+        Way.PRIVATE_COPY,
+        "The -wal or -shm has another owner than the file, and reading in place as root would "
+        "change that; a private copy is read.",
+        wal=(Wal.EMPTY, Wal.FRAMES, Wal.DAMAGED),
+        same_owner=False,
     ),
     State(
         "wal-live",
@@ -200,13 +230,6 @@ STATES = (
         None,
         "A program has the WAL database open, but there is no -wal or -shm that could be read.",
         lock=(Lock.READER,),
-    ),
-    State(
-        "wal-clean",
-        Way.IMMUTABLE,
-        "The WAL database was closed cleanly and all is in the file; it is read as immutable, "
-        "because any other way creates a -wal and -shm, and guarded against a change.",
-        wal=(Wal.ABSENT, Wal.EMPTY),
     ),
     State(
         "wal-dead",
@@ -382,7 +405,10 @@ class Opening:
         if self.way is not Way.PRIVATE_COPY:
             return _uri(self.path, _OPTIONS[self.way])
         if self.copy is None:
-            raise REFUSALS["copy-not-allowed"].error(self.path, "none has been made")
+            raise OpeningRefusedError(
+                f"{display(self.path)} is to be read from a private copy, and none was made.",
+                remedy="Open it with `open_readonly`, which makes one.",
+            )
         return _uri(self.copy.path, _OPTIONS[Way.IMMUTABLE])
 
     def holds(self) -> bool:
@@ -592,7 +618,7 @@ def _choose(given: Path, allow_copy: bool, *, failing: bool = False) -> Opening:
         # The guard must be such that any change to come will differ from it.
         settle(path)
         raise _AgainError(REFUSALS["changing"].error(path))
-    return Opening(given, path, state.way, state.name, state.reason, stamps)
+    return Opening(given.absolute(), path, state.way, state.name, state.reason, stamps)
 
 
 def _resolve(given: Path) -> Path:
@@ -647,6 +673,7 @@ def _look(path: Path, stamp: Stamp) -> Facts | Refusal:
         journal=Journal.HOT if journal and journal != b"\0" else Journal.COLD,
         wal=wal,
         shm=shm,
+        same_owner=os.geteuid() != 0 or _same_owner(path),
         lock=lock,
     )
     quiet = lock not in (Lock.READER, Lock.WRITER)
@@ -726,7 +753,7 @@ def _lock(source: SourceFile) -> Lock:
         return Lock.FAILING
 
 
-class _OddError(Exception):
+class _OddError(_AgainError):
     """Something beside the database is no regular file."""
 
 
@@ -734,7 +761,7 @@ def _head(path: Path, suffix: str, size: int) -> bytes | None:
     name = f"{path}{suffix}"
     try:
         if not stat.S_ISREG(os.lstat(name).st_mode):
-            raise _OddError
+            raise _OddError(REFUSALS["odd-sidecar"].error(path))
         # SQLite locks neither a -wal nor a -journal, so closing one of them is harmless.
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -749,11 +776,20 @@ def _is_readable(path: Path, suffix: str) -> bool:
     name = f"{path}{suffix}"
     try:
         if not stat.S_ISREG(os.lstat(name).st_mode):
-            raise _OddError
+            raise _OddError(REFUSALS["odd-sidecar"].error(path))
     except FileNotFoundError:
         return False
     # Never opened: closing a -shm drops SQLite's locks on it in this process.
     return os.access(name, os.R_OK, effective_ids=True)
+
+
+def _same_owner(path: Path) -> bool:
+    owners = set()
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        with suppress(FileNotFoundError):
+            found = os.lstat(f"{path}{suffix}")
+            owners.add((found.st_uid, found.st_gid))
+    return len(owners) == 1
 
 
 # Opening --------------------------------------------------------------------------------------
@@ -764,15 +800,17 @@ def _open(opening: Opening, connect: Callable[[str], _C]) -> tuple[_C, Opening]:
         return _open_copy(opening, connect)
     if opening.way is not Way.READ_ONLY_SHM:
         return _connect(opening, connect), opening
-    changing = REFUSALS["changing"].error(opening.path)
-    try:
-        with descriptors().borrow(opening.path) as source, descriptors().pin(source):
-            # Without a -wal or -shm, SQLite would fail, and leave an empty -wal behind.
-            if not (opening.holds() and _is_readable(opening.path, "-shm")):
-                raise _AgainError(changing)
-            return _connect(opening, connect), opening
-    except OSError as error:
-        raise _AgainError(changing) from error
+    changing = _AgainError(REFUSALS["changing"].error(opening.path))
+    with ExitStack() as stack:
+        try:
+            source = stack.enter_context(descriptors().borrow(opening.path))
+            stack.enter_context(descriptors().pin(source))
+        except OSError as error:
+            raise changing from error
+        # Without a -wal or -shm, SQLite would fail, and leave an empty -wal behind.
+        if not (opening.holds() and _is_readable(opening.path, "-shm")):
+            raise changing
+        return _connect(opening, connect), opening
 
 
 def _open_copy(opening: Opening, connect: Callable[[str], _C]) -> tuple[_C, Opening]:

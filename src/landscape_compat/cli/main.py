@@ -1,0 +1,92 @@
+"""The parser, and what becomes of a command's result: an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from landscape_compat.cli import export, inspect, run, versions
+from landscape_compat.cli.talk import complain, set_up_logging
+from landscape_compat.errors import ExitCode, LandscapeCompatError
+
+__all__ = ["main", "make_parser"]
+
+_COMMANDS = (inspect, export, versions, run)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="landscape-compat",
+        description="Read any ELSPETH audit database, of any version, without changing it.",
+        epilog="Exit: 0 done, 1 operational error, 2 usage, 3 interrupted, 4 integrity, "
+        "5 degraded (only where asked for), 6 unreadable.",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for command in _COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        summary = (command.__doc__ or "").splitlines()[0].rstrip(".")
+        sub = commands.add_parser(
+            name, help=summary[0].lower() + summary[1:], description=command.__doc__
+        )
+        command.configure(sub)
+        sub.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: The arguments after the program's name; those of the process if not given.
+
+    Returns:
+        The exit code.
+    """
+    parser = make_parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    if options.version:
+        from importlib.metadata import version
+
+        print(f"landscape-compat {version('landscape-compat')}")
+        return ExitCode.DONE
+    if options.command is None:
+        parser.print_help(sys.stderr)
+        return ExitCode.USAGE
+    try:
+        set_up_logging(quiet=options.quiet)
+        code = int(options.run(options))
+        sys.stdout.flush()
+    except LandscapeCompatError as error:
+        complain(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("Interrupted; nothing half-written was left.")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OPERATIONAL
+    except OSError as error:
+        complain(f"{error.strerror or error}: {error.filename or 'the file in hand'}")
+        return ExitCode.OPERATIONAL
+    except Exception as error:
+        return _unforeseen(error)
+    return code
+
+
+def _unforeseen(error: Exception) -> int:
+    """Give a database's own error one line; let a bug of ours be seen."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if not isinstance(error, (SQLAlchemyError, UnicodeDecodeError)):
+        raise error
+    complain(f"The database could not be read: {str(error).splitlines()[0]}")
+    return ExitCode.OPERATIONAL

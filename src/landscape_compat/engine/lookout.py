@@ -1,0 +1,112 @@
+"""Looking at a database: what it stores, how that is read, and what people are told of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.engine.interfaces import Dialect
+
+from landscape_compat.engine.memo import PreparedPlan
+from landscape_compat.engine.notices import Notices
+from landscape_compat.errors import SourceChangedError, printable
+from landscape_compat.projection.plan import Plan, make_plan
+from landscape_compat.projection.prelude import Projection
+from landscape_compat.projection.rules import RuleSet
+from landscape_compat.schema.catalogue import Catalogue
+from landscape_compat.schema.declared import declared_schema
+from landscape_compat.schema.known import KnownShape, identify
+from landscape_compat.schema.shape import SchemaShape, TableShape
+
+__all__ = ["Lookout", "database_name"]
+
+_MOST_PLANS = 8
+_ATTEMPTS = 5
+
+
+class Lookout:
+    """What one attachment knows of its database; safe to share between threads.
+
+    Args:
+        database: The database's name for people.
+        metadata: What the reader declares.
+        rules: Where values that are not stored come from.
+        catalogue: How the dialect tells what it stores.
+        known: Gives the known shapes, oldest first; called only for a degraded database.
+    """
+
+    def __init__(
+        self,
+        database: str,
+        metadata: MetaData,
+        rules: RuleSet,
+        catalogue: Catalogue,
+        known: Callable[[], Sequence[KnownShape]] | None,
+    ) -> None:
+        self.database = database
+        self.catalogue = catalogue
+        self.notices = Notices(database)
+        # The plan for the database as it was last seen, and how it was opened.
+        self.latest: tuple[Plan, str] | None = None
+        self._metadata = metadata
+        self._rules = rules
+        self._known = known
+        self._lock = threading.Lock()
+        self._plans: dict[tuple[TableShape, ...], PreparedPlan] = {}
+
+    def look(self, connection: Any, dialect: Dialect) -> tuple[PreparedPlan, int]:
+        """Read what is stored and plan for it.
+
+        Args:
+            connection: A raw DBAPI connection.
+            dialect: The dialect to write for.
+
+        Returns:
+            The plan, and the version of the schema that it is for.
+
+        Raises:
+            SourceChangedError: The schema is in motion: no two reads of it agree.
+        """
+        for _ in range(_ATTEMPTS):
+            version = self.catalogue.read_version(connection)
+            stored = self.catalogue.read_stored(connection)
+            if self.catalogue.read_version(connection) == version:
+                return self._prepare(stored, dialect), version
+        raise SourceChangedError(
+            f"The schema of {self.database} keeps changing while it is read.",
+            remedy="Wait until the other program is done, and try again.",
+        )
+
+    def shape_of(self, plan: Plan) -> str:
+        """Name the known shape that comes nearest, for people; "" where none are known."""
+        if self._known is None:
+            return ""
+        found = identify(plan.stored, self._known())
+        names = ", ".join(shape.name for shape in found.nearest)
+        return f"{names} ({found.confidence})" if names else "unknown"
+
+    def _prepare(self, stored: SchemaShape, dialect: Dialect) -> PreparedPlan:
+        with self._lock:
+            key = tuple(stored)
+            prepared = self._plans.get(key)
+            if prepared is None:
+                schema = self.catalogue.default_schema
+                declared = declared_schema(self._metadata, dialect, schema)
+                plan = make_plan(stored, declared, self._rules, dialect, schema)
+                prepared = PreparedPlan(plan, self._on_use(plan))
+                if len(self._plans) >= _MOST_PLANS:
+                    self._plans.clear()
+                self._plans[key] = prepared
+            return prepared
+
+    def _on_use(self, plan: Plan) -> Callable[[Projection], None]:
+        return lambda projection: self.notices.table_degraded(projection, self.shape_of(plan))
+
+
+def database_name(engine: Engine) -> str:
+    """Name an engine's database for people: a path as it is, a URL with its password hidden."""
+    if engine.dialect.name == "sqlite":
+        return printable(engine.url.database or ":memory:")
+    return printable(engine.url.render_as_string(hide_password=True))
