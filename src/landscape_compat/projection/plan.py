@@ -8,10 +8,15 @@ from types import MappingProxyType
 
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import visitors
-from sqlalchemy.sql.expression import Alias
+from sqlalchemy.sql.expression import AliasedReturnsRows
 
 from landscape_compat.errors import AttachError
-from landscape_compat.projection.prelude import ProjectedColumn, Projection, render_rule
+from landscape_compat.projection.prelude import (
+    ProjectedColumn,
+    Projection,
+    quote_name,
+    render_rule,
+)
 from landscape_compat.projection.rules import Rule, RuleKind, RuleSet
 from landscape_compat.projection.tokens import POSTGRESQL, SQLITE, Syntax
 from landscape_compat.schema.drift import TableDrift, compare_tables
@@ -119,8 +124,8 @@ class _Planner:
         columns = tuple(self._column(declared, stored, *pair, alias) for pair in found)
         if stored is None:
             return Projection(declared.name, "", None, columns, self.dialect)
-        preparer = self.dialect.identifier_preparer
-        source = f"{preparer.quote_schema(self.schema)}.{preparer.quote(stored.name)}"
+        schema = self.dialect.identifier_preparer.quote_schema(self.schema)
+        source = f"{schema}.{quote_name(self.dialect, stored.name)}"
         columns = _refuse_without_key(columns, declared)
         return Projection(declared.name, source, stored, columns, self.dialect, alias)
 
@@ -160,7 +165,7 @@ class _Planner:
                 taken |= {
                     fold_name(element.name)
                     for element in visitors.iterate(rule.expression)
-                    if isinstance(element, Alias)
+                    if isinstance(element, AliasedReturnsRows)
                 }
         return next(name for name in _alias_names() if name not in taken)
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, column, select
+from sqlalchemy import BindParameter, ColumnElement, Select, column, literal_column, select
 from sqlalchemy import table as table_clause
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.expression import Alias, ColumnClause, TableClause
+from sqlalchemy.sql import quoted_name, visitors
+from sqlalchemy.sql.expression import Alias, ColumnClause, False_, TableClause, True_
 
 from landscape_compat.errors import RuleError, UnreadableError
 from landscape_compat.projection.rules import Rule, RuleKind
 from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
+from landscape_compat.schema.types import affinity
 
-__all__ = ["ProjectedColumn", "Projection", "render_rule"]
+__all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule"]
 
 # Source: https://www.sqlite.org/limits.html, SQLITE_MAX_COLUMN.
 _MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600}
 _ROWIDS = ("rowid", "oid", "_rowid_")
+# SQLite's own words that SQLAlchemy takes for ordinary names.
+_UNKNOWN_WORDS = frozenset({"nothing", "recursive", "returning"})
+# SQLite gives a column of a common table expression that is named so another name.
+_UNNAMEABLE = frozenset({"true", "false"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Projection:
     _quote: Callable[[str], str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_quote", self.dialect.identifier_preparer.quote)
+        object.__setattr__(self, "_quote", partial(quote_name, self.dialect))
 
     def render(self, cte: str, named: frozenset[str], *, everything: bool) -> str:
         """Write the common table expression for one statement.
@@ -80,14 +86,34 @@ class Projection:
         Raises:
             UnreadableError: The statement needs a column that cannot be projected faithfully.
         """
-        body = self._empty() if self.stored is None else self._select(named, everything)
+        self._refuse_unnameable(named, everything)
+        body = (
+            self._empty(named, everything)
+            if self.stored is None
+            else self._select(named, everything)
+        )
         # Without the hint, a table used twice is copied whole before the first row is read.
         return f"{self._quote(cte)} AS NOT MATERIALIZED ({body})"
 
-    def _empty(self) -> str:
-        columns = ", ".join(f"{c.sql} AS {self._quote(c.column.name)}" for c in self.columns)
+    def _refuse_unnameable(self, named: frozenset[str], everything: bool) -> None:
+        if self.dialect.name != "sqlite":
+            return
+        stored = self.stored.column_names if self.stored else ()
+        for name in (*stored, *(c.column.name for c in self.columns)):
+            if fold_name(name) in _UNNAMEABLE and (everything or fold_name(name) in named):
+                raise UnreadableError(
+                    "SQLite cannot show a column of this name through a common table "
+                    f"expression, and would take {name!r} for a constant.",
+                    table=self.name,
+                    column=name,
+                    remedy="Read the other columns by their names.",
+                )
+
+    def _empty(self, named: frozenset[str], everything: bool) -> str:
+        items = [f"{c.sql} AS {self._quote(c.column.name)}" for c in self.columns]
+        items += [f"CAST(NULL AS INTEGER) AS {name}" for name in self._rowids(named, everything)]
         never = "0" if self.dialect.name == "sqlite" else "false"
-        return f"SELECT {columns} WHERE {never}"
+        return f"SELECT {', '.join(items)} WHERE {never}"
 
     def _select(self, named: frozenset[str], everything: bool) -> str:
         assert self.stored is not None
@@ -113,7 +139,7 @@ class Projection:
             )
         items = self._stored_items(wanted)
         items += [f"{c.sql} AS {self._quote(c.column.name)}" for c in added]
-        items += self._rowids(named, everything)
+        items += [f"{self.alias}.{name} AS {name}" for name in self._rowids(named, everything)]
         return f"SELECT {', '.join(items)} FROM {self.source} AS {self.alias}"
 
     def _stored_items(self, wanted: list[ProjectedColumn]) -> list[str]:
@@ -131,14 +157,11 @@ class Projection:
 
     def _rowids(self, named: frozenset[str], everything: bool) -> list[str]:
         """Carry SQLite's row number along, which a common table expression does not have."""
-        if self.dialect.name != "sqlite" or self.stored is None or not self.stored.has_rowid:
+        if self.dialect.name != "sqlite" or (self.stored and not self.stored.has_rowid):
             return []
-        declared = {fold_name(c.column.name) for c in self.columns}
-        asked = [
-            name
-            for name in _ROWIDS
-            if name in named and self.stored.column(name) is None and name not in declared
-        ]
+        columns = [*(c.column for c in self.columns), *(self.stored.columns if self.stored else ())]
+        taken = {fold_name(column.name) for column in columns}
+        asked = [name for name in _ROWIDS if name in named and name not in taken]
         if asked and everything:
             raise UnreadableError(
                 f"The statement reads {asked[0]!r} and every column at once; the row number "
@@ -147,7 +170,7 @@ class Projection:
                 column=asked[0],
                 remedy="Name the columns instead of `*`.",
             )
-        return [f"{self.alias}.{name} AS {name}" for name in asked]
+        return asked
 
 
 def render_rule(
@@ -172,71 +195,117 @@ def render_rule(
     Raises:
         RuleError: The dialect cannot express the rule.
     """
+    type_ = affinity(declared.type) if dialect.name == "sqlite" else declared.type
     if rule is None or rule.expression is None:
-        return "NULL" if dialect.name == "sqlite" else f"CAST(NULL AS {declared.type})"
+        # Without a type, a UNION with other values would compare in another way.
+        return f"CAST(NULL AS {type_})"
     own = table_clause(alias)
-    expression = _bind(rule.expression, rule.table, own, schema, spelling)
-    # Only within a SELECT from its own table does a subquery know that table as the outer one.
-    around = select(expression.label("value")).select_from(own)
+    expression = rule.expression
+    bound = _bind(expression, rule.table, own, dialect, schema, spelling)
+    sql = _compile(rule, bound, own, dialect)
+    if dialect.name == "sqlite":
+        # A column has an affinity and an expression has none: compared with a number or a text,
+        # the two would differ. CAST gives it one, but would make a number of any text, too.
+        if isinstance(expression, ColumnClause) and expression.table is not None:
+            return sql
+        if type_ != "TEXT" and not _is_number(expression):
+            return f"(SELECT {sql} UNION ALL SELECT CAST(NULL AS {type_}) WHERE 0)"
+    return f"CAST({sql} AS {type_})"
+
+
+def _is_number(expression: ColumnElement[Any]) -> bool:
+    if isinstance(expression, BindParameter):
+        return isinstance(expression.value, int | float)
+    return isinstance(expression, True_ | False_)
+
+
+def quote_name(dialect: Dialect, name: str) -> str:
+    """Quote a name where the dialect needs it.
+
+    Args:
+        dialect: The dialect.
+        name: The bare name.
+    """
+    return dialect.identifier_preparer.quote(_quotable(name))
+
+
+def _quotable(name: str) -> str:
+    return quoted_name(name, quote=True) if fold_name(name) in _UNKNOWN_WORDS else name
+
+
+def _compile(rule: Rule, bound: ColumnElement[Any], own: TableClause, dialect: Dialect) -> str:
+    around = select(bound.label("value")).select_from(own)
+    if around.get_final_froms() != [own]:
+        raise _rule_error(rule, "reads another table outside of a SELECT")
+    for inner in visitors.iterate(bound):
+        if isinstance(inner, Select) and any(
+            element is own
+            for source in inner.get_final_froms()
+            for element in visitors.iterate(source)
+        ):
+            raise _rule_error(rule, "selects from its own table, which is the row in hand there")
     try:
         compiled = around.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     except SQLAlchemyError as error:
-        raise RuleError(
-            f"The rule for {rule.target} cannot be written for {dialect.name}: {error}.",
-            table=rule.table,
-            column=rule.column,
-            remedy="Use constructs that the dialect has, and values that can be written out.",
-        ) from error
-    sql = str(compiled).removeprefix("SELECT ").rpartition(" AS value")[0]
-    if dialect.name != "sqlite":
-        return f"CAST({sql} AS {declared.type})"
-    # A stored column has its type's affinity and an expression has none: compared with a
-    # number, the two would differ.
-    if isinstance(expression, ColumnClause) or not _is_text(declared):
-        return sql
-    return f"CAST({sql} AS TEXT)"
+        raise _rule_error(rule, f"cannot be written for {dialect.name}: {error}") from error
+    sql = str(compiled)
+    if not sql.startswith("SELECT "):
+        raise _rule_error(rule, "has a common table expression outside of its SELECT")
+    return sql.removeprefix("SELECT ").rpartition(" AS value")[0]
 
 
-def _is_text(declared: ColumnShape) -> bool:
-    return any(word in declared.type for word in ("CHAR", "TEXT", "CLOB"))
+def _rule_error(rule: Rule, what: str) -> RuleError:
+    return RuleError(
+        f"The rule for {rule.target} {what}.",
+        table=rule.table,
+        column=rule.column,
+        remedy="Use constructs that the dialect has and values that can be written out, SELECT "
+        "from aliases of the rule's own table, and nest common table expressions.",
+    )
 
 
 def _bind(
     expression: ColumnElement[Any],
     subject: str,
     own: TableClause,
+    dialect: Dialect,
     schema: str,
     spelling: Mapping[str, str],
 ) -> ColumnElement[Any]:
     """Point a rule's bare names at what is stored: its own table at `own`, others fully."""
     others: dict[str, TableClause] = {}
-    aliases: dict[int, Any] = {}
+    aliases: dict[Any, Any] = {}
+
+    def is_own(name: str) -> bool:
+        return fold_name(name) == fold_name(subject)
 
     def stored(name: str) -> TableClause:
-        if fold_name(name) == fold_name(subject):
-            return own
-        if name not in others:
-            others[name] = table_clause(spelling.get(fold_name(name), name), schema=schema)
-        return others[name]
+        found = others.get(name)
+        if found is None:
+            spelled = _quotable(spelling.get(fold_name(name), name))
+            found = others[name] = table_clause(spelled, schema=schema)
+        return found
 
     def source(element: Any) -> Any:
         if isinstance(element, TableClause):
-            return stored(element.name)
+            return own if is_own(element.name) else stored(element.name)
         if isinstance(element, Alias) and isinstance(element.element, TableClause):
-            if id(element) not in aliases:
-                name = element.element.name
-                table = table_clause(spelling.get(fold_name(name), name), schema=schema)
-                aliases[id(element)] = table.alias(element.name)
-            return aliases[id(element)]
+            if element not in aliases:
+                aliases[element] = stored(element.element.name).alias(element.name)
+            return aliases[element]
         return None
 
     def point(element: Any, **_: Any) -> Any:
-        if isinstance(element, ColumnClause) and element.table is not None:
-            table = source(element.table)
-            if table is not None:
-                return column(element.name, element.type, _selectable=table)
+        if not isinstance(element, ColumnClause) or element.table is None:
+            return source(element)
+        table = source(element.table)
+        if table is own:
+            # As text: at any depth it is the row in hand, and no SELECT takes it for a source.
+            name = f"{own.name}.{quote_name(dialect, element.name)}"
+            return literal_column(name, element.type)
+        if table is None:
             return None
-        return source(element)
+        return column(_quotable(element.name), element.type, _selectable=table)
 
     bound: ColumnElement[Any] = visitors.replacement_traverse(expression, {}, point)
     return bound

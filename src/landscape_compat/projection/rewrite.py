@@ -86,14 +86,17 @@ def _mentioned(scan: StatementScan, plan: Plan) -> list[str]:
 
 
 def _merge(text: str, scan: StatementScan, plan: Plan, needed: dict[str, Projection]) -> str:
-    everything = scan.has_star or scan.has_natural
+    # A WITH within a subquery may give the table's name to something else there.
+    is_clear = text.lower().count("with") == (scan.with_end is not None)
     edits: list[tuple[int, int, str]] = []
     ctes: list[str] = []
     for name, projection in needed.items():
+        everything = scan.has_star or scan.has_natural or name in scan.operands
         if name not in scan.own_ctes:
             ctes.append(projection.render(projection.name, scan.names, everything=everything))
         qualified = [q for q in scan.qualified if fold_name(q.table) == name and _is_ours(q, plan)]
-        if any(q.role != "column" for q in qualified):
+        taken = name in scan.own_ctes or not is_clear
+        if taken and any(q.role != "column" for q in qualified):
             # A name of its own: the bare one may mean a CTE of the statement's at this place.
             cte = _free_name(projection.name, scan)
             ctes.append(projection.render(cte, scan.names, everything=everything))
@@ -130,7 +133,7 @@ def _requalify(
     qualified: QualifiedName, text: str, projection: Projection, cte: str
 ) -> tuple[int, int, str]:
     spelled = text[qualified.table_start : qualified.end]
-    if qualified.role == "column":
+    if qualified.role == "column" or not cte:
         return qualified.start, qualified.end, spelled
     name = projection.dialect.identifier_preparer.quote(cte)
     if qualified.role == "source" and not qualified.aliased:

@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ClauseElement, ColumnElement, Select, case, column
+from sqlalchemy import BindParameter, ClauseElement, ColumnElement, Over, Select, case, column
 from sqlalchemy import table as table_clause
 from sqlalchemy.sql import visitors
-from sqlalchemy.sql.expression import Alias, ColumnClause, TableClause
+from sqlalchemy.sql.expression import (
+    Alias,
+    ColumnClause,
+    FunctionElement,
+    SelectBase,
+    TableClause,
+)
 
 from landscape_compat.errors import RuleError
 from landscape_compat.schema.shape import SchemaShape, fold_name
@@ -25,6 +31,13 @@ __all__ = [
     "neutral",
     "renamed",
 ]
+
+_AGGREGATES = frozenset(
+    """any_value array_agg avg bit_and bit_or bool_and bool_or count every group_concat json_agg
+    json_group_array json_group_object json_object_agg jsonb_agg jsonb_group_array
+    jsonb_group_object jsonb_object_agg max median min percentile percentile_cont
+    percentile_disc string_agg sum total""".split()
+)
 
 
 class RuleKind(StrEnum):
@@ -136,7 +149,8 @@ def derived(target: str, expression: ColumnElement[Any] | Select[Any], **details
         details: Further fields of `Rule`.
 
     Raises:
-        RuleError: `target` is not of the form `table.column`, or the expression reads it.
+        RuleError: `target` is not of the form `table.column`, or the expression reads it, or
+            it gives not just one value for the row in hand.
     """
     return _rule(target, RuleKind.DERIVED, expression, details)
 
@@ -151,9 +165,11 @@ def mapped(target: str, expression: ColumnElement[Any] | dict[Any, Any], **detai
         details: Further fields of `Rule`.
 
     Raises:
-        RuleError: `target` is not of the form `table.column`.
+        RuleError: `target` is not of the form `table.column`, or the mapping is empty.
     """
     if isinstance(expression, dict):
+        if not expression:
+            raise RuleError(f"The rule for {target} maps no value.")
         name, _, own = target.partition(".")
         stored: ColumnElement[Any] = table_clause(name, column(own)).c[own]
         expression = case(
@@ -187,13 +203,17 @@ def _rule(
     if not (name and dot and own):
         raise RuleError(f"A rule's target is `table.column`, not {target!r}.")
     if isinstance(expression, Select):
+        if len(expression.selected_columns) != 1:
+            raise RuleError(f"The rule for {target} selects not just one column.")
         expression = expression.scalar_subquery()
     for paths in ("stored", "not_stored", "declared", "not_declared"):
         given = details.get(paths, ())
         details[paths] = frozenset([given] if isinstance(given, str) else given)
     reads = frozenset() if expression is None else columns_read(expression)
-    if not details.get("replaces") and target in reads:
+    if not details.get("replaces") and fold_name(target) in map(fold_name, reads):
         raise RuleError(f"The rule for {target} reads {target}, which is not stored.")
+    if expression is not None:
+        _check_row_by_row(expression, target)
     details["stored"] |= reads
     return Rule(table=name, column=own, kind=kind, expression=expression, **details)
 
@@ -211,6 +231,38 @@ def columns_read(expression: ClauseElement) -> frozenset[str]:
         elif isinstance(element, TableClause):
             found.add(element.name)
     return frozenset(found)
+
+
+def _check_row_by_row(expression: ClauseElement, target: str, *, within: bool = False) -> None:
+    """Refuse what would make one row of many, or NULL of a value that was not given."""
+    name = fold_name(target.partition(".")[0])
+    if isinstance(expression, BindParameter) and expression.required:
+        raise RuleError(f"The rule for {target} has a parameter without a value.")
+    is_window = isinstance(expression, Over)
+    if is_window or _is_aggregate(expression):
+        columns = [e for e in visitors.iterate(expression) if isinstance(e, ColumnClause)]
+        sources = [column.table for column in columns]
+        own = all(isinstance(s, TableClause) and fold_name(s.name) == name for s in sources)
+        # Within a subquery an aggregate over nothing but outer columns is the outer query's.
+        if not within or (columns and own and not is_window):
+            raise RuleError(
+                f"The rule for {target} takes several rows of its own table together, so the "
+                "other rows would be lost.",
+                remedy="Aggregate an alias of the table in a SELECT of its own.",
+            )
+    if not isinstance(expression, ColumnClause) and not is_window:
+        within = within or isinstance(expression, SelectBase)
+        for child in expression.get_children():
+            if isinstance(child, ClauseElement):
+                _check_row_by_row(child, target, within=within)
+
+
+def _is_aggregate(element: ClauseElement) -> bool:
+    if not isinstance(element, FunctionElement):
+        return False
+    name = fold_name(str(getattr(element, "name", "")))
+    # With several arguments, these two compare values of one row.
+    return name in _AGGREGATES and not (name in ("max", "min") and len(element.clauses) > 1)
 
 
 class RuleSet:

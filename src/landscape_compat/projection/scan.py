@@ -61,6 +61,7 @@ class StatementScan:
         verb: The word that decides that, upper case; "" if there is none.
         names: Every name mentioned, folded, whatever it stands for; more than are tables.
         sources: The names that stand where a table is read.
+        operands: Those of them that stand after IN, where a table's only column is meant.
         own_ctes: The CTEs that its leading WITH defines, folded.
         with_end: Offset after a leading `WITH` or `WITH RECURSIVE`, if there is one.
         insert_at: Offset where a WITH clause goes if there is none.
@@ -85,6 +86,7 @@ class StatementScan:
     has_natural: bool = False
     has_outer_join: bool = False
     multiple: bool = False
+    operands: frozenset[str] = frozenset()
 
 
 _READS = frozenset({"SELECT", "VALUES", "TABLE"})
@@ -104,6 +106,7 @@ _NOT_AN_ALIAS = _ENDS_FROM | frozenset(
     """JOIN INNER LEFT RIGHT FULL OUTER CROSS NATURAL ON USING INDEXED NOT TABLESAMPLE
     WITH""".split()
 )
+_CALLS_WITH_FROM = ("EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
 _BEFORE_STAR = frozenset({"SELECT", "DISTINCT", "ALL"})
 _NAMES = (TokenKind.WORD, TokenKind.QUOTED)
 
@@ -124,7 +127,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
     head = _Head(tokens, first, syntax)
     body = _Body(tokens, syntax)
     effect = head.effect
-    if effect is Effect.READS and (head.modifies or body.locks or body.into):
+    if effect is Effect.READS and (body.modifies or body.locks or body.into):
         effect = Effect.WRITES
     return StatementScan(
         effect=effect,
@@ -140,6 +143,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         has_natural=body.has_natural,
         has_outer_join=body.has_outer_join,
         multiple=body.multiple,
+        operands=frozenset(body.operands),
     )
 
 
@@ -160,7 +164,6 @@ class _Head:
         self._at = first
         self.own_ctes: set[str] = set()
         self.with_end: int | None = None
-        self.modifies = False
         self.verb = ""
         self.effect = Effect.OTHER
         self._skip_explain()
@@ -196,12 +199,14 @@ class _Head:
             if self._takes("QUERY"):
                 self._takes("PLAN")
             return
-        after = self._tokens[self._at + 1 : self._at + 2]
-        if _is_word(after[0] if after else None, "SELECT", "WITH", "VALUES", "TABLE") or (
-            after and after[0].text == "("
-        ):
-            return  # EXPLAIN (SELECT ...), not a list of options
-        self._skip_parentheses()
+        if self._here is not None and self._here.text == "(":
+            after = self._tokens[self._at + 1 : self._at + 2]
+            first = after[0] if after else None
+            if _is_word(first, "SELECT", "WITH", "VALUES", "TABLE") or (
+                first and first.text == "("
+            ):
+                return  # EXPLAIN (SELECT ...), not a list of options
+            self._skip_parentheses()
         while self._takes("ANALYZE", "ANALYSE", "VERBOSE"):
             pass
 
@@ -215,7 +220,13 @@ class _Head:
         if _is_word(here, "WITH"):
             self._at += 1
             end = here.end
-            if (recursive := self._here) and self._takes("RECURSIVE"):
+            after = self._tokens[self._at + 1 : self._at + 2]
+            names_itself = (
+                self._syntax.name == "postgresql"
+                and bool(after)
+                and (_is_word(after[0], "AS") or after[0].text == "(")
+            )
+            if (recursive := self._here) and not names_itself and self._takes("RECURSIVE"):
                 end = recursive.end
             if not self._read_ctes():
                 self.verb = "WITH"
@@ -256,9 +267,6 @@ class _Head:
                 return False
             self._takes("NOT")
             self._takes("MATERIALIZED")
-            inside = self._tokens[self._at + 1 : self._at + 2]
-            if inside and _is_word(inside[0], *_MODIFIES):
-                self.modifies = True
             if not self._skip_parentheses():
                 return False
             if _is_word(self._here, "SEARCH", "CYCLE"):
@@ -290,6 +298,9 @@ class _Level:
     in_from: bool = False
     expects_table: bool = False
     last_source: str = ""
+    # `extract(year FROM x)` and its like have a FROM that names no table.
+    in_call: bool = False
+    in_using: bool = False
 
 
 @dataclass(slots=True)
@@ -300,27 +311,42 @@ class _Body:
     syntax: Syntax
     names: set[str] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
+    operands: set[str] = field(default_factory=set)
     qualified: list[QualifiedName] = field(default_factory=list)
     index_hints: list[IndexHint] = field(default_factory=list)
     has_star: bool = False
     has_natural: bool = False
     has_outer_join: bool = False
     multiple: bool = False
+    modifies: bool = False
     locks: bool = False
     into: bool = False
+    visible: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         levels = [_Level()]
         at, count = 0, len(self.tokens)
+        begun = ended = False
         while at < count:
             token = self.tokens[at]
             level = levels[-1]
-            if self._is_name(at, or_string=level.expects_table):
+            if token.kind is TokenKind.OPERATOR and token.text == ";":
+                ended = begun
+            else:
+                self.multiple |= ended
+                begun = True
+            or_string = level.expects_table or level.in_using or self._is_dot(at + 1)
+            if self._is_name(at, or_string=or_string):
                 at = self._name(at, level)
                 continue
             if token.kind is TokenKind.OPERATOR:
                 if token.text == "(":
-                    levels.append(_Level(level.expects_table, level.expects_table))
+                    before = self._token(at - 1)
+                    in_call = _is_word(before, *_CALLS_WITH_FROM)
+                    in_using = _is_word(before, "USING")
+                    expects = level.expects_table
+                    levels.append(_Level(expects, expects, "", in_call, in_using))
                 elif token.text == ")":
                     if len(levels) > 1:
                         levels.pop()
@@ -330,13 +356,12 @@ class _Body:
                 elif token.text == "*":
                     self.has_star = self.has_star or self._is_star(at)
                 elif token.text == ";":
-                    rest = self.tokens[at + 1 :]
-                    before = any(t.text != ";" for t in self.tokens[:at])
-                    self.multiple |= before and any(t.text != ";" for t in rest)
                     level.in_from = level.expects_table = False
             else:
                 level.expects_table = False
             at += 1
+        if self.syntax.name == "postgresql" and self.visible & self.bare:
+            self.has_star = True  # a whole row as one value
 
     def _token(self, at: int) -> Token | None:
         return self.tokens[at] if 0 <= at < len(self.tokens) else None
@@ -358,7 +383,11 @@ class _Body:
             return False
         if before.kind is TokenKind.WORD:
             return before.text in _BEFORE_STAR and not self._is_dot(at - 2)
-        return before.kind is TokenKind.OPERATOR and before.text in (",", ".")
+        if before.kind is not TokenKind.OPERATOR:
+            return False
+        after = self._token(at + 1)
+        # Behind DISTINCT ON (...) it is one, too; nothing else has FROM behind it.
+        return before.text in (",", ".") or (before.text == ")" and _is_word(after, "FROM"))
 
     def _name(self, at: int, level: _Level) -> int:
         """Take in a name or keyword; return where to go on."""
@@ -377,15 +406,20 @@ class _Body:
     def _keyword(self, at: int, word: str, level: _Level) -> bool:
         """Follow a word that moves us within the statement; tell whether it did."""
         after = self._token(at + 1)
+        if self._is_mere_name(at, word, level):
+            return False
+        if word in _MODIFIES:
+            self.modifies |= self._modifies(at, word)
+            return False
         if word == "FROM":
-            if not self._is_distinct_from(at):
+            if not (level.in_call or self._is_distinct_from(at)):
                 level.in_from = level.expects_table = True
         elif word == "JOIN":
             level.in_from = level.expects_table = True
         elif word in ("SELECT", "VALUES", "WITH"):
-            level.in_from = level.expects_table = False
+            level.in_from = level.expects_table = level.in_call = False
         elif word in _ENDS_FROM and not level.expects_table:
-            if word == "FOR" and self.syntax.name == "postgresql":
+            if word == "FOR" and self.syntax.name == "postgresql" and not level.in_call:
                 self.locks |= _is_word(after, "UPDATE", "SHARE", "NO", "KEY")
             level.in_from = False
         elif word == "INTO":
@@ -393,8 +427,9 @@ class _Body:
         elif word == "IN" and self.syntax.strings_as_names:
             if self._is_name(at + 1, or_string=True):
                 self._source(at + 1, level, "operand")
+                self.operands.add(level.last_source)
         elif word == "TABLE" and self.syntax.name == "postgresql":
-            level.expects_table = True
+            level.expects_table = self.has_star = True
         elif word in ("LATERAL", "ONLY") and level.expects_table:
             return self.syntax.name == "postgresql"
         elif word == "NATURAL":
@@ -406,6 +441,36 @@ class _Body:
         else:
             return False
         return not (word in _ENDS_FROM and level.expects_table)
+
+    def _is_mere_name(self, at: int, word: str, level: _Level) -> bool:
+        """Tell by its neighbours that a keyword is a name here, as both databases allow."""
+        if _is_word(self._token(at - 1), "AS") and word != "NOT":
+            return True
+        if word == "INDEXED":
+            return False
+        if word == "WITH" and level.in_from and not level.expects_table:
+            return True  # WITH ORDINALITY
+        after = self._token(at + 1)
+        return after is None or (_is_operator(after) and after.text in (",", ")", ";"))
+
+    def _is_call_or_cte(self, at: int) -> bool:
+        after, then = self._token(at + 1), self._token(at + 2)
+        if after is None or after.text == "(":
+            return after is not None
+        is_body = then is not None and (then.text == "(" or _is_word(then, "NOT", "MATERIALIZED"))
+        return _is_word(after, "AS") and is_body
+
+    def _modifies(self, at: int, word: str) -> bool:
+        """Tell whether a common table expression changes rows here, as PostgreSQL allows."""
+        before, after = self._token(at - 1), self._token(at + 1)
+        if before is None or before.text not in ("(", ")"):
+            return False
+        if word in ("INSERT", "MERGE"):
+            return _is_word(after, "INTO")
+        if word == "DELETE":
+            return _is_word(after, "FROM")
+        is_name = after is not None and after.kind in _NAMES
+        return word == "UPDATE" and is_name and not _is_word(after, "FROM", "AS")
 
     def _is_distinct_from(self, at: int) -> bool:
         return _is_word(self._token(at - 1), "DISTINCT") and _is_word(
@@ -422,24 +487,32 @@ class _Body:
     def _source(self, at: int, level: _Level, role: Literal["source", "operand"]) -> int:
         """Take in a table's name, with its schema if it has one; return where to go on."""
         first = self.tokens[at]
-        self.names.add(first.name)
-        if not (self._is_dot(at + 1) and self._is_name(at + 2, or_string=True)):
-            self.sources.add(first.name)
-            level.last_source = first.name
-            return at + 1
-        table = self.tokens[at + 2]
+        last = at
+        while self._is_dot(last + 1) and self._is_name(last + 2, or_string=True):
+            self.names.add(self.tokens[last].name)
+            last += 2
+        table = self.tokens[last]
         self.names.add(table.name)
         self.sources.add(table.name)
         level.last_source = table.name
-        after = self._token(at + 3)
-        if not (after and _is_operator(after) and after.text in ("(", ".")):
-            aliased = self._is_alias(at + 3)
+        after = self._token(last + 1)
+        is_call = after is not None and _is_operator(after) and after.text == "("
+        aliased = self._is_alias(last + 1)
+        self.visible.add(table.name)
+        end = last + 1
+        if aliased:
+            end += 1 + _is_word(after, "AS")
+            alias = self.tokens[end - 1]
+            self.visible.add(alias.name)
+            self.names.add(alias.name)
+        if last > at and not is_call:
+            schema = self.tokens[last - 2].name
             self.qualified.append(
                 QualifiedName(
-                    first.start, table.start, table.end, first.name, table.name, role, aliased
+                    first.start, table.start, table.end, schema, table.name, role, aliased
                 )
             )
-        return at + 3
+        return end
 
     def _is_alias(self, at: int) -> bool:
         token = self._token(at)
@@ -452,22 +525,27 @@ class _Body:
         )
 
     def _column(self, at: int) -> int:
-        """Take in a reference in an expression: `a`, `a.b`, `a.b.c`, `a.b.*`."""
-        first, table = self.tokens[at], self._token(at + 2)
-        if not (self._is_dot(at + 1) and table is not None and self._is_name(at + 2)):
+        """Take in a reference in an expression: `a`, `a.b`, `a.b.c`, `a.b.*`, and longer ones."""
+        last = at
+        while self._is_dot(last + 1) and self._is_name(last + 2, or_string=True):
+            last += 2
+            self.names.add(self.tokens[last].name)
+        first, after = self.tokens[at], self._token(last + 2)
+        if last == at:
+            if not self._is_call_or_cte(at):
+                self.bare.add(first.name)
             return at + 1
-        self.names.add(table.name)
-        if not self._is_dot(at + 3):
-            return at + 3
-        last = self._token(at + 4)
-        if last is not None and (self._is_name(at + 4) or last.text == "*"):
+        if self._is_dot(last + 1) and after is not None and after.text == "*":
+            self.has_star = True
+            table_at = last
+            last += 2
+        else:
+            table_at = last - 2
+        if table_at > at:
+            schema, table = self.tokens[table_at - 2], self.tokens[table_at]
             self.qualified.append(
                 QualifiedName(
-                    first.start, table.start, table.end, first.name, table.name, "column", False
+                    first.start, table.start, table.end, schema.name, table.name, "column", False
                 )
             )
-            if last.text == "*":
-                self.has_star = True
-            else:
-                self.names.add(last.name)
-        return at + 5
+        return last + 1

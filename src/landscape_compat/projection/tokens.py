@@ -85,7 +85,7 @@ SQLITE = Syntax(
         |(?P<quoted>{_DOUBLE_QUOTED}|`(?:[^`]|``)*(?:`|\Z)|\[[^\]]*(?:\]|\Z))
         |(?P<parameter>\?\d*|[$@\#:](?:{_NAME_PART}|::)+(?:\([^)\s]*\))?)
         |(?P<number>{_NUMBER})
-        |(?P<word>(?!\ufeff){_NAME_START}(?:(?!\ufeff){_NAME_PART})*)
+        |(?P<word>(?!\ufeff){_NAME_START}{_NAME_PART}*)
         |(?P<operator>->>|->|\|\||<<|>>|<=|>=|<>|!=|==|.)""",
         re.VERBOSE | re.DOTALL,
     ),
@@ -117,6 +117,9 @@ POSTGRESQL = Syntax(
     strings_as_names=False,
 )
 
+_UESCAPE = re.compile(r"\s*UESCAPE\s*'([^0-9A-Fa-f+'\"\s])'", re.IGNORECASE)
+# Not `str.upper`, which makes a keyword of a name with a long s or a dotless i.
+_ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _KINDS = {
     "blob": TokenKind.STRING,
@@ -149,7 +152,15 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
             pass
         elif group == "word":
             word = match.group()
-            add(Token(TokenKind.WORD, word.upper(), syntax.fold(word, quoted=False), position, end))
+            add(
+                Token(
+                    TokenKind.WORD,
+                    word.translate(_ASCII_UPPER),
+                    syntax.fold(word, quoted=False),
+                    position,
+                    end,
+                )
+            )
         elif group == "operator":
             add(Token(TokenKind.OPERATOR, match.group(), "", position, end))
         elif group == "quoted":
@@ -165,7 +176,9 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
             end = length if closed < 0 else closed + len(match.group())
             add(Token(TokenKind.STRING, "", "", position, end))
         elif group == "unicode":
-            name = _decode_unicode_name(match.group()[2:])
+            escape = _UESCAPE.match(text, end)
+            end = escape.end() if escape else end
+            name = _decode_unicode_name(match.group()[2:], escape[1] if escape else "\\")
             add(Token(TokenKind.QUOTED, name, name, position, end))
         else:
             add(Token(_KINDS[group or ""], "", "", position, end))
@@ -194,9 +207,11 @@ def _end_of_comment(text: str, position: int, *, nested: bool) -> int:
     return position
 
 
-def _decode_unicode_name(quoted: str) -> str:
+def _decode_unicode_name(quoted: str, escape: str) -> str:
     def character(match: re.Match[str]) -> str:
         code = match.group(1) or match.group(2)
-        return chr(int(code, 16)) if code and int(code, 16) <= 0x10FFFF else "\\"
+        return chr(int(code, 16)) if code and int(code, 16) <= 0x10FFFF else escape
 
-    return re.sub(r"\\(?:([0-9A-Fa-f]{4})|\+([0-9A-Fa-f]{6})|\\)", character, _unquote(quoted))
+    mark = re.escape(escape)
+    pattern = rf"{mark}(?:([0-9A-Fa-f]{{4}})|\+([0-9A-Fa-f]{{6}})|{mark})"
+    return re.sub(pattern, character, _unquote(quoted))

@@ -29,6 +29,8 @@ class KnownShape:
         last_date: When that was.
         epochs: The epochs that builds with this shape stamp; several, or none, are usual.
         shape: The tables and columns.
+
+    `paths` is made of the shape: every `table.column` in it, folded.
     """
 
     name: str
@@ -38,10 +40,10 @@ class KnownShape:
     last_date: date
     epochs: tuple[int, ...]
     shape: SchemaShape
-    _columns: frozenset[str] = field(init=False, repr=False, compare=False)
+    paths: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_columns", frozenset(_columns(self.shape)))
+        object.__setattr__(self, "paths", frozenset(_columns(self.shape)))
 
     def to_dict(self) -> dict[str, Any]:
         """Give what names and dates the shape, as plain JSON values."""
@@ -63,10 +65,10 @@ class Identification:
         exact: The shapes that hold just what is stored, oldest first; several if they are alike.
         nearest: The shapes that differ least, oldest first; the exact ones, if there are any;
             none if nothing known is alike.
-        distance: How many columns are on one side only, against the nearest.
+        distance: How many columns, or whole tables, only the database or the nearest has.
         missing: Paths that the first of the nearest has and the database has not.
         surplus: Known paths that the database has and the first of the nearest has not.
-        unknown: Stored tables and columns that no known shape has; they decide nothing.
+        unknown: Stored tables, then columns, that no known shape has; they decide nothing.
         epoch: The epoch stamped in the database; it decides nothing either.
         is_newer: Whether the database seems to be of a build that came after every known shape.
         confidence: `exact` for one exact shape, `tie` for several, else `nearest` or `none`.
@@ -111,16 +113,16 @@ def identify(
         epoch: The epoch stamped in the database (`PRAGMA user_version`); None where there is
             no such thing.
     """
-    everywhere = frozenset[str]().union(*(shape._columns for shape in known))
-    unknown = _unknown(stored, everywhere)
+    everywhere = frozenset[str]().union(*(shape.paths for shape in known))
+    unknown_tables, unknown_columns = _unknown(stored, everywhere)
+    unknown = (*unknown_tables, *unknown_columns)
     recognised = frozenset(_columns(stored)) & everywhere
     nearest, distance = _nearest(recognised, known)
     if not nearest:
         return Identification((), (), 0, (), (), unknown, epoch, False, "none", ())
     if not distance:
         nearest = _finest(stored, nearest)
-    wanted = nearest[0]._columns
-    is_newer = _is_newer(nearest, known, epoch, unknown)
+    is_newer = _is_newer(nearest, known, epoch, unknown_columns)
     notes = [
         *_epoch_notes(nearest, known, epoch),
         *_detail_notes(stored, nearest[0], distance),
@@ -131,8 +133,8 @@ def identify(
         exact=() if distance else nearest,
         nearest=nearest,
         distance=distance,
-        missing=tuple(sorted(wanted - recognised)),
-        surplus=tuple(sorted(recognised - wanted)),
+        missing=tuple(sorted(_beyond(recognised, nearest[0].paths))),
+        surplus=tuple(sorted(_beyond(nearest[0].paths, recognised))),
         unknown=unknown,
         epoch=epoch,
         is_newer=is_newer,
@@ -147,33 +149,48 @@ def _columns(schema: SchemaShape) -> Iterator[str]:
             yield f"{fold_name(table.name)}.{fold_name(column.name)}"
 
 
-def _unknown(stored: SchemaShape, everywhere: frozenset[str]) -> tuple[str, ...]:
-    tables = {path.partition(".")[0] for path in everywhere}
-    found = []
+def _unknown(stored: SchemaShape, everywhere: frozenset[str]) -> tuple[list[str], list[str]]:
+    known_tables = {path.partition(".")[0] for path in everywhere}
+    tables, columns = [], []
     for table in stored:
-        if fold_name(table.name) not in tables:
-            found.append(table.name)
+        name = fold_name(table.name)
+        if name not in known_tables:
+            tables.append(table.name)
             continue
-        found += [
+        columns += [
             f"{table.name}.{column.name}"
             for column in table.columns
-            if f"{fold_name(table.name)}.{fold_name(column.name)}" not in everywhere
+            if f"{name}.{fold_name(column.name)}" not in everywhere
         ]
-    return tuple(sorted(found))
+    return sorted(tables), sorted(columns)
 
 
 def _nearest(
     recognised: frozenset[str], known: Sequence[KnownShape]
 ) -> tuple[tuple[KnownShape, ...], int]:
-    distances = [len(recognised ^ shape._columns) for shape in known]
+    distances = [
+        len(_beyond(recognised, shape.paths)) + len(_beyond(shape.paths, recognised))
+        for shape in known
+    ]
     least = min(distances, default=0)
     nearest = tuple(
         shape
         for shape, distance in zip(known, distances, strict=True)
         if distance == least
-        and len(recognised & shape._columns) >= _ENOUGH_IN_COMMON * len(shape._columns)
+        and len(recognised & shape.paths) >= _ENOUGH_IN_COMMON * len(shape.paths)
     )
     return nearest, least
+
+
+def _beyond(these: frozenset[str], others: frozenset[str]) -> set[str]:
+    """Find the columns that only the others have; a whole table counts as one thing.
+
+    A database that lacks one table of many columns would else be nearer to another shape.
+    """
+    tables = {path.partition(".")[0] for path in these}
+    return {
+        path if (table := path.partition(".")[0]) in tables else table for path in others - these
+    }
 
 
 def _finest(stored: SchemaShape, alike: tuple[KnownShape, ...]) -> tuple[KnownShape, ...]:
@@ -198,13 +215,13 @@ def _is_newer(
     nearest: tuple[KnownShape, ...],
     known: Sequence[KnownShape],
     epoch: int | None,
-    unknown: tuple[str, ...],
+    unknown_columns: list[str],
 ) -> bool:
-    # A table that nobody knows in a database of an old shape is somebody's addition; what the
-    # program itself adds later, it adds to its newest shape.
+    # What nobody knows in a database of an old shape is somebody's addition: what the program
+    # itself adds later, it adds to its newest shape. A whole table may still be either's.
     stamped = [number for shape in known for number in shape.epochs]
     above = epoch is not None and bool(stamped) and epoch > max(stamped)
-    return above or (bool(unknown) and known[-1] in nearest)
+    return above or (bool(unknown_columns) and known[-1] in nearest)
 
 
 def _epoch_notes(
@@ -252,10 +269,13 @@ def _mixture_notes(
 
 
 def _unknown_notes(unknown: tuple[str, ...], is_newer: bool) -> Iterator[str]:
+    if unknown:
+        yield (
+            f"No known shape has {', '.join(unknown)}: a build newer than those known, or "
+            "somebody else, added this."
+        )
     if is_newer:
         yield (
             "The database seems newer than every known shape: what it holds beyond them is "
             "left unread, and values may have meanings that are not known here."
         )
-    elif unknown:
-        yield f"No known shape has {', '.join(unknown)}; somebody else added this."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["normalize_type", "type_class"]
+__all__ = ["affinity", "normalize_type", "type_class"]
 
 _CLASSES = {
     "integer": "BIGINT BIGSERIAL BOOL BOOLEAN INT INT2 INT4 INT8 INTEGER MEDIUMINT SERIAL "
@@ -18,21 +18,42 @@ _CLASSES = {
 _CLASS_OF = {word: name for name, words in _CLASSES.items() for word in words.split()}
 # Source: https://www.sqlite.org/datatype3.html, section 3.1, in its order.
 _AFFINITIES = (
-    ("INT", "integer"),
-    ("CHAR", "text"),
-    ("CLOB", "text"),
-    ("TEXT", "text"),
-    ("BLOB", "bytes"),
-    ("REAL", "number"),
-    ("FLOA", "number"),
-    ("DOUB", "number"),
+    ("INT", "INTEGER"),
+    ("CHAR", "TEXT"),
+    ("CLOB", "TEXT"),
+    ("TEXT", "TEXT"),
+    ("BLOB", "BLOB"),
+    ("REAL", "REAL"),
+    ("FLOA", "REAL"),
+    ("DOUB", "REAL"),
 )
+_CLASS_OF_AFFINITY = {
+    "INTEGER": "integer",
+    "TEXT": "text",
+    "BLOB": "bytes",
+    "REAL": "number",
+    "NUMERIC": "number",
+}
+_ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
 
 def normalize_type(type_: str) -> str:
     """Write a DDL type in upper case with single spaces and none around punctuation."""
-    spaced = re.sub(r"\s+", " ", type_.strip()).upper()
+    # ASCII only, as SQLite compares them: what else is a letter or a space changes with Python.
+    spaced = re.sub(r"\s+", " ", type_, flags=re.ASCII).strip(" ").translate(_ASCII_UPPER)
     return re.sub(r" ?([(),]) ?", r"\1", spaced)
+
+
+def affinity(type_: str) -> str:
+    """Name the affinity that SQLite gives a column of a DDL type, as a type to CAST to.
+
+    Args:
+        type_: The type as in DDL.
+    """
+    normal = normalize_type(type_)
+    if not normal:
+        return "BLOB"
+    return next((name for part, name in _AFFINITIES if part in normal), "NUMERIC")
 
 
 def type_class(type_: str, dialect: str) -> str:
@@ -52,7 +73,5 @@ def type_class(type_: str, dialect: str) -> str:
     if dialect == "sqlite":
         if found == "time":
             return "text"
-        if found is None:
-            found = next((name for part, name in _AFFINITIES if part in normal), None)
-        return found or ("bytes" if not normal else "number")
+        return found or _CLASS_OF_AFFINITY[affinity(normal)]
     return found or word.lower()

@@ -1,0 +1,25 @@
+"""Fixtures that tests of every room share, and how hypothesis behaves everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from landscape_compat.landscape.history import shape_named
+from support.legacy import Written, build_shape
+
+# No deadline: how fast a machine is decides no test. No database of examples: a read-only or
+# foreign checkout must behave as any other.
+settings.register_profile("project", deadline=None, database=None, print_blob=True)
+settings.load_profile("project")
+
+
+@pytest.fixture
+def legacy(tmp_path: Path) -> Written:
+    """Give a database of 2026-01-18, whose tokens lack expand_group_id, in a folder of its own."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    known = shape_named("2026-01-18/df2fa70fb")
+    return build_shape(folder / "audit.db", known.shape, rows=6, runs=6, long_text=False)
