@@ -1,0 +1,155 @@
+"""A Landscape opened read-only, whatever version wrote it, with no host installed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from landscape_compat.engine.attach import Attachment, attach
+from landscape_compat.engine.report import SchemaReport
+from landscape_compat.errors import LandscapeCompatError, NotALandscapeError, printable
+from landscape_compat.landscape.inspection import report_landscape
+from landscape_compat.landscape.history import known_shapes
+from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.landscape.rules import landscape_rules
+from landscape_compat.schema.shape import SchemaShape
+
+__all__ = ["Landscape", "database_url", "open_landscape"]
+
+
+def database_url(database: str | os.PathLike[str] | URL) -> URL:
+    """Make a URL of what a person names a database by.
+
+    Args:
+        database: A path, or a SQLAlchemy URL (anything with `://` in it, unless it is a file).
+
+    Raises:
+        LandscapeCompatError: The URL cannot be understood.
+    """
+    if isinstance(database, URL):
+        return database
+    text = os.fspath(database)
+    if "://" in text and not Path(text).exists():
+        try:
+            url = make_url(text)
+            url.get_dialect()
+        except (ArgumentError, NoSuchModuleError) as error:
+            # The error of SQLAlchemy may hold the URL, and with it the password.
+            raise LandscapeCompatError(
+                "This is not a database URL that SQLAlchemy has a dialect for.",
+                remedy="Give a path, or a URL such as sqlite:////folder/audit.db.",
+            ) from error
+        return url
+    # Built, not formatted: `?`, `%` and `#` in a path would otherwise change its meaning.
+    return URL.create("sqlite", database=str(Path(text).absolute()))
+
+
+class Landscape:
+    """An audit database open for reading: made by `open_landscape`, closed by `close`.
+
+    Args:
+        engine: The engine, attached; owned from now on.
+        attachment: Its attachment.
+    """
+
+    is_read_only = True
+
+    def __init__(self, engine: Engine, attachment: Attachment) -> None:
+        self.engine = engine
+        self._attachment = attachment
+
+    @property
+    def connection_string(self) -> str:
+        """Give the database's URL, its password hidden."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @property
+    def stored(self) -> SchemaShape:
+        """Give what the database stores."""
+        return self._attachment.plan().stored
+
+    @property
+    def declared(self) -> SchemaShape:
+        """Give what the newest known schema declares."""
+        return self._attachment.plan().declared
+
+    def report(self) -> SchemaReport:
+        """Tell which schema this is and what it lacks against the newest known one."""
+        return report_landscape(self.engine, self._attachment)
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection]:
+        """Open a connection in one read transaction: everything read on it is of one moment."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    read_only_connection = connection
+
+    def close(self) -> None:
+        """Close every connection, and remove the private copy if one was made."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Landscape:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_landscape(database: str | os.PathLike[str] | URL) -> Landscape:
+    """Open an audit database of any version read-only.
+
+    Args:
+        database: A path or a SQLAlchemy URL.
+
+    Returns:
+        A Landscape, to be closed or used as a context manager. It reads every table of the
+        newest known schema; its statements may be refused, never its bytes changed.
+
+    Raises:
+        OpeningRefusedError: It cannot be opened without a trace or a risk; says why.
+        NotALandscapeError: It holds none of the tables of a Landscape.
+        AttachError: Its dialect is not known.
+    """
+    url = database_url(database)
+    engine = create_engine(url)
+    attachment = attach(
+        engine,
+        metadata_of(known_shapes()[-1]),
+        rules=landscape_rules(),
+        read_only=True,
+        known=known_shapes,
+    )
+    landscape = Landscape(engine, attachment)
+    try:
+        stored = landscape.stored
+        declared = landscape.declared
+        known = [table for table in stored if declared.table(table.name)]
+        if not known or not stored.has("runs.run_id"):
+            raise NotALandscapeError(
+                f"{printable(url.database)} is a database but not an audit database: it has "
+                "no table of runs.",
+                remedy="Check the path; an ELSPETH audit database is often called audit.db.",
+            )
+        posing = [table for table in known if table.kind != "table"]
+        if posing:
+            raise NotALandscapeError(
+                f"What stands here is a {posing[0].kind}, not a table, so it is no record.",
+                table=posing[0].name,
+                remedy="Find out who put it there; the builds of ELSPETH make only tables.",
+            )
+    except BaseException:
+        landscape.close()
+        raise
+    return landscape

@@ -1,0 +1,85 @@
+"""Inspection: which schema a database has, and what it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Engine, MetaData, create_engine
+
+from landscape_compat.engine.attach import Attachment, attach
+from landscape_compat.engine.report import SchemaReport
+from landscape_compat.landscape.history import known_shapes, shape_named
+from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.landscape.rules import landscape_rules
+from landscape_compat.projection.rules import Rule, RuleSet
+from landscape_compat.schema.known import identify
+
+__all__ = ["inspect_database", "inspect_landscape", "report_landscape"]
+
+
+def inspect_database(
+    database: Any,
+    metadata: MetaData | None = None,
+    *,
+    rules: RuleSet | Sequence[Rule] = (),
+) -> SchemaReport:
+    """Tell which schema a database has and what it lacks, without writing to it.
+
+    Args:
+        database: A path, a SQLAlchemy URL, or an `Engine` on a file, which is left as it is.
+        metadata: What to measure against; the newest known Landscape if not given.
+        rules: Where values that are not stored come from; a Landscape's own if neither is given.
+
+    Raises:
+        OpeningRefusedError: It cannot be opened without a trace or a risk; says why.
+        NotALandscapeError: No metadata was given and it is not a Landscape.
+        AttachError: Its dialect is not known.
+    """
+    from landscape_compat.landscape.database import database_url, open_landscape
+
+    url = database.url if isinstance(database, Engine) else database_url(database)
+    if metadata is None:
+        with open_landscape(url) as landscape:
+            return landscape.report()
+    engine = create_engine(url)
+    try:
+        return attach(engine, metadata, rules=rules, read_only=True).report()
+    finally:
+        engine.dispose()
+
+
+def inspect_landscape(database: Any, *, target: str | None = None) -> SchemaReport:
+    """Inspect a Landscape against a known shape.
+
+    Args:
+        database: A path, or a SQLAlchemy URL.
+        target: The shape's name, commit, epoch or date; the newest if not given.
+
+    Raises:
+        OpeningRefusedError: It cannot be opened without a trace or a risk; says why.
+        NotALandscapeError: It is not a Landscape.
+        LandscapeCompatError: No such shape is known.
+    """
+    if target is None:
+        return inspect_database(database)
+    shape = shape_named(target)
+    found = inspect_database(database)
+    report = inspect_database(database, metadata_of(shape), rules=landscape_rules())
+    return replace(report, target=shape.name, identification=found.identification)
+
+
+def report_landscape(engine: Engine, attachment: Attachment) -> SchemaReport:
+    """Report on a Landscape, with the shape it has among all known ones.
+
+    Args:
+        engine: The engine.
+        attachment: Its attachment.
+    """
+    with engine.connect() as connection:
+        epoch = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    shapes = known_shapes()
+    identification = identify(attachment.plan().stored, shapes, epoch or None)
+    target = f"the newest known schema ({shapes[-1].name})"
+    return replace(attachment.report(), target=target, identification=identification)

@@ -1,0 +1,288 @@
+"""Statements over what a Landscape stores, past every projection and every rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnClause,
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    TableClause,
+    and_,
+    column,
+    false,
+    literal_column,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy import table as table_clause
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import quoted_name
+
+from landscape_compat.errors import UnreadableError
+from landscape_compat.landscape.tables import RUNS, Link, RecordTable, facts_for
+from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
+
+__all__ = ["StoredSchema", "StoredTable", "holds", "read", "tell"]
+
+# The hooks of an attached engine leave a statement with this option as it is.
+_AS_STORED: Final = "landscape_compat_stored"
+_CHUNK: Final = 256
+_ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
+
+
+def read(
+    connection: Connection,
+    statement: Executable,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    table: str | None = None,
+) -> Iterator[Any]:
+    """Run a statement over what is stored and give its rows as they come.
+
+    Args:
+        connection: A connection inside a read transaction.
+        statement: A SELECT over stored columns only.
+        parameters: Its parameters.
+        table: The table read, for errors.
+
+    Raises:
+        UnreadableError: A value is not valid text, or the database is damaged.
+    """
+    options = {_AS_STORED: True, "stream_results": True}
+    try:
+        with connection.execute(statement, parameters, execution_options=options) as result:
+            while rows := result.fetchmany(_CHUNK):
+                yield from rows
+    except DBAPIError as error:
+        explained = _explain(error, table)
+        if explained is None:
+            raise
+        raise explained from error
+
+
+def tell(connection: Connection, stored: SchemaShape, declared: SchemaShape, table: str) -> None:
+    """Have the shim tell, once an engine, what a table lacks of what is declared.
+
+    What is read as stored goes past the shim, which tells of a table when it is read.
+
+    Args:
+        connection: A connection of an attached engine.
+        stored: What the database stores.
+        declared: What is declared.
+        table: The table.
+    """
+    wanted, found = declared.table(table), stored.table(table)
+    if wanted and not (found and all(found.column(name) for name in wanted.column_names)):
+        clause = table_clause(wanted.name)
+        nothing: Select[Any] = select(literal_column("1")).select_from(clause).where(false())
+        connection.execute(nothing).close()
+
+
+def _explain(error: DBAPIError, table: str | None) -> UnreadableError | None:
+    text = str(error.orig)
+    if text.startswith("Could not decode to UTF-8 column"):
+        return UnreadableError(
+            "A value is stored as text but is not valid UTF-8, so it cannot be given faithfully.",
+            table=table,
+            column=text.split("'")[1],
+            remedy="Read that value's bytes with `CAST(... AS BLOB)` and keep the database itself.",
+        )
+    if str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_CORRUPT"):
+        return UnreadableError(
+            f"The database is damaged: {text}.",
+            table=table,
+            remedy="Work on a copy: `sqlite3 COPY .recover` saves what can be saved.",
+        )
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredTable:
+    """A table as it is stored, ready to be selected from.
+
+    Args:
+        shape: What is stored.
+        facts: What it is in the record; None for a table of nobody's.
+        clause: It, with exactly its stored columns, every name quoted.
+        rowid: The name that SQLite's hidden row number goes by, if it can be used.
+        collation: What to compare keys by, if it must be said.
+    """
+
+    shape: TableShape
+    facts: RecordTable | None
+    clause: TableClause
+    rowid: str | None
+    collation: str | None
+
+    @classmethod
+    def of(cls, shape: TableShape, dialect: str) -> StoredTable:
+        """Make one of a stored shape.
+
+        Args:
+            shape: The shape.
+            dialect: SQLAlchemy's name of the dialect.
+        """
+        taken = {fold_name(name) for name in shape.column_names}
+        free = [name for name in _ROWID_NAMES if name not in taken]
+        rowid = free[0] if free and shape.has_rowid and dialect == "sqlite" else None
+        columns: list[ColumnClause[Any]] = [
+            column(quoted_name(name, quote=True)) for name in shape.column_names
+        ]
+        if rowid:
+            columns.append(column(rowid))
+        clause = table_clause(quoted_name(shape.name, quote=True), *columns)
+        collation = "BINARY" if dialect == "sqlite" else None
+        return cls(shape, facts_for(shape.name), clause, rowid, collation)
+
+    @property
+    def name(self) -> str:
+        """Name the table as it is stored."""
+        return self.shape.name
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        """Give the stored columns, in stored order."""
+        return [self.clause.c[name] for name in self.shape.column_names]
+
+    def column(self, name: str) -> ColumnElement[Any] | None:
+        """Find a stored column by its folded name."""
+        found = self.shape.column(name)
+        return None if found is None else self.clause.c[found.name]
+
+    def get(self, name: str) -> ColumnElement[Any]:
+        """Find a column by its folded name.
+
+        Raises:
+            KeyError: It is not stored.
+        """
+        found = self.column(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def key(self, name: str) -> ColumnElement[Any]:
+        """Find a column by its folded name, to be compared with a key.
+
+        Two keys are one only if they are the same text, whatever a column says of case.
+
+        Raises:
+            KeyError: It is not stored.
+        """
+        found = self.get(name)
+        return found.collate(self.collation) if self.collation else found
+
+    def order(self, *wanted: str) -> list[ColumnElement[Any]]:
+        """Give the terms that sort the rows, and always in the same way.
+
+        Args:
+            wanted: The columns to sort by; those not stored are passed over. Without any, the
+                order that the host sorts siblings in.
+        """
+        names = wanted or (self.facts.order if self.facts else ())
+        found = [shape for name in names if (shape := self.shape.column(name))]
+        keys = [shape for shape in self.shape.columns if shape.primary_key]
+        terms = [self._term(shape) for shape in dict.fromkeys((*found, *keys))]
+        if not keys and self.rowid:
+            terms.append(self.clause.c[self.rowid])
+        return terms
+
+    def _term(self, shape: ColumnShape) -> ColumnElement[Any]:
+        term: ColumnElement[Any] = self.clause.c[shape.name]
+        if not shape.nullable:
+            return term
+        # Said outright, because the databases do not agree on where NULL sorts.
+        last = self.facts is not None and fold_name(shape.name) in self.facts.nulls_last
+        return term.nulls_last() if last else term.nulls_first()
+
+    def is_named_by(self, name: str) -> bool:
+        """Tell whether one column is the primary key, so that its values cannot repeat."""
+        keys = [shape.name for shape in self.shape.columns if shape.primary_key]
+        return len(keys) == 1 and fold_name(keys[0]) == fold_name(name)
+
+
+class StoredSchema:
+    """All that one database stores, and how its rows belong to runs.
+
+    Args:
+        stored: What it stores.
+        dialect: SQLAlchemy's name of its dialect.
+    """
+
+    def __init__(self, stored: SchemaShape, dialect: str) -> None:
+        self._dialect = dialect
+        self._shapes = {
+            fold_name(shape.name): shape
+            for shape in stored
+            if shape.kind == "table" and shape.columns
+        }
+        self._tables: dict[str, StoredTable] = {}
+
+    def __iter__(self) -> Iterator[StoredTable]:
+        for name in self._shapes:
+            table = self.table(name)
+            assert table is not None
+            yield table
+
+    def table(self, name: str) -> StoredTable | None:
+        """Find a table by its folded name; views and virtual tables are none."""
+        folded = fold_name(name)
+        if folded not in self._tables and folded in self._shapes:
+            self._tables[folded] = StoredTable.of(self._shapes[folded], self._dialect)
+        return self._tables.get(folded)
+
+    def of_run(self, table: StoredTable, run_id: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Say which rows of a table a run reaches, through whatever they belong to.
+
+        Args:
+            table: The table.
+            run_id: The run's id.
+        """
+        if _is_runs(table):
+            return table.key("run_id") == run_id if table.shape.column("run_id") else false()
+        ways = []
+        for link, parent in self.links(table):
+            own = table.key(link.key)
+            if link.parent == RUNS:
+                way = own == run_id
+            else:
+                keys = select(parent.get(link.parent_key)).where(self.of_run(parent, run_id))
+                way = own.in_(keys.correlate(None))
+            ways.append(and_(way, holds(table, link)))
+        return or_(false(), *ways)
+
+    def reached(self, table: StoredTable) -> ColumnElement[bool]:
+        """Say which rows of a table any run reaches."""
+        if _is_runs(table):
+            key = table.column("run_id")
+            return false() if key is None else key.is_not(None)
+        ways = []
+        for link, parent in self.links(table):
+            same = parent.key(link.parent_key) == table.get(link.key)
+            above: Select[Any] = select(literal_column("1")).select_from(parent.clause)
+            above = above.where(same, self.reached(parent)).correlate(table.clause)
+            ways.append(and_(above.exists(), holds(table, link)))
+        return or_(false(), *ways)
+
+    def links(self, table: StoredTable) -> Iterator[tuple[Link, StoredTable]]:
+        """Give what the rows of a table belong to, as far as both sides are stored."""
+        for link in table.facts.links if table.facts else ():
+            parent = self.table(link.parent)
+            if parent and parent.shape.column(link.parent_key) and table.shape.column(link.key):
+                yield link, parent
+
+
+def holds(table: StoredTable, link: Link) -> ColumnElement[bool]:
+    """Say for which rows of a table a link is the one that counts."""
+    other = table.column(link.unless) if link.unless else None
+    return true() if other is None else other.is_(None)
+
+
+def _is_runs(table: StoredTable) -> bool:
+    return table.facts is not None and table.facts.table == RUNS
