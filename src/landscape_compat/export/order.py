@@ -1,0 +1,228 @@
+"""The order of the records: the host's, read with a few ordered queries a window."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    literal_column,
+    not_,
+    select,
+)
+
+from landscape_compat.errors import UnreadableError
+from landscape_compat.export.lists import ListQuery, takes_json
+from landscape_compat.export.source import Source
+from landscape_compat.export.values import Record
+from landscape_compat.landscape.stored import StoredSchema, holds, read
+from landscape_compat.landscape.tables import AFTER_HOST, HOST_ORDER, RUNS, TABLES, Branch, Link
+from landscape_compat.schema.shape import SchemaShape, fold_name
+
+__all__ = ["WINDOW", "RecordOrder"]
+
+WINDOW: Final = 1000
+_NO_CHILD: Final[tuple[int, Record]] = -1, {}
+_RUN: Final[BindParameter[Any]] = bindparam("run_id")
+
+
+class RecordOrder:
+    """Reads the records of one database, by one connection, inside one transaction.
+
+    Each record is given once in the life of this object.
+
+    Args:
+        connection: The connection.
+        stored: What the database stores.
+        window: How many parents are read before their children are.
+    """
+
+    def __init__(
+        self, connection: Connection, stored: SchemaShape, *, window: int = WINDOW
+    ) -> None:
+        self._connection = connection
+        self._schema = StoredSchema(stored, connection.dialect.name)
+        self._window = window
+        self._json_lists = takes_json(connection)
+        self._sources = {fold_name(table.name): Source(connection, table) for table in self._schema}
+        self._of_run: dict[str, Select[Any]] = {}
+        self._below_of: dict[tuple[str, str], ListQuery] = {}
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Give every table, and how many records of it were given so far."""
+        return tuple(self._sources.values())
+
+    def run_ids(self) -> Iterator[Any]:
+        """Give the id of every run, in the order in which they began."""
+        runs = self._source(RUNS)
+        if runs is None or runs.table.column("run_id") is None:
+            return
+        key = runs.table.get("run_id")
+        statement = select(key).where(key.is_not(None)).order_by(*runs.table.order())
+        found = read(self._connection, statement, table=RUNS)
+        yield from dict.fromkeys(run_id for (run_id,) in found)
+
+    def run(self, run_id: Any) -> Iterator[Record]:
+        """Give the records of one run: the host's in its order, then those it never exports.
+
+        Args:
+            run_id: The run.
+        """
+        for branch in (Branch(RUNS), *HOST_ORDER, *AFTER_HOST):
+            yield from self._branch(branch, run_id)
+
+    def of_database(self) -> Iterator[Record]:
+        """Give the rows of the tables that belong to no run: the host's, then everybody's."""
+        own = [facts.table for facts in TABLES if not facts.links and facts.table != RUNS]
+        others = [source.table.name for source in self.sources if source.table.facts is None]
+        for name in (*own, *others):
+            source = self._source(name)
+            if source:
+                for row in source.read(source.select().order_by(*source.table.order())):
+                    yield source.record(row, None)
+
+    def unreached(self) -> Iterator[Record]:
+        """Give the rows that no run reaches, and prove that with them every row was given.
+
+        To be called when every run, and what belongs to no run, has been read to its end.
+
+        Raises:
+            UnreadableError: A row was given twice, or not at all.
+        """
+        for facts in TABLES:
+            source = self._source(facts.table)
+            if source is None:
+                continue
+            if source.given != source.stored and (facts.links or facts.table == RUNS):
+                statement = source.select().where(not_(self._schema.reached(source.table)))
+                for row in source.read(statement.order_by(*source.table.order())):
+                    source.unreached += 1
+                    yield source.record(row, None)
+        for source in self.sources:
+            if source.given != source.stored:
+                raise UnreadableError(
+                    f"{source.stored} rows are stored but {source.given} were exported: rows "
+                    "claim one parent in two ways, so the order of the record cannot be told.",
+                    table=source.table.name,
+                    remedy="Compare the keys of this table and of the tables it refers to: they "
+                    "repeat, or differ only in case or in type.",
+                )
+
+    def _source(self, table: str) -> Source | None:
+        source = self._sources.get(fold_name(table))
+        return None if source is None or source.is_empty else source
+
+    def _branch(self, branch: Branch, run_id: Any) -> Iterator[Record]:
+        source = self._source(branch.table)
+        if source is None:
+            return
+        statement = self._of_run.get(branch.table)
+        if statement is None:
+            statement = source.select().where(self._schema.of_run(source.table, _RUN))
+            statement = statement.order_by(*source.table.order())
+            self._of_run[branch.table] = statement
+        rows = source.read(statement, {"run_id": run_id})
+        if not branch.below:
+            for row in rows:
+                yield source.record(row, run_id)
+            return
+        while window := list(islice(rows, self._window)):
+            for _, record in self._family(branch, source, window, run_id):
+                yield record
+
+    def _family(
+        self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
+    ) -> Iterator[tuple[int, Record]]:
+        """Give each row of a window with all that is below it, and the row's own position."""
+        below = [_Merge(self._below(child, source, window, run_id)) for child in branch.below]
+        for at, row in enumerate(window):
+            yield row[0], source.record(row, run_id)
+            for children in below:
+                while children.position == at:
+                    yield row[0], children.take()
+
+    def _below(
+        self, branch: Branch, parent: Source, window: Sequence[Any], run_id: Any
+    ) -> Iterator[tuple[int, Record]]:
+        """Give the children of a window of parents, each with its parent's place in the window."""
+        source = self._source(branch.table)
+        if source is None or source.table.facts is None:
+            return
+        link = next(
+            (link for link, of in self._schema.links(source.table) if of is parent.table), None
+        )
+        if link is None:
+            return
+        query = self._below_of.get((parent.table.name, source.table.name))
+        if query is None:
+            query = self._query_below(source, link)
+            self._below_of[parent.table.name, source.table.name] = query
+        keys = source.claim(parent, link, window)
+        rows = query.read(self._connection, keys, {"run_id": run_id})
+        if not branch.below:
+            for row in rows:
+                yield row[0], source.record(row, run_id)
+            return
+        while below := list(islice(rows, self._window)):
+            yield from self._family(branch, source, below, run_id)
+
+    def _query_below(self, source: Source, link: Link) -> ListQuery:
+        run = source.table.column(link.indexed_after) if link.indexed_after else None
+        if run is not None and not self._agrees(source, link, run):
+            run = None
+
+        def by_list(position: ColumnElement[int], key: ColumnElement[Any]) -> Select[Any]:
+            statement = source.select(position).where(source.table.key(link.key) == key)
+            statement = statement.where(holds(source.table, link))
+            if run is not None:
+                statement = statement.where(run == _RUN)
+            return statement.order_by(position, *source.table.order())
+
+        return ListQuery(by_list, source.table.name, json_lists=self._json_lists)
+
+    def _agrees(self, source: Source, link: Link, run: ColumnElement[Any]) -> bool:
+        """Tell whether every row that reaches a run repeats that run, and no other.
+
+        What a row belongs to counts, whatever it says of its run. Where both always agree, an
+        index that begins with the run can be used; else it would lose rows without a word.
+        """
+        table, same = source.table, []
+        while link.parent != RUNS:
+            parent = self._schema.table(link.parent)
+            above = next(self._schema.links(parent), None) if parent else None
+            if parent is None or above is None:
+                return False
+            same.append(parent.key(link.parent_key) == table.get(link.key))
+            table, link = parent, above[0]
+        other = run.is_distinct_from(table.get(link.key))
+        return not list(source.read(select(literal_column("1")).where(*same, other).limit(1)))
+
+
+class _Merge:
+    """Children in the order of their parents, taken parent by parent.
+
+    Args:
+        children: Children, each with its parent's place.
+
+    Attributes:
+        position: The next child's parent's place; -1 when there is none left.
+    """
+
+    __slots__ = ("_children", "_record", "position")
+
+    def __init__(self, children: Iterator[tuple[int, Record]]) -> None:
+        self._children = children
+        self.position, self._record = next(children, _NO_CHILD)
+
+    def take(self) -> Record:
+        """Give the next child."""
+        record = self._record
+        self.position, self._record = next(self._children, _NO_CHILD)
+        return record

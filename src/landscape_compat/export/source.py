@@ -1,0 +1,124 @@
+"""One stored table as a source of records, and what has been given of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
+
+from landscape_compat.export.values import Record, record_form
+from landscape_compat.landscape.stored import StoredTable, read
+from landscape_compat.landscape.tables import Link
+from landscape_compat.schema.shape import fold_name
+
+__all__ = ["Source"]
+
+
+class Source:
+    """One stored table, read by one connection inside one transaction.
+
+    Args:
+        connection: The connection.
+        table: The table.
+
+    Attributes:
+        given: How many of its rows became records.
+        unreached: How many of those no run reaches.
+    """
+
+    def __init__(self, connection: Connection, table: StoredTable) -> None:
+        self.table = table
+        self.given = 0
+        self.unreached = 0
+        self._connection = connection
+        self._form = record_form(table)
+        self._make = self._form.make
+        self._claimed: set[tuple[str, Any]] = set()
+        self._repeated: dict[str, frozenset[Any]] = {}
+
+    @property
+    def record_type(self) -> str:
+        """Name the type of its records."""
+        return self._form.record_type
+
+    @cached_property
+    def is_empty(self) -> bool:
+        """Tell whether it holds no row, so that nothing below it need be asked for."""
+        statement: Select[Any] = select(literal_column("1")).select_from(self.table.clause).limit(1)
+        return not list(self.read(statement))
+
+    @cached_property
+    def stored(self) -> int:
+        """Count its rows."""
+        counted = select(func.count()).select_from(self.table.clause)
+        ((count,),) = self.read(counted)
+        return int(count)
+
+    def select(self, position: ColumnElement[int] | None = None) -> Select[Any]:
+        """Select what records are made of.
+
+        Args:
+            position: What the rows begin with; 0 without.
+        """
+        first = literal_column("0") if position is None else position
+        return select(first, *(self.table.get(name) for name in self._form.columns))
+
+    def read(
+        self, statement: Select[Any], parameters: Mapping[str, Any] | None = None
+    ) -> Iterator[Any]:
+        """Run a statement over the table."""
+        return read(self._connection, statement, parameters, table=self.table.name)
+
+    def record(self, row: Sequence[Any], run_id: Any) -> Record:
+        """Make the record of a row that `select` selected, and count it.
+
+        Args:
+            row: The row.
+            run_id: The run that it was reached from, if it was.
+        """
+        self.given += 1
+        return self._make(row, run_id)
+
+    def claim(self, parent: Source, link: Link, window: Sequence[Any]) -> list[Any]:
+        """List the keys by which a window of parents owns rows of this table.
+
+        Where parents share a key, which only a table without its primary key allows, the first
+        one owns what is below it; for the others the list holds None.
+
+        Args:
+            parent: The parents' table.
+            link: The link to it.
+            window: Rows that its `select` selected.
+        """
+        at = parent.position_of(link.parent_key)
+        keys = [row[at] for row in window]
+        repeated = parent.repeated(link.parent_key)
+        if not repeated:
+            return keys
+        for place, key in enumerate(keys):
+            if key in repeated:
+                if (link.parent, key) in self._claimed:
+                    keys[place] = None
+                self._claimed.add((link.parent, key))
+        return keys
+
+    def position_of(self, column: str) -> int:
+        """Tell where in a row that `select` selected a column is, by its folded name."""
+        folded = [fold_name(name) for name in self._form.columns]
+        return 1 + folded.index(fold_name(column))
+
+    def repeated(self, column: str) -> frozenset[Any]:
+        """Find the values that a column holds more than once.
+
+        Args:
+            column: The column's folded name.
+        """
+        if self.table.is_named_by(column):
+            return frozenset()
+        if column not in self._repeated:
+            key = self.table.key(column)
+            statement = select(key).group_by(key).having(func.count() > 1)
+            self._repeated[column] = frozenset(value for (value,) in self.read(statement))
+        return self._repeated[column]
