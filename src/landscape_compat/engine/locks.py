@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from landscape_compat.errors import OpeningRefusedError, WriteRefusedError
+from landscape_compat.errors import OpeningRefusedError, WriteRefusedError, printable
 
 __all__ = [
     "IGNORED_PRAGMAS",
@@ -283,6 +283,6 @@ def explain_refusal(error: BaseException) -> WriteRefusedError | None:
     if why is None:
         return None
     return WriteRefusedError(
-        f"The statement was refused, because {why} ({message}); nothing was changed.",
+        f"The statement was refused, because {why} ({printable(message)}); nothing was changed.",
         remedy=_REMEDY,
     )

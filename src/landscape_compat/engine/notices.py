@@ -71,9 +71,11 @@ class Notices:
 
     def table_degraded(self, projection: Projection, shape: str) -> None:
         """Tell that a degraded table is read for the first time."""
-        missing = tuple(c.column.name for c in projection.columns if not c.replaces)
-        replaced = tuple(c.column.name for c in projection.columns if c.replaces)
         absent_table = projection.stored is None
+        # Of a table that is missing whole, that is all there is to say.
+        columns = () if absent_table else projection.columns
+        missing = tuple(c.column.name for c in columns if not c.replaces)
+        replaced = tuple(c.column.name for c in columns if c.replaces)
         fact = ("table", projection.name, absent_table, missing, replaced)
         if not self._is_new(fact):
             return
@@ -85,7 +87,7 @@ class Notices:
             missing_table=absent_table,
             missing=list(missing),
             replaced=list(replaced),
-            rules={c.column.name: str(c.kind) for c in projection.columns},
+            rules={c.column.name: str(c.kind) for c in columns},
             fingerprint=digest,
             shape=shape,
             remedy=REMEDY,
@@ -93,7 +95,7 @@ class Notices:
         if absent_table:
             what = "the table is not stored and reads as no rows"
         else:
-            said = [f"{c.column.name} ({c.kind})" for c in projection.columns]
+            said = [f"{c.column.name} ({c.kind})" for c in columns]
             what = f"not stored as declared: {', '.join(said)}"
         of = f" (schema {shape})" if shape else ""
         message = f"{projection.name} in {self._database}{of}: {what}. {REMEDY}"

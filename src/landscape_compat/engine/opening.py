@@ -24,10 +24,9 @@ from landscape_compat.engine.private_copy import (
     Stamps,
     copy_privately,
     descriptors,
-    display,
     settle,
 )
-from landscape_compat.errors import OpeningRefusedError, SourceChangedError
+from landscape_compat.errors import OpeningRefusedError, SourceChangedError, printable
 
 __all__ = [
     "REFUSALS",
@@ -166,6 +165,14 @@ STATES = (
         lock=(Lock.WRITER,),
     ),
     State(
+        "journal-without-locks",
+        Way.PRIVATE_COPY,
+        "A transaction is under way or was cut short, and which of the two cannot be told from "
+        "locks here; it is rolled back in a private copy.",
+        journal=Journal.HOT,
+        lock=(Lock.UNKNOWN, Lock.FAILING),
+    ),
+    State(
         "hot-journal",
         Way.PRIVATE_COPY,
         "A writer died in a transaction and left a hot journal; in place, SQLite could only read "
@@ -204,7 +211,7 @@ STATES = (
     State(
         "wal-clean",
         Way.IMMUTABLE,
-        "The WAL database was closed cleanly and all is in the file; it is read as immutable, "
+        "All that was committed to the WAL database is in the file; it is read as immutable, "
         "because any other way creates a -wal and -shm, and guarded against a change.",
         wal=(Wal.ABSENT, Wal.EMPTY),
         lock=(Lock.NOBODY, Lock.UNKNOWN, Lock.FAILING),
@@ -281,8 +288,8 @@ class Refusal:
 
     def error(self, path: Path, detail: str = "") -> OpeningRefusedError:
         """Make the error for a file, with a detail in brackets behind the reason."""
-        more = f" ({detail})" if detail else ""
-        return OpeningRefusedError(f"{display(path)} {self.reason}{more}.", remedy=self.remedy)
+        more = f" ({printable(detail)})" if detail else ""
+        return OpeningRefusedError(f"{printable(path)} {self.reason}{more}.", remedy=self.remedy)
 
 
 _COPY_IT = "Copy the database, with its -wal and -journal if there are any, to a folder of its own."
@@ -382,6 +389,7 @@ class Opening:
         path: The file it leads to, with no symlink on the way.
         way: How it is opened.
         state: The name of the state it is in.
+        facts: The facts that make that state.
         reason: What state that is, and why the way is right.
         guard: What the file and its sidecars were.
         copy: The private copy, once it is made.
@@ -391,6 +399,7 @@ class Opening:
     path: Path
     way: Way
     state: str
+    facts: Facts
     reason: str
     guard: Stamps
     copy: PrivateCopy | None = None
@@ -406,7 +415,7 @@ class Opening:
             return _uri(self.path, _OPTIONS[self.way])
         if self.copy is None:
             raise OpeningRefusedError(
-                f"{display(self.path)} is to be read from a private copy, and none was made.",
+                f"{printable(self.path)} is to be read from a private copy, and none was made.",
                 remedy="Open it with `open_readonly`, which makes one.",
             )
         return _uri(self.copy.path, _OPTIONS[Way.IMMUTABLE])
@@ -427,7 +436,7 @@ class Opening:
         difference = self._difference()
         if difference:
             raise SourceChangedError(
-                f"{display(self.given)} {difference} since it was opened, so what was read "
+                f"{printable(self.given)} {difference} since it was opened, so what was read "
                 "from it may not belong together.",
                 remedy="Open it again and read from the start.",
             )
@@ -609,7 +618,8 @@ def _choose(given: Path, allow_copy: bool, *, failing: bool = False) -> Opening:
         # Header and size are read one after the other: a commit between them looks like damage.
         refusal = found.error(path)
         raise refusal if steady else _AgainError(refusal)
-    state = state_of(replace(found, lock=Lock.FAILING) if failing else found)
+    facts = replace(found, lock=Lock.FAILING) if failing else found
+    state = state_of(facts)
     if state.way is None:
         raise _AgainError(REFUSALS["in-use"].error(path, state.reason.rstrip(".")))
     if state.way is Way.PRIVATE_COPY and not allow_copy:
@@ -618,7 +628,7 @@ def _choose(given: Path, allow_copy: bool, *, failing: bool = False) -> Opening:
         # The guard must be such that any change to come will differ from it.
         settle(path)
         raise _AgainError(REFUSALS["changing"].error(path))
-    return Opening(given.absolute(), path, state.way, state.name, state.reason, stamps)
+    return Opening(given.absolute(), path, state.way, state.name, facts, state.reason, stamps)
 
 
 def _resolve(given: Path) -> Path:
@@ -780,7 +790,7 @@ def _is_readable(path: Path, suffix: str) -> bool:
     except FileNotFoundError:
         return False
     # Never opened: closing a -shm drops SQLite's locks on it in this process.
-    return os.access(name, os.R_OK, effective_ids=True)
+    return os.access(name, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _same_owner(path: Path) -> bool:

@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from landscape_compat.errors import OpeningRefusedError, OutputError, SourceChangedError
+from landscape_compat.errors import OpeningRefusedError, OutputError, SourceChangedError, printable
 
 __all__ = [
+    "PENDING",
+    "SHARED",
+    "SHARED_SIZE",
     "PrivateCopy",
     "SourceDescriptors",
     "SourceFile",
@@ -27,13 +30,13 @@ __all__ = [
     "Stamps",
     "copy_privately",
     "descriptors",
-    "display",
     "settle",
     "sweep_leftovers",
 ]
 
-# Source: https://www.sqlite.org/src/file/src/os.h, PENDING_BYTE, RESERVED_BYTE, SHARED_FIRST.
-PENDING, RESERVED, SHARED, SHARED_SIZE = 0x40000000, 0x40000001, 0x40000002, 510
+# The bytes that SQLite locks; RESERVED lies between the two.
+# Source: https://www.sqlite.org/src/file/src/os.h, PENDING_BYTE, SHARED_FIRST, SHARED_SIZE.
+PENDING, SHARED, SHARED_SIZE = 0x40000000, 0x40000002, 510
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GETLK: int | None = getattr(fcntl, "F_OFD_GETLK", None)
@@ -138,14 +141,6 @@ def settle(path: Path) -> Stamps | None:
             return stamps
         time.sleep(_TICK_NS / 1e9)
     return None
-
-
-def display(path: str | os.PathLike[str]) -> str:
-    """Show a path on one line, with nothing in it that a terminal or a log would act on."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in os.fspath(path)
-    )
 
 
 def _stamp(path: Path, suffix: str) -> Stamp | None:
@@ -353,7 +348,7 @@ class PrivateCopy:
         """
         if self._remove() is False:
             raise OutputError(
-                f"The private copy in {display(self.path.parent)} could not be removed whole; "
+                f"The private copy in {printable(self.path.parent)} could not be removed whole; "
                 "it holds data of its source.",
                 remedy="Delete that folder by hand.",
             )
@@ -398,14 +393,14 @@ def copy_privately(path: Path, source: SourceFile, *, parent: Path | None = None
                 return copy
             copy.close()
     except OSError as error:
-        where = f" ({display(error.filename)})" if error.filename else ""
+        where = f" ({printable(error.filename)})" if error.filename else ""
         raise OpeningRefusedError(
-            f"{display(path)} could not be copied to a private folder: {error.strerror}{where}.",
+            f"{printable(path)} could not be copied to a private folder: {error.strerror}{where}.",
             remedy="Make the file and what lies beside it readable, and see that the folder for "
             "temporary files (TMPDIR) can be written to and has room.",
         ) from error
     raise SourceChangedError(
-        f"{display(path)} was written to each time it was copied, so no copy is whole.",
+        f"{printable(path)} was written to each time it was copied, so no copy is whole.",
         remedy="Try again when the program that writes to it has finished.",
     )
 
@@ -453,11 +448,11 @@ def _sweep(entry: os.DirEntry[str]) -> bool:
 def _make_folder(parent: Path) -> tuple[Path, int]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        if folder.stat().st_mode & 0o077:
-            folder.rmdir()
-            raise PermissionError(errno.EPERM, "others could enter a folder there", str(parent))
         # Somebody who sweeps may come between any two of these steps; then start again.
         with suppress(FileNotFoundError):
+            if folder.stat().st_mode & 0o077:
+                folder.rmdir()
+                raise PermissionError(errno.EPERM, "others could enter a folder there", str(parent))
             lock = _create(folder / _OWNER)
             fcntl.flock(lock, fcntl.LOCK_EX)
             with suppress(FileNotFoundError):
@@ -475,8 +470,10 @@ def _remove(folder: Path, lock: int, owner: int) -> bool:
         return True  # a fork inherits this object, but the copy is its parent's
     try:
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == _OWNER):
-            entry.unlink()
+            entry.unlink(missing_ok=True)
         folder.rmdir()
+    except FileNotFoundError:
+        return True  # somebody who sweeps was quicker with the empty folder
     except OSError:
         return False
     finally:
@@ -493,8 +490,8 @@ def _require_room(path: Path, stamps: Stamps, parent: Path) -> None:
     free = room.f_bavail * room.f_frsize
     if needed > free:
         raise OpeningRefusedError(
-            f"{display(path)} can only be read from a private copy, which takes {_mib(needed)} "
-            f"in {display(parent)}, where {_mib(free)} are free.",
+            f"{printable(path)} can only be read from a private copy, which takes {_mib(needed)} "
+            f"in {printable(parent)}, where {_mib(free)} are free.",
             remedy="Make room there, or set TMPDIR to a folder with more.",
         )
 

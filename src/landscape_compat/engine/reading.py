@@ -92,7 +92,7 @@ class Reading:
             rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
             if rewritten.effect is Effect.CONTROL:
                 reader.checked = False
-            elif not reader.checked:
+            elif not reader.checked and rewritten.effect is not Effect.PRAGMA:
                 prepared = reader.prepared
                 self._check(connection, reader)
                 if reader.prepared is not prepared:
