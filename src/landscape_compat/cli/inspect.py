@@ -28,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exit-code", action="store_true", help="exit with 5 if the database is degraded"
     )
+    parser.set_defaults(says_all=True)  # the report says what the events would
 
 
 def run(options: argparse.Namespace) -> int:

@@ -34,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
         command.configure(sub)
         sub.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-        sub.set_defaults(run=command.run)
+        sub.set_defaults(run=command.run, says_all=sub.get_default("says_all") or False)
     return parser
 
 
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return ExitCode.USAGE
     try:
-        set_up_logging(quiet=options.quiet)
+        set_up_logging(quiet=options.quiet or options.says_all)
         code = int(options.run(options))
         sys.stdout.flush()
     except LandscapeCompatError as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-from landscape_compat.errors import LandscapeCompatError
+from landscape_compat.errors import ExitCode, LandscapeCompatError
 
 __all__ = ["configure", "run"]
 
@@ -29,44 +29,96 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command in this process; it exits as if it had been started by itself."""
+    """Run the command in this process; it ends as if it had been started by itself."""
     words = options.words[1:] if options.words[:1] == ["--"] else options.words
     if not words:
         from landscape_compat.cli.talk import complain
-        from landscape_compat.errors import ExitCode
 
         complain("run needs a command, as in: landscape-compat run -- elspeth explain ...")
         return ExitCode.USAGE
 
     from landscape_compat.landscape.install import install
 
+    _hand_over_logging()
     install(posture=options.posture)
-    command = _command(words)
-    result = command()
+    try:
+        result = _command(words)()
+    except (LandscapeCompatError, SystemExit):
+        raise
+    except BaseException as error:
+        _die_of(error)
     # As the script that an installer makes for a command does.
     sys.exit(result)
 
 
 def _command(words: list[str]) -> Callable[[], Any]:
     if words[0] == "-m":
-        return lambda: _run_module(words[1:])
+        return _module(words[1:])
     from importlib.metadata import entry_points
+    from pathlib import Path
 
-    found = list(entry_points(group="console_scripts", name=words[0]))
+    # People also name a command by its path.
+    found = list(entry_points(group="console_scripts", name=Path(words[0]).name))
     if not found:
         raise LandscapeCompatError(
             f"No Python console command {words[0]!r} is installed beside landscape-compat.",
             remedy="Install both in one environment, or run a module: run -- -m MODULE ...",
         )
     sys.argv = words
+    # Programs name themselves by this; run by `python -m`, it would be our name.
+    sys.modules["__main__"].__package__ = None
     command: Callable[[], Any] = found[0].load()
     return command
 
 
-def _run_module(words: list[str]) -> None:
+def _module(words: list[str]) -> Callable[[], Any]:
     import runpy
+    from importlib.util import find_spec
+    from pathlib import Path
 
-    if not words:
-        raise LandscapeCompatError("-m needs the name of a module.")
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
+    name = words[0] if words else ""
+    try:
+        found = bool(name) and find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):
+        found = False
+    if not found:
+        raise LandscapeCompatError(
+            f"There is no module {name!r} to run." if name else "-m needs the name of a module.",
+            remedy="Check the name, and that it can be imported from here.",
+        )
     sys.argv = words
-    runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    return lambda: runpy.run_module(name, run_name="__main__", alter_sys=True) and None
+
+
+def _hand_over_logging() -> None:
+    """Leave logging to the command, as it finds it when it is started by itself."""
+    import structlog
+
+    from landscape_compat.engine import notices
+
+    logger = structlog.get_logger("landscape_compat").bind()
+    structlog.reset_defaults()
+
+    def tell(event: str, **fields: Any) -> None:
+        logger.warning(f"landscape_compat.{event}", **fields)
+
+    # Not through what the command sets up: that may print to standard output, which is its own.
+    notices.emit = tell
+
+
+def _die_of(error: BaseException) -> NoReturn:
+    """End as the interpreter does when nobody catches an error, our own frame left out."""
+    trace = error.__traceback__
+    sys.excepthook(type(error), error, trace.tb_next if trace is not None else None)
+    if isinstance(error, KeyboardInterrupt):
+        import atexit
+        import signal
+
+        # So that whoever started us sees that it was the signal.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+    sys.exit(1)

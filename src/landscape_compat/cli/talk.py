@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Any
 
 from landscape_compat.errors import printable
@@ -40,7 +40,7 @@ def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def set_up_logging(*, quiet: bool) -> None:
-    """Send the library's events to standard error as text, or nowhere.
+    """Send the library's events to standard error, a line each, or nowhere.
 
     The warnings that say the same as the events are not shown beside them.
     """
@@ -53,11 +53,28 @@ def set_up_logging(*, quiet: bool) -> None:
 
     level = logging.CRITICAL if quiet else logging.INFO
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.KeyValueRenderer(key_order=["event"]),
-        ],
+        processors=[_render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     warnings.simplefilter("ignore", DegradedReadWarning)
+
+
+def _render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    """Say an event in a line for people; the ones without a line of their own as fields."""
+    import structlog
+
+    name = str(event["event"]).rpartition(".")[2]
+    if name == "database_degraded":
+        missing = ", ".join(event["missing_tables"]) or "none"
+        text = f"{event['database']} has another schema: {event['shape']}. "
+        text += f"Tables not stored: {missing}."
+    elif name == "table_degraded":
+        if event["missing_table"]:
+            raise structlog.DropEvent  # said when the database was opened
+        columns = (f"{column} ({kind})" for column, kind in event["rules"].items())
+        text = f"{event['table']}: not stored as declared: {', '.join(columns)}"
+    else:
+        fields = (f"{key}={value}" for key, value in event.items() if key != "event")
+        text = f"{name}: {' '.join(fields)}"
+    return printable(f"warning: {text}")

@@ -1,0 +1,133 @@
+"""`export` writes what is stored, read-only, and never leaves half of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from landscape_compat.errors import ExitCode
+from landscape_compat.export.stream import export_database, export_run
+from landscape_compat.landscape.database import open_landscape
+from support.commands import Run
+from support.legacy import Written
+from support.untouched import untouched
+
+
+@pytest.fixture
+def run_ids(legacy: Written) -> list[str]:
+    with open_landscape(legacy.path) as db, db.connection() as connection:
+        found = connection.exec_driver_sql("SELECT run_id FROM runs").scalars()
+        return list(found)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+
+def lines(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def test_to_a_folder(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """All records and a report that explains them are written, and summed up."""
+    with untouched(legacy.path):
+        outcome = run("export", legacy.path, "-o", tmp_path / "out")
+        with open_landscape(legacy.path) as db:
+            records = json.loads(json.dumps(list(export_database(db))))
+    assert outcome.code == ExitCode.DONE
+    assert lines((tmp_path / "out" / "records.jsonl").read_text("utf-8")) == records
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert sum(report["export"]["records"].values()) == len(records)
+    assert report["degraded"] is True
+    assert f"all {len(records)}".split() in [line.split() for line in outcome.out.splitlines()]
+    assert "warning: tokens: not stored as declared: run_id (derived)" in outcome.err
+
+
+def test_to_standard_output(run: Run, legacy: Written, run_ids: list[str]) -> None:
+    """One run as JSON lines, and nothing else on standard output."""
+    with untouched(legacy.path):
+        outcome = run("export", legacy.path, "-o", "-", "--run", run_ids[0])
+        with open_landscape(legacy.path) as db:
+            records = json.loads(json.dumps(list(export_run(db, run_ids[0]))))
+    assert outcome.code == ExitCode.DONE
+    assert lines(outcome.out) == records
+    assert {record["record_type"] for record in records} > {"run", "node", "row", "token"}
+
+
+def test_as_csv(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """CSV makes one file a record type, beside the JSON lines if both are asked for."""
+    with untouched(legacy.path):
+        outcome = run("export", legacy.path, "-o", tmp_path / "out", "--format", "csv,jsonl")
+    assert outcome.code == ExitCode.DONE
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names > {"records.jsonl", "report.json", "run.csv", "token.csv"}
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert {f"{kind}.csv" for kind in report["export"]["records"]} <= names
+
+
+def test_as_json(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """With --json the summary is one object, the report with the folder's name."""
+    result = run("export", legacy.path, "-o", tmp_path / "out", "--json", "-q").json
+    assert (result["kind"], result["folder"]) == ("export", str(tmp_path / "out"))
+    assert result["export"]["files"][0]["name"] == "records.jsonl"
+
+
+def test_an_unknown_run_names_the_known_ones(
+    run: Run, legacy: Written, run_ids: list[str], tmp_path: Path
+) -> None:
+    """A run of another database is an error that says which runs there are."""
+    for output in (tmp_path / "out", "-"):
+        outcome = run("export", legacy.path, "-o", output, "--run", "another", "-q")
+        assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
+        assert run_ids[0] in outcome.err
+        assert len(outcome.err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_exists_is_not_overwritten(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """An output that exists is refused; --force replaces an earlier export and nothing else."""
+    out = tmp_path / "out"
+    assert run("export", legacy.path, "-o", out, "-q").code == ExitCode.DONE
+    before = (out / "records.jsonl").stat().st_ino
+    refused = run("export", legacy.path, "-o", out, "-q")
+    assert refused.code == ExitCode.OPERATIONAL
+    assert "exists already" in refused.err
+    assert (out / "records.jsonl").stat().st_ino == before
+    assert run("export", legacy.path, "-o", out, "-q", "--force").code == ExitCode.DONE
+    assert (out / "records.jsonl").stat().st_ino != before
+    foreign = tmp_path / "mine"
+    foreign.mkdir()
+    (foreign / "letter.txt").write_text("keep me")
+    assert run("export", legacy.path, "-o", foreign, "-q", "--force").code == ExitCode.OPERATIONAL
+    assert (foreign / "letter.txt").read_text() == "keep me"
+
+
+def test_an_output_that_cannot_be_written(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """A folder that is not there is told before anything is read."""
+    outcome = run("export", legacy.path, "-o", tmp_path / "nowhere" / "out", "-q")
+    assert outcome.code == ExitCode.OPERATIONAL
+    assert "cannot be written" in outcome.err
+
+
+def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """Contradictions are usage errors, told before the database is opened."""
+    with untouched(legacy.path):
+        for words in (
+            ("-o", "-", "--format", "csv"),
+            ("-o", "-", "--json"),
+            ("-o", tmp_path / "x", "--format", "nonsense"),
+            ("-o", tmp_path / "x", "--run", "a", "--all"),
+        ):
+            assert run("export", legacy.path, *words).code == ExitCode.USAGE
+
+
+def test_strict(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """--strict exports all the same, and exits with 5 because something is missing."""
+    assert run("export", legacy.path, "-o", tmp_path / "out", "-q", "--strict").code == 5
+    assert (tmp_path / "out" / "records.jsonl").stat().st_size
+
+
+def test_quiet(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """-q says nothing but errors."""
+    assert run("export", legacy.path, "-o", tmp_path / "out", "-q").err == ""

@@ -1,0 +1,170 @@
+"""Every command gives one clear line and the right exit code for what it is given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from landscape_compat.errors import ExitCode
+from support.commands import Run
+from support.legacy import Written
+
+COMMANDS = ("inspect", "export", "versions", "run")
+
+
+def test_help_names_every_command_and_exit_code(run: Run) -> None:
+    """The help is on standard output, and says what the exit codes mean."""
+    outcome = run("--help")
+    assert outcome.code == 0
+    assert all(command in outcome.out for command in COMMANDS)
+    assert "6 unreadable" in outcome.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_help(run: Run, command: str) -> None:
+    """Each command says what it does and takes."""
+    outcome = run(command, "--help")
+    assert outcome.code == 0
+    assert command in outcome.out
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Asked for help, the program does not load what only its work needs."""
+    code = (
+        "import sys; from landscape_compat.cli import main; main(['--help']);"
+        "heavy = {'sqlalchemy', 'structlog', 'wrapt', 'rfc8785'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_version(run: Run) -> None:
+    """The version is that of the installed package."""
+    from importlib.metadata import version
+
+    assert run("--version").out == f"landscape-compat {version('landscape-compat')}\n"
+
+
+def test_usage_errors(run: Run) -> None:
+    """No command, an unknown one, and a missing argument are usage errors."""
+    assert run().code == ExitCode.USAGE
+    assert run("nonsense").code == ExitCode.USAGE
+    assert run("inspect").code == ExitCode.USAGE
+    assert run("export", "x.db").code == ExitCode.USAGE
+
+
+def _absent(folder: Path) -> Path:
+    return folder / "absent.db"
+
+
+def _folder(folder: Path) -> Path:
+    return folder
+
+
+def _empty(folder: Path) -> Path:
+    (folder / "empty.db").touch()
+    return folder / "empty.db"
+
+
+def _text(folder: Path) -> Path:
+    (folder / "text.db").write_text("This is a letter, not a database.\n" * 30)
+    return folder / "text.db"
+
+
+def _other_database(folder: Path) -> Path:
+    import sqlite3
+
+    connection = sqlite3.connect(folder / "other.db")
+    connection.execute("CREATE TABLE people (name)")
+    connection.close()
+    return folder / "other.db"
+
+
+def _pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.db")
+    return folder / "pipe.db"
+
+
+def _url(_: Path) -> str:
+    return "nonsense://user:secret@host/db"
+
+
+BAD = [
+    (_absent, "does not exist"),
+    (_folder, "is a folder"),
+    (_empty, "is empty"),
+    (_text, "is not a SQLite database"),
+    (_other_database, "not an audit database"),
+    (_pipe, "device, pipe or socket"),
+    (_url, "not a database URL"),
+]
+
+
+@pytest.mark.parametrize(("make", "said"), BAD, ids=[said for _, said in BAD])
+@pytest.mark.parametrize("command", ["inspect", "export"])
+def test_bad_input_gets_one_line(
+    run: Run, tmp_path: Path, command: str, make: object, said: str
+) -> None:
+    """What cannot be read is told in one line that says what to do, and nothing is made."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    given = make(folder)  # type: ignore[operator]
+    before = sorted(folder.iterdir())
+    output = ("-o", tmp_path / "out") if command == "export" else ()
+    outcome = run(command, given, *output)
+    assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
+    assert said in outcome.err
+    assert "Remedy:" in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert "secret" not in outcome.err
+    assert sorted(folder.iterdir()) == before
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_cannot_act_on_the_terminal(run: Run, tmp_path: Path) -> None:
+    """A path with control characters is shown with them escaped."""
+    outcome = run("inspect", tmp_path / "a\x1b[31m\nb.db")
+    assert "\x1b" not in outcome.err
+    assert "\\x1b[31m\\nb.db" in outcome.err
+
+
+def test_a_closed_pipe_is_no_error_message(legacy: Written) -> None:
+    """A reader that has seen enough, as `head` does, is not answered with a traceback."""
+    words = ("-m", "landscape_compat", "export", str(legacy.path), "-o", "-", "-q")
+    command = [sys.executable, *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        talk = child.stderr.read()
+    assert (child.returncode, talk) == (ExitCode.OPERATIONAL, b"")
+
+
+def test_a_bug_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that nobody foresaw is shown whole, to be reported."""
+    from landscape_compat.landscape import history
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(history, "known_shapes", broken)
+    with pytest.raises(ZeroDivisionError):
+        run("versions")
+
+
+def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C is exit code 3."""
+    from landscape_compat.landscape import history
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(history, "known_shapes", interrupted)
+    outcome = run("versions")
+    assert (outcome.code, outcome.out) == (ExitCode.INTERRUPTED, "")
+    assert "Interrupted" in outcome.err
