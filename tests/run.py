@@ -1,0 +1,288 @@
+"""Run all tests on every supported Python on this machine, with SQLAlchemy 2.0 and 2.1.
+
+    python3 tests/run.py                    every environment
+    python3 tests/run.py --quick            this Python, newest SQLAlchemy
+    python3 tests/run.py --lint             the linters and the type checker as well
+    python3 tests/run.py -- -k fingerprint  what follows -- goes to pytest
+
+Needs Python 3.11 or newer and nothing else. Environments are kept in .cache/ and made anew when
+the project's metadata changes; the project itself is always read from the checkout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+if sys.version_info < (3, 11):  # noqa: UP036 - said clearly instead of failing somewhere below
+    sys.exit("tests/run.py needs Python 3.11 or newer")
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from support.venvs import (  # noqa: E402 - found by the line above
+    VenvError,
+    cache_folder,
+    child_environment,
+    environment,
+)
+
+OLDEST = (3, 11)
+NEWEST = (3, 14)
+OLDEST_SQLITE = (3, 35, 0)
+SERIES = {"2.0": "sqlalchemy>=2.0,<2.1", "2.1": "sqlalchemy>=2.1,<2.2"}
+PROBE = """
+import json, sqlite3, sys
+try:
+    import ensurepip, venv
+    complete = bool(ensurepip.version())
+except (ImportError, AttributeError):
+    complete = False
+facts = {"version": sys.version_info[:2], "sqlite": sqlite3.sqlite_version_info}
+print(json.dumps({**facts, "complete": complete}))
+"""
+LINTERS = (
+    ("ruff check", ("ruff", "check", "--no-cache", "src", "tests", "docs")),
+    ("ruff format", ("ruff", "format", "--no-cache", "--check", "src", "tests", "docs")),
+    ("mypy --strict", ("mypy", "--strict", "--no-error-summary")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one environment did."""
+
+    name: str
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    fault: str = ""
+    output: str = ""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what the arguments ask for; 0 means that everything passed."""
+    at = list(arguments).index("--") if "--" in arguments else len(arguments)
+    parser = argparse.ArgumentParser(
+        prog="tests/run.py",
+        description="Run all tests.",
+        epilog="What follows -- goes to pytest.",
+    )
+    parser.add_argument("--quick", action="store_true", help="this Python, newest SQLAlchemy")
+    parser.add_argument("--lint", action="store_true", help="linters and type checker as well")
+    parser.add_argument("--jobs", type=int, default=2, help="environments at a time (2)")
+    options = parser.parse_args(arguments[:at])
+
+    cells = [(sys.executable, "2.1")] if options.quick else list(_matrix(_pythons()))
+    with cache_folder(ROOT) as cache:
+        checks = list(_lint(cache)) if options.lint else []
+        with ThreadPoolExecutor(max(1, options.jobs)) as pool:
+            running = [
+                pool.submit(_test, cache, python, series, arguments[at + 1 :])
+                for python, series in cells
+            ]
+            outcomes = [test.result() for test in running]
+    return _report(outcomes, checks)
+
+
+def _pythons() -> dict[tuple[int, int], str]:
+    """Find one interpreter that really starts for each supported version."""
+    found: dict[tuple[int, int], str] = {}
+    candidates = {
+        os.path.realpath(candidate): candidate for candidate in reversed([*_candidates()])
+    }
+    for candidate in reversed(candidates.values()):
+        facts = _probe(candidate)
+        if facts is None:
+            continue
+        version: tuple[int, int] = tuple(facts["version"])
+        if version in found or not OLDEST <= version <= NEWEST:
+            continue
+        if tuple(facts["sqlite"]) < OLDEST_SQLITE:
+            _say(f"passed over {candidate}: its SQLite is older than 3.35")
+        elif not facts["complete"]:
+            _say(f"passed over {candidate}: it has no venv or no ensurepip")
+        else:
+            found[version] = candidate
+    return dict(sorted(found.items())) or {sys.version_info[:2]: sys.executable}
+
+
+def _candidates() -> Iterator[str]:
+    yield sys.executable
+    names = [f"python3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1)]
+    for folder in os.get_exec_path():
+        for name in names:
+            yield from _executables([Path(folder) / name])
+    pyenv = Path(os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv"))  # noqa: PTH111
+    for name in names:
+        # Newest patch release first.
+        folders = sorted(_listing(pyenv / "versions"), key=_numbers, reverse=True)
+        yield from _executables(folder / "bin" / name for folder in folders)
+
+
+def _listing(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _numbers(folder: Path) -> list[int]:
+    return [int(part) for part in folder.name.split(".") if part.isdigit()]
+
+
+def _executables(files: Iterable[Path]) -> Iterator[str]:
+    for file in files:
+        if shutil.which(file):
+            yield str(file)
+
+
+def _probe(python: str) -> dict[str, Any] | None:
+    # A shim of a version manager may exist and still refuse to start.
+    try:
+        done = subprocess.run(
+            [python, "-c", PROBE],
+            check=True,
+            capture_output=True,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+        facts: dict[str, Any] = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    return facts
+
+
+def _matrix(pythons: dict[tuple[int, int], str]) -> Iterator[tuple[str, str]]:
+    """Pair the oldest and the newest Python with both series, the others with the newer."""
+    ends = {min(pythons), max(pythons)}
+    for version, python in pythons.items():
+        for series in SERIES if version in ends else ["2.1"]:
+            yield python, series
+
+
+def _test(cache: Path, python: str, series: str, arguments: Sequence[str]) -> Outcome:
+    facts = _probe(python)
+    version = ".".join(map(str, facts["version"])) if facts else "3"
+    name = f"Python {version}, SQLAlchemy {series}"
+    try:
+        interpreter = _project(cache / f"py{version}-sa{series}", python, "test", series)
+    except VenvError as failure:
+        return _told(Outcome(name, fault="no environment", output=str(failure)))
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "junit.xml"
+        done = subprocess.run(
+            [
+                *(interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+                f"--junitxml={report}",
+                *arguments,
+            ],
+            check=False,
+            cwd=ROOT,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+        return _told(_outcome(name, done, report))
+
+
+def _outcome(name: str, done: subprocess.CompletedProcess[str], report: Path) -> Outcome:
+    try:
+        suite = ElementTree.parse(report).getroot().find("testsuite")
+    except (OSError, ElementTree.ParseError):
+        suite = None
+    if suite is None:
+        return Outcome(name, fault=f"pytest ended with {done.returncode}", output=done.stdout)
+    count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
+    failed = count["failures"] + count["errors"]
+    return Outcome(
+        name=name,
+        passed=count["tests"] - failed - count["skipped"],
+        failed=failed,
+        skipped=count["skipped"],
+        fault=f"pytest ended with {done.returncode}" if done.returncode else "",
+        output=done.stdout,
+    )
+
+
+def _lint(cache: Path) -> Iterator[Outcome]:
+    try:
+        interpreter = _project(cache / "lint", sys.executable, "dev", "2.1")
+    except VenvError as failure:
+        yield _told(Outcome("linters", fault="no environment", output=str(failure)))
+        return
+    for name, command in LINTERS:
+        with tempfile.TemporaryDirectory() as folder:
+            if command[0] == "mypy":
+                command = (*command, f"--cache-dir={folder}")
+            done = subprocess.run(
+                [interpreter, "-m", *command],
+                check=False,
+                cwd=ROOT,
+                env=child_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+            )
+        fault = f"ended with {done.returncode}" if done.returncode else ""
+        yield _told(Outcome(name, fault=fault, output=done.stdout))
+
+
+def _project(folder: Path, python: str, extra: str, series: str) -> Path:
+    # An editable installation runs the checkout's code; only the metadata can grow old.
+    metadata = sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    requirements = ["--editable", f"{ROOT}[{extra}]", SERIES[series]]
+    if not (folder / "made-from.json").exists():
+        _say(f"making {folder.name}")
+    return environment(folder, requirements, made_from=metadata, python=python)
+
+
+def _told(outcome: Outcome) -> Outcome:
+    """Print how pytest closed, or everything if something is wrong."""
+    lines = outcome.output.rstrip().splitlines()
+    if not outcome.fault:
+        closing = (at for at, line in enumerate(lines) if "short test summary" in line)
+        lines = lines[next(closing, len(lines) - 1) :]
+    _say(f"\n== {outcome.name}", *lines, sep="\n   ")
+    return outcome
+
+
+def _report(outcomes: Sequence[Outcome], checks: Sequence[Outcome]) -> int:
+    _say(f"\n{'environment':<32}{'passed':>8}{'failed':>8}{'skipped':>9}")
+    for one in outcomes:
+        counts = f"{one.passed:>8}{one.failed:>8}{one.skipped:>9}"
+        _say(f"{one.name:<32}{counts}  {one.fault}".rstrip())
+    for check in checks:
+        _say(f"{check.name:<32}{check.fault or 'clean':>8}")
+    passed = sum(one.passed for one in outcomes)
+    # What ended badly without a failed test counts as one.
+    failed = sum(max(one.failed, bool(one.fault)) for one in (*outcomes, *checks))
+    skipped = sum(one.skipped for one in outcomes)
+    _say(f"\n{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+def _say(*lines: str, sep: str = " ") -> None:
+    print(*lines, sep=sep, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
