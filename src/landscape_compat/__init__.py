@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from landscape_compat.landscape.database import Landscape, open_landscape
     from landscape_compat.landscape.inspection import inspect_database
     from landscape_compat.landscape.install import install, uninstall, wrap
-    from landscape_compat.landscape.records import ABSENT
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
+    from landscape_compat.landscape.records import ABSENT
     from landscape_compat.projection.rules import (
         Rule,
         RuleSet,
@@ -77,7 +77,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604
+__all__ = [
     "ABSENT",
     "AttachError",
     "Attachment",
@@ -116,7 +116,7 @@ __all__ = [  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name's module when the name is first used, so that importing costs nothing."""
+    """Import a public name's module when the name is first used: importing costs nothing."""
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

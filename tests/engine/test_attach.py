@@ -124,7 +124,7 @@ def read(engine: Engine, statement: Any = READ) -> list[tuple[Any, ...]]:
 def test_the_defect_that_started_it(old: Path, engine: Engine) -> None:
     """A read of a column that is not stored fails without the shim and is right with it."""
     with untouched(old):
-        with pytest.raises(OperationalError, match="no such column: tokens.run_id"):
+        with pytest.raises(OperationalError, match=r"no such column: tokens\.run_id"):
             read(engine)
         with attach(engine, METADATA, rules=RULES):
             assert read(engine) == PROJECTED
@@ -306,8 +306,7 @@ def test_threads_that_race_for_first_use(old: Path, engine: Engine) -> None:
     def work() -> None:
         try:
             barrier.wait()
-            for _ in range(5):
-                results.append(read(engine))
+            results.extend(read(engine) for _ in range(5))
         except BaseException as error:
             errors.append(error)
 

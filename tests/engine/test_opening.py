@@ -18,20 +18,18 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from landscape_compat.engine.opening import (
+from landscape_compat.engine.opening import Opening, choose_opening, open_readonly
+from landscape_compat.engine.stamps import Stamp, Stamps
+from landscape_compat.engine.states import (
     REFUSALS,
     STATES,
     Facts,
     Journal,
     Lock,
-    Opening,
     Wal,
     Way,
-    choose_opening,
-    open_readonly,
     state_of,
 )
-from landscape_compat.engine.private_copy import Stamp, Stamps
 from landscape_compat.errors import OpeningRefusedError, SourceChangedError
 from support import wal
 from support.wal import NEW, OLD, left_alone, make_database, make_state

@@ -19,17 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from landscape_compat.engine.descriptors import PENDING, SourceDescriptors, descriptors
 from landscape_compat.engine.opening import open_readonly
-from landscape_compat.engine.private_copy import (
-    PENDING,
-    PrivateCopy,
-    SourceDescriptors,
-    Stamps,
-    copy_privately,
-    descriptors,
-    settle,
-    sweep_leftovers,
-)
+from landscape_compat.engine.private_copy import PrivateCopy, copy_privately, sweep_leftovers
+from landscape_compat.engine.stamps import Stamps, settle
 from landscape_compat.errors import OpeningRefusedError, OutputError, SourceChangedError
 from support import wal
 from support.wal import NEW, OLD, left_alone, make_database, make_state

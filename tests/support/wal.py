@@ -317,7 +317,10 @@ sys.path[:0] = json.loads(sys.argv[1])
 from pathlib import Path
 from landscape_compat.engine.locks import *
 from landscape_compat.engine.opening import *
+from landscape_compat.engine.descriptors import *
 from landscape_compat.engine.private_copy import *
+from landscape_compat.engine.stamps import *
+from landscape_compat.engine.states import *
 from landscape_compat.errors import LandscapeCompatError
 from support import wal
 paths = list(map(Path, json.loads(sys.argv[2])))
