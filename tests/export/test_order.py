@@ -396,8 +396,12 @@ def test_keys_that_differ_only_in_case_are_two_whatever_the_columns_say(tmp_path
     ]
 
 
-def test_a_row_that_two_parents_claim_is_refused_not_given_twice(tmp_path: Path) -> None:
-    """Where a column turns texts into numbers, one name can mean two parents."""
+@pytest.mark.parametrize("lost", ["", "INSERT INTO tokens VALUES ('lost', 2)"])
+def test_a_row_that_two_parents_claim_is_refused_not_given_twice(tmp_path: Path, lost: str) -> None:
+    """Where a column turns texts into numbers, one name can mean two parents.
+
+    Also where the numbers agree, because another row has no parent at all.
+    """
     path = make(
         tmp_path,
         "CREATE TABLE runs (run_id)",
@@ -406,6 +410,7 @@ def test_a_row_that_two_parents_claim_is_refused_not_given_twice(tmp_path: Path)
         "INSERT INTO runs VALUES ('r1')",
         "INSERT INTO rows VALUES (1, 'r1'), ('1', 'r1')",
         "INSERT INTO tokens VALUES ('t', 1)",
+        lost,
     )
     with order_of(path) as (order, _):
         with pytest.raises(UnreadableError) as caught:

@@ -1019,7 +1019,8 @@ _POSTGRESQL_TEXTS = [
           "SELECT extract(epoch FROM (SELECT max(r.at) FROM ‹public.rows› AS r)) FROM tokens",
           "at rows tokens"),
     _post("extract in a call within FROM",
-          "SELECT 1 FROM rows AS r, generate_series(1, extract(day FROM r.at)::int) AS g, ‹public.runs›",
+          "SELECT 1 FROM rows AS r, generate_series(1, extract(day FROM r.at)::int) AS g, "
+          "‹public.runs›",
           "at rows runs"),
     _post("trim", "SELECT trim(BOTH 'x' FROM r.data), trim(FROM r.data) FROM rows AS r",
           "data rows"),

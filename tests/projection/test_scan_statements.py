@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 
-from landscape_compat.projection.scan import Effect, StatementScan, scan_statement
+from landscape_compat.projection.scan import Effect, scan_statement
 from landscape_compat.projection.tokens import POSTGRESQL, SQLITE
 from projection.statements import STATEMENTS, Statement
 
 _SYNTAX = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
 
-every_statement = pytest.mark.parametrize(
+
+@pytest.mark.parametrize(
     "statement", STATEMENTS, ids=lambda statement: f"{statement.dialect}: {statement.id}"
 )
-
-
-@functools.cache
-def _scan(statement: Statement) -> StatementScan:
-    return scan_statement(statement.sql, _SYNTAX[statement.dialect])
-
-
-@every_statement
-def test_effect_and_verb(statement: Statement) -> None:
-    scan = _scan(statement)
-    assert (scan.effect, scan.verb) == (statement.effect, statement.verb)
-
-
-@every_statement
-def test_names(statement: Statement) -> None:
-    names = _scan(statement).names
-    assert statement.has <= names
-    assert not statement.lacks & names
-
-
-@every_statement
-def test_where_a_prelude_goes(statement: Statement) -> None:
-    scan = _scan(statement)
-    if statement.effect in (Effect.READS, Effect.WRITES):
-        assert scan.own_ctes == statement.own_ctes
-    if statement.effect is Effect.READS:
-        assert scan.with_end == statement.with_end
-    if statement.insert_at is not None:
-        assert scan.insert_at == statement.insert_at
-    assert 0 <= scan.insert_at <= len(statement.sql)
-
-
-@every_statement
-def test_tables_named_with_their_schema(statement: Statement) -> None:
-    found = tuple((q.start, q.end, q.schema, q.table) for q in _scan(statement).qualified)
-    assert statement.qualified in (None, found)
-
-
-@every_statement
-def test_stars_and_joins(statement: Statement) -> None:
-    scan = _scan(statement)
+def test_a_statement_gets_its_verdict(statement: Statement) -> None:
+    """All that is asked of one statement, compared at once; what nobody asks is left out."""
+    scan = scan_statement(statement.sql, _SYNTAX[statement.dialect])
     flags = {"star": scan.has_star, "natural": scan.has_natural, "outer": scan.has_outer_join}
-    assert statement.flags in (None, {flag for flag, holds in flags.items() if holds})
-
-
-@every_statement
-def test_one_statement_or_several(statement: Statement) -> None:
-    assert statement.multiple in (None, _scan(statement).multiple)
-
-
-@every_statement
-def test_the_same_text_gives_the_same_verdict(statement: Statement) -> None:
-    assert scan_statement(statement.sql, _SYNTAX[statement.dialect]) == _scan(statement)
+    found = {
+        "effect": scan.effect,
+        "verb": scan.verb,
+        "overlooked": statement.has - scan.names,
+        "mistaken for names": statement.lacks & scan.names,
+        "insert_at": scan.insert_at,
+        "qualified": tuple((q.start, q.end, q.schema, q.table) for q in scan.qualified),
+        "flags": {flag for flag, holds in flags.items() if holds},
+        "multiple": scan.multiple,
+    }
+    owed: dict[str, object] = {
+        "effect": statement.effect,
+        "verb": statement.verb,
+        "overlooked": frozenset(),
+        "mistaken for names": frozenset(),
+    }
+    for asked in ("insert_at", "qualified", "flags", "multiple"):
+        if getattr(statement, asked) is not None:
+            owed[asked] = getattr(statement, asked)
+    if statement.effect in (Effect.READS, Effect.WRITES):
+        found["own_ctes"], owed["own_ctes"] = scan.own_ctes, statement.own_ctes
+    if statement.effect is Effect.READS:
+        found["with_end"], owed["with_end"] = scan.with_end, statement.with_end
+    assert {asked: found[asked] for asked in owed} == owed
+    assert 0 <= scan.insert_at <= len(statement.sql)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from landscape_compat.export.values import Record
 from landscape_compat.landscape.stored import StoredSchema, holds, read
 from landscape_compat.landscape.tables import AFTER_HOST, HOST_ORDER, RUNS, TABLES, Branch, Link
 from landscape_compat.schema.shape import SchemaShape, fold_name
+from landscape_compat.schema.types import type_class
 
 __all__ = ["WINDOW", "RecordOrder"]
 
@@ -47,7 +48,8 @@ class RecordOrder:
         self, connection: Connection, stored: SchemaShape, *, window: int = WINDOW
     ) -> None:
         self._connection = connection
-        self._schema = StoredSchema(stored, connection.dialect.name)
+        self._dialect = connection.dialect.name
+        self._schema = StoredSchema(stored, self._dialect)
         self._window = window
         self._json_lists = takes_json(connection)
         self._sources = {fold_name(table.name): Source(connection, table) for table in self._schema}
@@ -100,7 +102,8 @@ class RecordOrder:
             source = self._source(facts.table)
             if source is None:
                 continue
-            if source.given != source.stored and (facts.links or facts.table == RUNS):
+            all_given = source.given == source.stored and self._reached_once(source)
+            if not all_given and (facts.links or facts.table == RUNS):
                 statement = source.select().where(not_(self._schema.reached(source.table)))
                 for row in source.read(statement.order_by(*source.table.order())):
                     source.unreached += 1
@@ -114,6 +117,17 @@ class RecordOrder:
                     remedy="Compare the keys of this table and of the tables it refers to: they "
                     "repeat, or differ only in case or in type.",
                 )
+
+    def _reached_once(self, source: Source) -> bool:
+        """Tell whether no row can be reached twice, which would make up for one not reached."""
+        for link, parent in self._schema.links(source.table):
+            own, its = source.table.shape.column(link.key), parent.shape.column(link.parent_key)
+            assert own is not None
+            assert its is not None
+            types = {type_class(shape.type, self._dialect) for shape in (own, its)}
+            if types != {"text"} or not parent.is_named_by(its.name):
+                return False
+        return True
 
     def _source(self, table: str) -> Source | None:
         source = self._sources.get(fold_name(table))

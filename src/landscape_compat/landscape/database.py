@@ -14,8 +14,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.errors import LandscapeCompatError, NotALandscapeError, printable
-from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.history import known_shapes
+from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.schema.shape import SchemaShape

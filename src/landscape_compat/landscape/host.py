@@ -73,9 +73,11 @@ def find_host(module: ModuleType) -> Host:
     Raises:
         AttachError: It is not as any known version of the host is.
     """
+    # Never by attribute: a module may import more of itself when asked for a name.
+    names = vars(module)
     schema = sys.modules.get(f"{module.__name__.rpartition('.')[0]}.schema")
-    found = getattr(module, "LandscapeDB", None)
-    metadata = getattr(module, "metadata", None) or getattr(schema, "metadata", None)
+    declared = vars(schema) if schema is not None else {}
+    found, metadata = names.get("LandscapeDB"), names.get("metadata", declared.get("metadata"))
     strange = _strangeness(found, metadata)
     if strange or found is None or metadata is None:
         raise AttachError(
@@ -85,14 +87,13 @@ def find_host(module: ModuleType) -> Host:
         )
     # `dump_to_jsonl` came a day before the first command that only reads.
     parameters = inspect.signature(found.from_url).parameters
-    epoch = getattr(module, "SQLITE_SCHEMA_EPOCH", getattr(schema, "SQLITE_SCHEMA_EPOCH", None))
     return Host(
         database_class=found,
         metadata=metadata,
-        refusal=getattr(module, "SchemaCompatibilityError", None),
-        epoch=epoch,
+        refusal=names.get("SchemaCompatibilityError"),
+        epoch=names.get("SQLITE_SCHEMA_EPOCH", declared.get("SQLITE_SCHEMA_EPOCH")),
         reads_without_creating="dump_to_jsonl" in parameters,
-        refuses_foreign_tables=hasattr(module, "probe_schema_shape"),
+        refuses_foreign_tables="probe_schema_shape" in names,
     )
 
 

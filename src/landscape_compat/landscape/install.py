@@ -152,7 +152,7 @@ def _prepare_database(module: ModuleType) -> None:
 
 
 def _prepare_exporter(module: ModuleType) -> None:
-    exporter = getattr(module, "LandscapeExporter", None)
+    exporter = vars(module).get("LandscapeExporter")
     if not isinstance(exporter, type):
         return
 
@@ -176,7 +176,7 @@ def _prepare_writer(
     class_name: str, method: str, find: Callable[..., Any], doing: str, module: ModuleType
 ) -> None:
     """Stop what destroys or records something elsewhere before it writes to the database."""
-    writer = getattr(module, class_name, None)
+    writer = vars(module).get(class_name)
     if not isinstance(writer, type) or method not in vars(writer):
         return
 

@@ -86,8 +86,6 @@ def _mentioned(scan: StatementScan, plan: Plan) -> list[str]:
 
 
 def _merge(text: str, scan: StatementScan, plan: Plan, needed: dict[str, Projection]) -> str:
-    # A WITH within a subquery may give the table's name to something else there.
-    is_clear = text.lower().count("with") == (scan.with_end is not None)
     edits: list[tuple[int, int, str]] = []
     ctes: list[str] = []
     for name, projection in needed.items():
@@ -95,9 +93,10 @@ def _merge(text: str, scan: StatementScan, plan: Plan, needed: dict[str, Project
         if name not in scan.own_ctes:
             ctes.append(projection.render(projection.name, scan.names, everything=everything))
         qualified = [q for q in scan.qualified if fold_name(q.table) == name and _is_ours(q, plan)]
-        taken = name in scan.own_ctes or not is_clear
+        taken = name in scan.own_ctes or name in scan.inner_ctes
         if taken and any(q.role != "column" for q in qualified):
             # A name of its own: the bare one may mean a CTE of the statement's at this place.
+            _refuse_enclosed(qualified, projection)
             cte = _free_name(projection.name, scan)
             ctes.append(projection.render(cte, scan.names, everything=everything))
         else:
@@ -120,6 +119,17 @@ def _merge(text: str, scan: StatementScan, plan: Plan, needed: dict[str, Project
 
 def _is_ours(qualified: QualifiedName, plan: Plan) -> bool:
     return fold_name(qualified.schema) == fold_name(plan.schema)
+
+
+def _refuse_enclosed(qualified: list[QualifiedName], projection: Projection) -> None:
+    # SQLite forgets the alias in `(name AS alias)`, and so would take it for another's.
+    if any(q.role == "source" and q.enclosed for q in qualified):
+        raise UnreadableError(
+            "The statement names the table with its schema in parentheses, and something else "
+            "by its bare name.",
+            table=projection.name,
+            remedy="Take the parentheses away, or give it an alias.",
+        )
 
 
 def _free_name(table: str, scan: StatementScan) -> str:

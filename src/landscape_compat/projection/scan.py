@@ -33,6 +33,7 @@ class QualifiedName(NamedTuple):
         table: The table, folded.
         role: Where it stands: as a source of rows, as what follows IN, or before `.column`.
         aliased: Whether an alias follows.
+        enclosed: Whether a parenthesis opens before it.
     """
 
     start: int
@@ -42,6 +43,7 @@ class QualifiedName(NamedTuple):
     table: str
     role: Literal["source", "operand", "column"]
     aliased: bool
+    enclosed: bool = False
 
 
 class IndexHint(NamedTuple):
@@ -71,6 +73,7 @@ class StatementScan:
         has_natural: Whether it has a NATURAL join.
         has_outer_join: Whether it may have an outer join.
         multiple: Whether there is more than one statement.
+        inner_ctes: The names that a WITH within it may define, folded.
     """
 
     effect: Effect
@@ -87,6 +90,7 @@ class StatementScan:
     has_outer_join: bool = False
     multiple: bool = False
     operands: frozenset[str] = frozenset()
+    inner_ctes: frozenset[str] = frozenset()
 
 
 _READS = frozenset({"SELECT", "VALUES", "TABLE"})
@@ -144,6 +148,11 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         has_outer_join=body.has_outer_join,
         multiple=body.multiple,
         operands=frozenset(body.operands),
+        inner_ctes=(
+            frozenset(token.name for at, token in enumerate(tokens) if _may_be_cte(tokens, at))
+            if body.withs > (head.with_end is not None)
+            else frozenset()
+        ),
     )
 
 
@@ -153,6 +162,16 @@ def _is_operator(token: Token) -> bool:
 
 def _is_word(token: Token | None, *words: str) -> bool:
     return token is not None and token.kind is TokenKind.WORD and token.text in words
+
+
+def _may_be_cte(tokens: list[Token], at: int) -> bool:
+    """Tell whether `name AS (` or `name (` stands here; the second may be a call as well."""
+    after, then = (*tokens[at + 1 : at + 3], None, None)[:2]
+    if after is None or tokens[at].kind not in (*_NAMES, TokenKind.STRING):
+        return False
+    if _is_word(after, "AS") and then is not None:
+        return then.text == "(" or _is_word(then, "NOT", "MATERIALIZED")
+    return after.text == "(" and _is_operator(after)
 
 
 class _Head:
@@ -321,6 +340,7 @@ class _Body:
     modifies: bool = False
     locks: bool = False
     into: bool = False
+    withs: int = 0
     visible: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
 
@@ -417,6 +437,7 @@ class _Body:
         elif word == "JOIN":
             level.in_from = level.expects_table = True
         elif word in ("SELECT", "VALUES", "WITH"):
+            self.withs += word == "WITH"
             level.in_from = level.expects_table = level.in_call = False
         elif word in _ENDS_FROM and not level.expects_table:
             if word == "FOR" and self.syntax.name == "postgresql" and not level.in_call:
@@ -506,10 +527,12 @@ class _Body:
             self.visible.add(alias.name)
             self.names.add(alias.name)
         if last > at and not is_call:
+            before = self._token(at - 1)
+            enclosed = before is not None and before.text == "(" and _is_operator(before)
             schema = self.tokens[last - 2].name
             self.qualified.append(
                 QualifiedName(
-                    first.start, table.start, table.end, schema, table.name, role, aliased
+                    first.start, table.start, table.end, schema, table.name, role, aliased, enclosed
                 )
             )
         return end
