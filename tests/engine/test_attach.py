@@ -301,7 +301,9 @@ def test_connections_pooled_before_are_not_used_again(old: Path, pool: Any) -> N
 def test_threads_that_race_for_first_use(old: Path, engine: Engine) -> None:
     """Each thread reads right, and each table warns once."""
     attach(engine, METADATA, rules=RULES)
-    barrier, results, errors = threading.Barrier(12), [], []
+    barrier = threading.Barrier(12)
+    results: list[list[tuple[Any, ...]]] = []
+    errors: list[BaseException] = []
 
     def work() -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Engine, MetaData
@@ -102,7 +103,9 @@ class Lookout:
             return prepared
 
     def _on_use(self, plan: Plan) -> Callable[[Projection], None]:
-        return lambda projection: self.notices.table_degraded(projection, self.shape_of(plan))
+        # Looked up at first use, and once: it compares with every known shape.
+        shape = cache(lambda: self.shape_of(plan))
+        return lambda projection: self.notices.table_degraded(projection, shape())
 
 
 def database_name(engine: Engine) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -195,7 +196,9 @@ def render_rule(
     Raises:
         RuleError: The dialect cannot express the rule.
     """
-    type_ = affinity(declared.type) if dialect.name == "sqlite" else declared.type
+    # A length would cut a longer value without a word, where a column refuses it.
+    unbounded = re.sub(r"\(\d+\)", "", declared.type)
+    type_ = affinity(declared.type) if dialect.name == "sqlite" else unbounded
     if rule is None or rule.expression is None:
         # Without a type, a UNION with other values would compare in another way.
         return f"CAST(NULL AS {type_})"
