@@ -407,7 +407,10 @@ class _Body:
             return False
         after = self._token(at + 1)
         # Behind DISTINCT ON (...) it is one, too; nothing else has FROM behind it.
-        return before.text in (",", ".") or (before.text == ")" and _is_word(after, "FROM"))
+        return before.text in (",", ".") or (
+            before.text == ")"
+            and (_is_word(after, "FROM") or (after is not None and after.text == ","))
+        )
 
     def _name(self, at: int, level: _Level) -> int:
         """Take in a name or keyword; return where to go on."""
