@@ -278,10 +278,6 @@ def test_a_statement_reads_the_same_through_a_prelude(twins: Twins, statement: S
     twins.compare(statement.sql)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="known gap: keywords as names of tables; a syntax error, never a wrong row",
-)
 @pytest.mark.parametrize("word", KEYWORDS)
 def test_a_keyword_is_a_name_where_sqlite_takes_it_for_one(twins: Twins, word: str) -> None:
     accepted = 0
@@ -530,10 +526,6 @@ def _damaged(draw: st.DrawFn) -> str:
 _unhurried = settings(deadline=None, max_examples=200)
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="known gap: keywords as names of tables; a syntax error, never a wrong row",
-)
 @_unhurried
 @given(sql=_reads())
 def test_a_read_is_understood_as_sqlite_understands_it(twins: Twins, sql: str) -> None:

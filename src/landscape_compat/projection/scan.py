@@ -110,6 +110,11 @@ _NOT_AN_ALIAS = _ENDS_FROM | frozenset(
     """JOIN INNER LEFT RIGHT FULL OUTER CROSS NATURAL ON USING INDEXED NOT TABLESAMPLE
     WITH""".split()
 )
+# Source: https://www.sqlite.org/lang_keywords.html and the fallbacks in SQLite's grammar: words
+# that begin a clause in PostgreSQL and are mere names where SQLite has no such clause.
+_NAMES_IN_SQLITE = frozenset({"FETCH", "FOR", "OFFSET", "TABLESAMPLE", "WITH"})
+# What may stand where a table is expected, and is no table's name.
+_INSTEAD_OF_TABLE = frozenset({"SELECT", "VALUES", "WITH", "TABLE", "LATERAL", "ONLY"})
 _CALLS_WITH_FROM = ("EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
 _BEFORE_STAR = frozenset({"SELECT", "DISTINCT", "ALL"})
 _NAMES = (TokenKind.WORD, TokenKind.QUOTED)
@@ -442,7 +447,7 @@ class _Body:
         elif word in ("SELECT", "VALUES", "WITH"):
             self.withs += word == "WITH"
             level.in_from = level.expects_table = level.in_call = False
-        elif word in _ENDS_FROM and not level.expects_table:
+        elif self._ends_from(at, word):
             if word == "FOR" and self.syntax.name == "postgresql" and not level.in_call:
                 self.locks |= _is_word(after, "UPDATE", "SHARE", "NO", "KEY")
             level.in_from = False
@@ -464,18 +469,34 @@ class _Body:
             self._index_hint(at, level)
         else:
             return False
-        return not (word in _ENDS_FROM and level.expects_table)
+        return True
 
     def _is_mere_name(self, at: int, word: str, level: _Level) -> bool:
         """Tell by its neighbours that a keyword is a name here, as both databases allow."""
         if _is_word(self._token(at - 1), "AS") and word != "NOT":
             return True
+        if level.expects_table:
+            # A table is named here by any word that cannot begin a subquery.
+            before = self._token(at - 1)
+            opened = before is not None and _is_operator(before) and before.text == "("
+            if word not in _INSTEAD_OF_TABLE or (
+                word in ("VALUES", "WITH", "TABLE") and not opened
+            ):
+                return True
         if word == "INDEXED":
             return False
         if word == "WITH" and level.in_from and not level.expects_table:
             return True  # WITH ORDINALITY
         after = self._token(at + 1)
         return after is None or (_is_operator(after) and after.text in (",", ")", ";"))
+
+    def _ends_from(self, at: int, word: str) -> bool:
+        """Tell whether a word begins the clause behind the tables."""
+        if self.syntax.name != "sqlite":
+            return word in _ENDS_FROM
+        if word == "WINDOW":
+            return self._is_name(at + 1) and _is_word(self._token(at + 2), "AS")
+        return word in _ENDS_FROM and word not in _NAMES_IN_SQLITE
 
     def _is_call_or_cte(self, at: int) -> bool:
         after, then = self._token(at + 1), self._token(at + 2)
@@ -526,9 +547,10 @@ class _Body:
         end = last + 1
         if aliased:
             end += 1 + _is_word(after, "AS")
-            alias = self.tokens[end - 1]
-            self.visible.add(alias.name)
-            self.names.add(alias.name)
+            alias = self._token(end - 1)  # none, if the statement breaks off behind AS
+            if alias is not None:
+                self.visible.add(alias.name)
+                self.names.add(alias.name)
         if last > at and not is_call:
             before = self._token(at - 1)
             enclosed = before is not None and before.text == "(" and _is_operator(before)
@@ -545,6 +567,8 @@ class _Body:
         if token is None:
             return False
         if token.kind is TokenKind.WORD:
+            if self.syntax.name == "sqlite" and token.text in (*_NAMES_IN_SQLITE, "WINDOW"):
+                return token.text != "WINDOW" or not self._ends_from(at, token.text)
             return token.text not in _NOT_AN_ALIAS
         return token.kind is TokenKind.QUOTED or (
             token.kind is TokenKind.STRING and self.syntax.strings_as_names
