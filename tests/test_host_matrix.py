@@ -95,6 +95,15 @@ def test_a_cell_is_whole_only_without_a_problem(
     assert problem is None or problem in "; ".join(found.problems)
 
 
+def test_sidecars_are_the_hosts_own_only_where_the_shim_did_not_open() -> None:
+    left = ["audit.db-shm"]
+    host_opened, we_opened = ({**exported(RUN), "attached": it} for it in (False, True))
+    assert cell(True, export=host_opened, left_behind=left).outcome == "whole"
+    assert cell(True, export=we_opened, left_behind=left).outcome == "partly"
+    assert cell(True, export=exported(RUN), left_behind=left).outcome == "partly"
+    assert cell(False, export=host_opened, left_behind=left).outcome == "partly"
+
+
 def test_what_a_version_exports_in_one_cell_is_lost_where_another_lacks_it(tmp_path: Path) -> None:
     database = tmp_path / "built" / "audit.db"
     database.parent.mkdir()

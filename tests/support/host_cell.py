@@ -183,7 +183,7 @@ def export(url: str, facts: dict[str, Any]) -> dict[str, Any]:
     options: dict[str, Any] = {"include_raw_error_rows": True} if raw else {}
     records: list[Any] = []
     with opened(url) as db:
-        fills = fills_of(db)
+        fills, attached = fills_of(db), is_attached(db)
         for run_id, status in facts["runs"].items():
             exporter = module.LandscapeExporter(db, **options)
             if hasattr(exporter, "iter_unsigned_run_records") and status not in TERMINAL:
@@ -202,7 +202,8 @@ def export(url: str, facts: dict[str, Any]) -> dict[str, Any]:
                 if len(unsigned) != sum(r["record_type"] != "manifest" for r in flat):
                     raise AssertionError(f"unsigned and flat export disagree: {len(unsigned)}")
             records += flat
-    return {"records": [dict(record) for record in records], "fills": fills}
+    found = [dict(record) for record in records]
+    return {"records": found, "fills": fills, "attached": attached}
 
 
 def explain(url: str, facts: dict[str, Any]) -> dict[str, Any]:
@@ -315,6 +316,14 @@ def screen(url: str, facts: dict[str, Any]) -> dict[str, Any]:
                 one.render()
                 shown += 1
     return {"shown": shown}
+
+
+def is_attached(db: Any) -> bool:
+    """Tell whether the shim opened the database, and not the host on its own path."""
+    if "landscape_compat" not in sys.modules:
+        return False
+    attach = importlib.import_module("landscape_compat.engine.attach")
+    return attach.attachment_of(db.engine) is not None
 
 
 def fills_of(db: Any) -> dict[str, str] | None:

@@ -210,6 +210,14 @@ def configure(module: dict[str, Any], engine: Engine, *, read_only: bool = False
 
 
 def _open(module: dict[str, Any], era: Era, db: Any, *, creating: bool) -> None:
+    try:
+        _check_and_create(module, era, db, creating=creating)
+    except BaseException:
+        db.close()
+        raise
+
+
+def _check_and_create(module: dict[str, Any], era: Era, db: Any, *, creating: bool) -> None:
     calls = module["calls"]
     if era.insists and not db._read_only:
         with db.engine.connect() as connection:

@@ -175,9 +175,14 @@ class Cell:
     def _touched(self) -> Iterable[str]:
         if self.result.get("changed"):
             yield "the file was changed"
-        for what in ("left_behind", "wrote_elsewhere"):
-            if self.result.get(what):
-                yield f"{what.replace('_', ' ')}: {', '.join(self.result[what])}"
+        # What the shim did not open went down the host's own path, and since June 2026 the
+        # host's own read-only opening of a WAL file leaves its sidecars.
+        export = self.result.get("export", {})
+        own_path = self.shimmed and self.exported and not export.get("attached", True)
+        if self.result.get("left_behind") and not own_path:
+            yield f"left behind: {', '.join(self.result['left_behind'])}"
+        if self.result.get("wrote_elsewhere"):
+            yield f"wrote elsewhere: {', '.join(self.result['wrote_elsewhere'])}"
 
 
 def compared(cells: list[Cell]) -> list[Cell]:

@@ -242,8 +242,8 @@ def _fold(name: str | None) -> str:
 
 
 _REMEDY = (
-    "Export the database as it is (`landscape-compat export`), migrate a copy of it "
-    "(`landscape-compat migrate`), or start a fresh database to write to."
+    "Export the database as it is (`landscape-compat export`), migrate a copy of it, "
+    "or start a fresh database to write to."
 )
 _READONLY, _AUTH = 8, 23
 # By these words in the driver's message, each with the lock that says them. Those of an error
