@@ -78,14 +78,18 @@ def _module(words: list[str]) -> Callable[[], Any]:
 
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))  # as `python -m` does
-    name = words[0] if words else ""
+    if not words:
+        raise LandscapeCompatError(
+            "-m needs the name of a module.", remedy="Give it: run -- -m MODULE ..."
+        )
+    name = words[0]
     try:
-        found = bool(name) and find_spec(name) is not None
-    except (ModuleNotFoundError, ValueError):
-        found = False
+        found, why = find_spec(name) is not None, ""
+    except (ImportError, ValueError) as error:
+        found, why = False, f" ({error})"
     if not found:
         raise LandscapeCompatError(
-            f"There is no module {name!r} to run." if name else "-m needs the name of a module.",
+            f"There is no module {name!r} to run{why}.",
             remedy="Check the name, and that it can be imported from here.",
         )
     sys.argv = words
@@ -109,9 +113,11 @@ def _hand_over_logging() -> None:
 
 
 def _die_of(error: BaseException) -> NoReturn:
-    """End as the interpreter does when nobody catches an error, our own frame left out."""
+    """End as the interpreter does when nobody catches an error, our own frames left out."""
     trace = error.__traceback__
-    sys.excepthook(type(error), error, trace.tb_next if trace is not None else None)
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    sys.excepthook(type(error), error.with_traceback(trace), trace)
     if isinstance(error, KeyboardInterrupt):
         import atexit
         import signal

@@ -40,8 +40,10 @@ class Patches:
                 sys.meta_path.insert(0, self._watch)
         # Not under the lock: this waits for threads that are importing one of them.
         for name in self._preparations:
-            if sys.modules.get(name) is not None:
-                self._prepare(importlib.import_module(name))
+            _wait_for_import(name)
+            module = sys.modules.get(name)
+            if module is not None:
+                self._prepare(module)
 
     def replace(self, owner: type[Any], name: str, wrapper: Callable[..., Any]) -> None:
         """Wrap one method, unless it is wrapped already.
@@ -75,6 +77,15 @@ class Patches:
         with self._lock:
             if self._applied:
                 self._preparations[module.__name__](module)
+
+
+def _wait_for_import(name: str) -> None:
+    """Wait for a thread that looked for a module before we watched, and has it not yet."""
+    # Private, and since Python 3.3 what every import waits by; nothing public waits for a
+    # module without importing it.
+    wait = getattr(getattr(importlib, "_bootstrap", None), "_lock_unlock_module", None)
+    if wait is not None:
+        wait(name)
 
 
 class _BoundMethod(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
