@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, MetaData, create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,6 +29,8 @@ settings.register_profile(
     "equivalence",
     max_examples=int(os.environ.get("LANDSCAPE_COMPAT_EXAMPLES", "300")),
     deadline=None,
+    # Not the phase that explains: it traces every line of SQLAlchemy's.
+    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # What the shim refuses though the copy answers; each is said in the documentation.
@@ -89,8 +91,11 @@ def migrated(case: Case) -> Iterator[Engine]:
     engine = create_engine(
         "sqlite://", creator=lambda: database, poolclass=StaticPool, enable_from_linting=False
     )
-    yield engine
-    engine.dispose()
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+        database.close()
 
 
 @contextmanager
@@ -103,8 +108,10 @@ def attached(problem: Problem, path: Path) -> Iterator[Engine]:
     database.close()
     engine = create_engine(f"sqlite:///{path}", enable_from_linting=False)
     with untouched(path), attach(engine, problem.metadata, rules=problem.case.rules()):
-        yield engine
-        engine.dispose()
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
 
 def compare(copy: Connection, shim: Connection, question: Query | Selected) -> str:
@@ -147,8 +154,10 @@ def test_any_query_answers_as_on_a_migrated_copy(tmp_path: Path) -> None:
                     outcomes[compare(expected, found, question)] += 1
                     outcomes[type(question).__name__] += 1
 
-    run()
-    print(outcomes)
+    try:
+        run()
+    finally:
+        print(outcomes)
     asked = outcomes["Query"] + outcomes["Selected"]
     assert outcomes["rows"] > asked / 10
     assert outcomes["error"] + outcomes["refused"] < asked / 2

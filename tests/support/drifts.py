@@ -25,8 +25,8 @@ __all__ = [
     "StoredColumn",
     "StoredTable",
     "Table",
+    "cases",
     "draw_case",
-    "draws",
     "literal",
     "quoted",
 ]
@@ -295,9 +295,9 @@ class Draw:
 
 
 @st.composite
-def draws(draw: st.DrawFn) -> Draw:
-    """Give the choices themselves."""
-    return Draw(draw)
+def cases(draw: st.DrawFn) -> Case:
+    """Draw a declared schema, an older database of it, and rules."""
+    return draw_case(Draw(draw))
 
 
 def draw_case(draw: Draw) -> Case:

@@ -50,18 +50,13 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Something that rows come from: how its columns are named, and which there are."""
+    """Something that rows come from: its name, as what comes before a column, its columns."""
 
+    name: str
     prefix: str
     columns: tuple[tuple[str, str], ...]
     is_table: bool = False
     size: int = 6
-
-    @property
-    def bare(self) -> str:
-        """Its folded name, without schema and quotes."""
-        name = self.prefix.removeprefix("main.")
-        return fold_name(name if name.isidentifier() else name[1:-1].replace('""', '"'))
 
 
 def draw_query(draw: Draw, case: Case) -> Query:
@@ -165,7 +160,7 @@ class _Writer:
             ctes.append(f"{head} AS{hint} ({body})")
             self._pending.discard(fold_name(named))
             self._ctes = [cte for cte in self._ctes if fold_name(cte[0]) != fold_name(named)]
-            self._ctes.append((named, _Source(named, columns, size=self._size)))
+            self._ctes.append((named, _Source(named, named, columns, size=self._size)))
         return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(ctes)} "
 
     def _recursive(self, named: str) -> str:
@@ -192,17 +187,18 @@ class _Writer:
         if self._ctes and not qualified and (shadows or draw.chance(3)):
             named, source = draw.pick(shadows or self._ctes)
             alias = self._new()
-            return replace(source, prefix=alias), f"{self._name(named)} AS {alias}"
+            return replace(source, name=alias, prefix=alias), f"{self._name(named)} AS {alias}"
         columns = tuple((name, kind.name) for name, kind in table.visible())
         text = self._name(table.name)
         if qualified:
             text = f"{draw.pick(('main', 'MAIN', '[main]'))}{draw.pick(('.', ' . '))}{text}"
+        name = folded
         how = draw.below(4)
         if how == 0 or folded in taken:
             # Also under the name of another table, or its own.
             alias = draw.pick(self._case.tables).name if draw.chance(5) else self._new()
             alias = self._new() if fold_name(alias) in taken else alias
-            prefix = self._name(alias)
+            name, prefix = fold_name(alias), self._name(alias)
             text += draw.pick((" AS ", " ")) + quoted(alias)
         elif how == 1 and qualified:
             prefix = "main." + self._name(table.name)
@@ -210,7 +206,7 @@ class _Writer:
             prefix = self._name(table.name)
         if draw.chance(10):
             text += " NOT INDEXED"
-        return _Source(prefix, columns, is_table=True), text
+        return _Source(name, prefix, columns, is_table=True), text
 
     def _source(self, taken: Set[str], depth: int) -> tuple[_Source, str]:
         draw = self._draw
@@ -219,30 +215,29 @@ class _Writer:
             alias = self._new()
             if draw.chance(6):
                 rows = ", ".join(f"({self._literal()}, {self._literal()})" for _ in range(2))
-                return _Source(
-                    alias, (("column1", "any"), ("column2", "any"))
-                ), f"(VALUES {rows}) AS {alias}"
+                columns = (("column1", "any"), ("column2", "any"))
+                return _Source(alias, alias, columns, size=2), f"(VALUES {rows}) AS {alias}"
             outside = list(self._ctes)
             head = self._with(depth + 1) if draw.chance(8) else ""
             body, names = self._select(width, [], depth + 1)
             if draw.chance(4):
                 body += f" UNION ALL {self._select(width, [], depth + 1)[0]}"
             self._ctes, body = outside, head + body
-            columns = tuple((name, "any") for name in names)
-            return _Source(alias, columns, size=self._size), f"({body}) AS {alias}"
+            shown = tuple((name, "any") for name in names)
+            return _Source(alias, alias, shown, size=self._size), f"({body}) AS {alias}"
         return self._base(taken)
 
     def _from(self, depth: int) -> tuple[list[_Source], str]:
         draw = self._draw
         source, text = self._source(frozenset(), depth)
         sources = [source]
-        taken = {source.bare}
+        taken = {source.name}
         size = source.size
         for _ in range(draw.pick((0, 0, 1, 1, 2)) if depth < 2 else 0):
             if size > (40, 6, 1)[depth]:
                 break  # what is joined without a condition grows fast
             source, joined = self._source(frozenset() if draw.chance(20) else taken, depth)
-            taken.add(source.bare)
+            taken.add(source.name)
             size *= source.size
             how = draw.pick(_JOINS)
             before = sources[-1]
@@ -297,7 +292,7 @@ class _Writer:
             return "NULL"
         source, name = draw.pick(found)
         # Two of one name: SQLite then takes no row number for meant, but a column.
-        alike = [other for other in whole if other.bare == source.bare]
+        alike = [other for other in whole if other.name == source.name]
         if draw.chance(40) and source.is_table and len(alike) == 1:
             return f"{source.prefix}.{draw.pick(_ROW_NUMBERS)}"
         others = [n for s in whole for n, _ in s.columns if fold_name(n) == fold_name(name)]
@@ -395,7 +390,7 @@ class _Writer:
         sources, text = self._from(depth)
         size = self._size
         seen = sources + (outer if draw.chance(2) else [])
-        where = f" WHERE {self._predicate(seen, depth + 1)}" if draw.chance(2) else ""
+        where = f" WHERE {self._predicate(seen, depth + 1)}" if draw.chance(3) else ""
         if star and draw.chance(3):
             prefix = draw.pick(sources).prefix.removeprefix("main.")
             stars = draw.pick(("*", f"{prefix}.*", f"*, {self._column(sources)} AS last"))

@@ -98,7 +98,9 @@ class _Builder:
             self._sizes[alias] = self._sizes.get(cte, 18)
             return alias
         table = draw.pick(self._tables)
-        return table.alias(self._name("a")) if how > 2 else table
+        # Without an alias, a subquery takes a table of the outer query's for that one.
+        is_bare = how <= 2 and depth == 0
+        return table if is_bare else table.alias(self._name("a"))
 
     def _from(self, depth: int) -> tuple[sa.FromClause, list[sa.ColumnElement[Any]]]:
         draw = self._draw
@@ -130,18 +132,20 @@ class _Builder:
 
     # Expressions ------------------------------------------------------------------------------
 
-    def _value(self, column: sa.ColumnElement[Any] | None = None) -> Any:
-        kinds = list(KINDS.values())
+    def _values(self, column: sa.ColumnElement[Any] | None, count: int) -> list[Any]:
+        # The driver of SQLite warns of a date that meets a column of another type.
+        kinds = [kind for kind in KINDS.values() if kind.name != "time"]
         if column is not None and not self._draw.chance(5):
-            kinds = [kind for kind in kinds if isinstance(column.type, type(kind.make()))] or kinds
+            alike = [k for k in KINDS.values() if isinstance(column.type, type(k.make()))]
+            kinds = alike or kinds
         kind = self._draw.pick(kinds)
-        value = self._draw.pick(kind.values)
+        values: list[Any] = [self._draw.pick(kind.values) for _ in range(count)]
         if kind.name == "time":
-            return datetime.datetime.fromisoformat(str(value))
-        return bool(value) if kind.name == "bool" else value
+            return [datetime.datetime.fromisoformat(value) for value in values]
+        return [bool(value) for value in values] if kind.name == "bool" else values
 
     def _literal(self, column: sa.ColumnElement[Any] | None = None) -> sa.ColumnElement[Any]:
-        return sa.literal(self._value(column))
+        return sa.literal(self._values(column, 1)[0])
 
     def _expression(self, columns: Columns, depth: int) -> sa.ColumnElement[Any]:
         draw = self._draw
@@ -183,7 +187,7 @@ class _Builder:
             case 2:
                 return draw.pick((column.is_(None), column.is_not(None)))
             case 3:
-                return column.in_([self._value(column), self._value(column)])
+                return column.in_(self._values(column, 2))
             case 4:
                 return draw.pick(
                     (column >= self._literal(column), column.is_distinct_from(self._literal()))
@@ -235,7 +239,7 @@ class _Builder:
             items = [self._expression(columns, depth + 1) for _ in range(width)]
         found = sa.select(*(item.label(f"v{n}") for n, item in enumerate(items)))
         found = found.select_from(source)
-        if draw.chance(2):
+        if draw.chance(3):
             found = found.where(self._predicate(columns, depth + 1))
         if how == 6 and keys:
             found = found.group_by(*keys)

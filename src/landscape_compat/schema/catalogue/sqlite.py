@@ -103,7 +103,7 @@ def _kind(kind: str, sql: str | None) -> TableKind:
 
 
 def _is_virtual(sql: str | None) -> bool:
-    return bool(sql) and str(sql).split(None, 2)[:2][-1:] == ["VIRTUAL"]
+    return str(sql or "").upper().split(None, 2)[1:2] == ["VIRTUAL"]
 
 
 def _is_without_rowid(sql: str | None) -> bool:

@@ -1,0 +1,249 @@
+"""The prelude shows a stored table in its declared shape: no column more, none less, none stale."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    case,
+    column,
+    exists,
+    func,
+    literal,
+    select,
+    table,
+)
+from sqlalchemy.dialects import postgresql
+
+from landscape_compat.errors import RuleError, UnreadableError
+from landscape_compat.projection.plan import make_plan
+from landscape_compat.projection.rules import RuleSet, derived, mapped, neutral, renamed
+from landscape_compat.schema.catalogue.sqlite import read_stored
+from landscape_compat.schema.declared import declared_schema
+from support.planned import plan_for
+
+TOKENS = table("tokens", column("token_id"), column("state"), column("n"))
+OTHERS = table("others", column("token_id"), column("value"))
+STORED = """
+    CREATE TABLE tokens (token_id VARCHAR NOT NULL PRIMARY KEY, state VARCHAR, n INTEGER);
+    CREATE TABLE others (token_id VARCHAR, value VARCHAR);
+    INSERT INTO tokens VALUES ('a', 'on', 1), ('b', 'off', NULL);
+    INSERT INTO others VALUES ('a', 'x');
+"""
+
+
+def declare(**columns: Any) -> MetaData:
+    metadata = MetaData()
+    key = Column("token_id", String, primary_key=True)
+    more: list[Column[Any]] = [Column(name, type_) for name, type_ in columns.items()]
+    Table("tokens", metadata, key, *more)
+    return metadata
+
+
+@pytest.fixture
+def stored() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript(STORED)
+    return connection
+
+
+def render(
+    connection: sqlite3.Connection, metadata: MetaData, *rules: object, names: str = "", **how: bool
+) -> str:
+    plan = plan_for(connection, metadata, rules)  # type: ignore[arg-type]
+    projection = plan.projections["tokens"]
+    return projection.render(
+        "tokens", frozenset(names.split()), everything=how.get("everything", False)
+    )
+
+
+def read(connection: sqlite3.Connection, cte: str, what: str) -> list[tuple[object, ...]]:
+    return connection.execute(f"WITH {cte} SELECT {what} FROM tokens ORDER BY token_id").fetchall()
+
+
+def test_only_missing_columns_that_are_asked_for(stored: sqlite3.Connection) -> None:
+    """A name that the scan overlooked fails at the database, and is not NULL."""
+    metadata = declare(one=String(), two=String())
+    cte = render(stored, metadata, names="one")
+    assert cte.startswith("tokens AS NOT MATERIALIZED (SELECT t.*, ")
+    assert read(stored, cte, "token_id, one") == [("a", None), ("b", None)]
+    with pytest.raises(sqlite3.OperationalError, match="no such column: two"):
+        read(stored, cte, "two")
+    whole = render(stored, metadata, everything=True)
+    assert read(stored, whole, "*")[0] == ("a", "on", 1, None, None)
+
+
+def test_a_column_that_appears_meanwhile_is_seen(stored: sqlite3.Connection) -> None:
+    """Beside `t.*`, SQLite takes the real column of a name for the projected one."""
+    cte = render(stored, declare(one=String()), names="one")
+    stored.execute("ALTER TABLE tokens ADD COLUMN one VARCHAR DEFAULT 'real'")
+    assert read(stored, cte, "one") == [("real",), ("real",)]
+
+
+def test_replaced_values_stand_in_their_columns_place(stored: sqlite3.Connection) -> None:
+    """Where values are replaced the columns are listed, in stored order, and only if asked."""
+    rule = mapped("tokens.state", {"on": "running"})
+    metadata = declare(state=String(), n=Integer())
+    whole = render(stored, metadata, rule, everything=True)
+    assert read(stored, whole, "*") == [("a", "running", 1), ("b", "off", None)]
+    assert "t.*" in render(stored, metadata, rule, names="n")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (renamed("tokens.new", "state"), ["on", "off"]),
+        (
+            derived(
+                "tokens.new", select(OTHERS.c.value).where(OTHERS.c.token_id == TOKENS.c.token_id)
+            ),
+            ["x", None],
+        ),
+        (
+            derived(
+                "tokens.new",
+                case((exists().where(OTHERS.c.token_id == TOKENS.c.token_id), "yes"), else_="no"),
+            ),
+            ["yes", "no"],
+        ),
+        (
+            derived(
+                "tokens.new",
+                select(func.max(TOKENS.alias("o").c.token_id)).where(TOKENS.c.n.is_(None)),
+            ),
+            [None, "b"],
+        ),
+        (neutral("tokens.new", literal("it's 100%")), ["it's 100%", "it's 100%"]),
+        (derived("tokens.new", func.upper(TOKENS.c.state)), ["ON", "OFF"]),
+    ],
+)
+def test_each_kind_of_expression(
+    stored: sqlite3.Connection, rule: object, expected: list[object]
+) -> None:
+    """A rule's own table is the row in hand; others, aliased or not, are the stored ones."""
+    cte = render(stored, declare(new=String()), rule, names="new")
+    assert [value for (value,) in read(stored, cte, "new")] == expected
+
+
+@pytest.mark.parametrize(
+    ("type_", "given", "compared"),
+    [(Integer(), 5, "5"), (String(), "5", 5), (Float(), 5, "5"), (Boolean(), 1, "1")],
+)
+def test_a_value_compares_as_a_columns_would(
+    stored: sqlite3.Connection, type_: object, given: object, compared: object
+) -> None:
+    """An expression gets its column's affinity, so that 5 and '5' meet as on a migrated copy."""
+    rule = derived("tokens.new", case((TOKENS.c.token_id == "a", literal(given)), else_=None))
+    cte = render(stored, declare(new=type_), rule, names="new")
+    found = stored.execute(f"WITH {cte} SELECT token_id FROM tokens WHERE new = {compared!r}")
+    assert found.fetchall() == [("a",)]
+
+
+def test_a_missing_table_reads_as_no_rows(stored: sqlite3.Connection) -> None:
+    """It has the declared columns, and nothing in them."""
+    metadata = declare()
+    Table("gone", metadata, Column("id", Integer, primary_key=True), Column("order", String))
+    cte = (
+        plan_for(stored, metadata).projections["gone"].render("gone", frozenset(), everything=True)
+    )
+    cursor = stored.execute(f"WITH {cte} SELECT * FROM gone")
+    assert ([c[0] for c in cursor.description], cursor.fetchall()) == (["id", "order"], [])
+
+
+def test_the_row_number_comes_along_where_it_is_named(stored: sqlite3.Connection) -> None:
+    """A common table expression has none of its own; beside `*` it would show, and is refused."""
+    metadata = declare(one=String())
+    for name in ("rowid", "oid", "_rowid_"):
+        cte = render(stored, metadata, names=f"{name} one")
+        assert read(stored, cte, f"{name}, one") == [(1, None), (2, None)]
+        with pytest.raises(UnreadableError, match="row number"):
+            render(stored, metadata, names=name, everything=True)
+
+
+def test_a_table_without_row_numbers_has_none_to_bring() -> None:
+    """The name then fails as it does on the stored table."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
+    cte = render(connection, declare(one=String()), names="rowid one")
+    with pytest.raises(sqlite3.OperationalError, match="no such column: rowid"):
+        read(connection, cte, "rowid")
+
+
+def test_a_table_at_the_limit_takes_the_columns_it_has_room_for() -> None:
+    """SQLite shows 2000 columns; what does not fit beside the stored ones is refused."""
+    connection = sqlite3.connect(":memory:")
+    many = ", ".join(f"c{number} INTEGER" for number in range(1998))
+    connection.execute(f"CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY, {many})")
+    metadata = declare(one=String(), two=String())
+    assert read(connection, render(connection, metadata, names="one"), "one") == []
+    with pytest.raises(UnreadableError, match="1999 columns already"):
+        render(connection, metadata, names="one two")
+
+
+def test_a_column_that_cannot_be_read_is_refused_only_if_it_is(stored: sqlite3.Connection) -> None:
+    """Others of its table stay readable."""
+    gone = table("gone", column("run_id"))
+    rule = derived("tokens.run_id", select(gone.c.run_id), essential=True)
+    metadata = declare(run_id=String(), one=String())
+    with pytest.raises(UnreadableError, match=r"tokens\.run_id"):
+        render(stored, metadata, rule, names="run_id")
+    assert read(stored, render(stored, metadata, rule, names="one"), "one") == [(None,), (None,)]
+
+
+@pytest.mark.parametrize(
+    "name", ["order", "odd name", 'say "x"', "50%", ":x", "a;b", "x\ny", "été", "\u202ertl", "t"]
+)
+def test_odd_names_are_quoted(name: str) -> None:
+    """Names that are words of SQL, or would end one, are names all the same."""
+    quoted = '"' + name.replace('"', '""') + '"'
+    connection = sqlite3.connect(":memory:")
+    connection.execute(f"CREATE TABLE {quoted} (id INTEGER NOT NULL PRIMARY KEY)")
+    connection.execute(f"INSERT INTO {quoted} VALUES (7)")
+    metadata = MetaData()
+    Table(name, metadata, Column("id", Integer, primary_key=True), Column(name, String))
+    (projection,) = plan_for(connection, metadata).projections.values()
+    cte = projection.render(name, frozenset(), everything=True)
+    found = connection.execute(f"WITH {cte} SELECT id, {quoted} FROM {quoted}").fetchall()
+    assert found == [(7, None)]
+
+
+@pytest.mark.parametrize("name", ["true", "FALSE"])
+def test_a_name_that_sqlite_cannot_show_is_refused(name: str) -> None:
+    """Through a common table expression, SQLite takes it for a constant."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY)")
+    metadata = declare(**{name: String(), "one": String()})
+    with pytest.raises(UnreadableError, match="constant"):
+        render(connection, metadata, everything=True)
+    assert read(connection, render(connection, metadata, names="one"), "one") == []
+
+
+def test_what_a_dialect_cannot_say_is_an_error_of_the_rule(stored: sqlite3.Connection) -> None:
+    """A value that cannot be written out is told with the rule that has it."""
+    rule = neutral("tokens.new", literal(object()))
+    with pytest.raises(RuleError, match=r"tokens\.new"):
+        render(stored, declare(new=String()), rule, everything=True)
+
+
+def test_postgresql_is_told_every_type(stored: sqlite3.Connection) -> None:
+    """A NULL without a type breaks joins there; a length would cut a value without a word."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    metadata = declare(new=String(16), n=Integer())
+    declared = declared_schema(metadata, dialect, "public")
+    rules = RuleSet([derived("tokens.new", func.upper(TOKENS.c.state))])
+    older = sqlite3.connect(":memory:")
+    older.execute("CREATE TABLE tokens (token_id VARCHAR NOT NULL PRIMARY KEY, state VARCHAR)")
+    plan = make_plan(read_stored(older), declared, rules, dialect, "public")
+    cte = plan.projections["tokens"].render("tokens", frozenset(), everything=True)
+    assert 'CAST(upper(t.state) AS VARCHAR) AS "new"' in cte
+    assert "CAST(NULL AS INTEGER) AS n" in cte
+    assert "FROM public.tokens AS t" in cte
