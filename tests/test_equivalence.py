@@ -122,12 +122,12 @@ def compare(copy: Connection, shim: Connection, question: Query | Selected) -> s
     """
     expected = ask(copy, question)
     found = ask(shim, question)
-    if isinstance(found.error, UnreadableError):
-        assert any(reason in found.error.reason for reason in _REFUSALS), found.error
-        return "refused"
     if expected.error is not None:
         assert found.error is not None, f"{found} where the copy says {expected.error}"
         return "error"
+    if isinstance(found.error, UnreadableError):
+        assert any(reason in found.error.reason for reason in _REFUSALS), found.error
+        return "refused"
     assert found.error is None, repr(found.error)
     if question.ordered:
         assert found.rows == expected.rows

@@ -167,7 +167,6 @@ def test_what_slips_past_the_text_is_refused_by_the_database(old: Path, engine: 
         with pytest.raises(WriteRefusedError, match=r".") as caught:
             connection.exec_driver_sql("PRAGMA user_version = 7")
         assert caught.value.remedy
-        engine.dispose()
 
 
 def test_a_host_hook_that_sets_wal_changes_nothing(old: Path, engine: Engine) -> None:
@@ -424,6 +423,7 @@ def test_not_a_database_keeps_the_drivers_error(tmp_path: Path) -> None:
     attach(engine, METADATA)
     with pytest.raises(Exception, match="file is not a database"):
         read(engine, select(ROWS))
+    engine.dispose()
 
 
 def test_one_warning_a_table_that_points_at_the_caller(engine: Engine) -> None:

@@ -34,13 +34,12 @@ def declare(*columns: str, key: str = "token_id") -> MetaData:
 
 
 @pytest.fixture
-def stored() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(
+def stored(empty: sqlite3.Connection) -> sqlite3.Connection:
+    empty.executescript(
         "CREATE TABLE rows (row_id VARCHAR NOT NULL PRIMARY KEY, run_id VARCHAR);"
         "CREATE TABLE tokens (token_id VARCHAR NOT NULL PRIMARY KEY, row_id VARCHAR, old VARCHAR);"
     )
-    return connection
+    return empty
 
 
 def kinds(plan_columns: object) -> dict[str, RuleKind]:
@@ -82,27 +81,27 @@ def test_a_value_rule_projects_a_table_that_lacks_nothing(stored: sqlite3.Connec
     assert plan.is_degraded
 
 
-def test_a_missing_table_is_projected_and_a_fresh_database_is_not_degraded() -> None:
+def test_a_missing_table_is_projected_and_a_fresh_database_is_not_degraded(
+    empty: sqlite3.Connection,
+) -> None:
     """Some declared tables missing is degraded; all of them missing is fresh."""
     metadata = declare("token_id")
-    connection = sqlite3.connect(":memory:")
-    assert not plan_for(connection, metadata).is_degraded
-    connection.execute("CREATE TABLE rows (row_id VARCHAR NOT NULL PRIMARY KEY, run_id VARCHAR)")
-    plan = plan_for(connection, metadata)
+    assert not plan_for(empty, metadata).is_degraded
+    empty.execute("CREATE TABLE rows (row_id VARCHAR NOT NULL PRIMARY KEY, run_id VARCHAR)")
+    plan = plan_for(empty, metadata)
     assert plan.is_degraded
     assert plan.projections["tokens"].stored is None
 
 
-def test_a_changed_class_of_type_is_degraded_and_a_length_is_not() -> None:
+def test_a_changed_class_of_type_is_degraded_and_a_length_is_not(empty: sqlite3.Connection) -> None:
     """What holds another kind of value counts; what holds less of it is only noted."""
     metadata = MetaData()
     Table("t", metadata, Column("a", Integer), Column("b", String(64)))
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE t (a INTEGER, b VARCHAR(8))")
-    assert not plan_for(connection, metadata).is_degraded
-    connection.execute("DROP TABLE t")
-    connection.execute("CREATE TABLE t (a TEXT, b VARCHAR(8))")
-    plan = plan_for(connection, metadata)
+    empty.execute("CREATE TABLE t (a INTEGER, b VARCHAR(8))")
+    assert not plan_for(empty, metadata).is_degraded
+    empty.execute("DROP TABLE t")
+    empty.execute("CREATE TABLE t (a TEXT, b VARCHAR(8))")
+    plan = plan_for(empty, metadata)
     assert plan.is_degraded
     assert not plan.projections
     assert [c.name for c in plan.drift("T").changed_types] == ["a"]
@@ -136,7 +135,7 @@ def test_a_table_without_any_of_its_key_is_refused(stored: sqlite3.Connection) -
     assert fine.refusal is None
 
 
-def test_part_of_a_key_is_enough() -> None:
+def test_part_of_a_key_is_enough(empty: sqlite3.Connection) -> None:
     """With some of its key stored, a row still has an identity."""
     metadata = MetaData()
     Table(
@@ -145,9 +144,8 @@ def test_part_of_a_key_is_enough() -> None:
         Column("a", Integer, primary_key=True),
         Column("b", Integer, primary_key=True),
     )
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE t (a INTEGER NOT NULL PRIMARY KEY)")
-    assert [c.refusal for c in plan_for(connection, metadata).projections["t"].columns] == [None]
+    empty.execute("CREATE TABLE t (a INTEGER NOT NULL PRIMARY KEY)")
+    assert [c.refusal for c in plan_for(empty, metadata).projections["t"].columns] == [None]
 
 
 def test_two_rules_that_fire_are_refused(stored: sqlite3.Connection) -> None:
@@ -157,21 +155,20 @@ def test_two_rules_that_fire_are_refused(stored: sqlite3.Connection) -> None:
         plan_for(stored, declare("token_id", "new"), rules)
 
 
-def test_the_alias_is_no_name_in_use() -> None:
+def test_the_alias_is_no_name_in_use(empty: sqlite3.Connection) -> None:
     """Tables named as the projection's own alias would be, and aliases of rules, are passed by."""
     metadata = MetaData()
     Table("t", metadata, Column("id", Integer, primary_key=True), Column("x", String))
     t, other = table("t", column("id")), table("rows", column("id"), column("x")).alias("t1")
     rule = derived("t.x", select(other.c.x).where(other.c.id == t.c.id))
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(
+    empty.executescript(
         "CREATE TABLE t (id INTEGER NOT NULL PRIMARY KEY); CREATE TABLE rows (id INTEGER, x TEXT);"
         "INSERT INTO t VALUES (1); INSERT INTO rows VALUES (1, 'seen');"
     )
-    projection = plan_for(connection, metadata, [rule]).projections["t"]
+    projection = plan_for(empty, metadata, [rule]).projections["t"]
     assert projection.alias == "t2"
     cte = projection.render("t", frozenset(), everything=True)
-    assert connection.execute(f"WITH {cte} SELECT x FROM t").fetchall() == [("seen",)]
+    assert empty.execute(f"WITH {cte} SELECT x FROM t").fetchall() == [("seen",)]
 
 
 def test_a_dialect_that_cannot_be_scanned_is_refused() -> None:

@@ -50,10 +50,9 @@ def declare(**columns: Any) -> MetaData:
 
 
 @pytest.fixture
-def stored() -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    connection.executescript(STORED)
-    return connection
+def stored(empty: sqlite3.Connection) -> sqlite3.Connection:
+    empty.executescript(STORED)
+    return empty
 
 
 def render(
@@ -169,24 +168,22 @@ def test_the_row_number_comes_along_where_it_is_named(stored: sqlite3.Connection
             render(stored, metadata, names=name, everything=True)
 
 
-def test_a_table_without_row_numbers_has_none_to_bring() -> None:
+def test_a_table_without_row_numbers_has_none_to_bring(empty: sqlite3.Connection) -> None:
     """The name then fails as it does on the stored table."""
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
-    cte = render(connection, declare(one=String()), names="rowid one")
+    empty.execute("CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
+    cte = render(empty, declare(one=String()), names="rowid one")
     with pytest.raises(sqlite3.OperationalError, match="no such column: rowid"):
-        read(connection, cte, "rowid")
+        read(empty, cte, "rowid")
 
 
-def test_a_table_at_the_limit_takes_the_columns_it_has_room_for() -> None:
+def test_a_table_at_the_limit_takes_the_columns_it_has_room_for(empty: sqlite3.Connection) -> None:
     """SQLite shows 2000 columns; what does not fit beside the stored ones is refused."""
-    connection = sqlite3.connect(":memory:")
     many = ", ".join(f"c{number} INTEGER" for number in range(1998))
-    connection.execute(f"CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY, {many})")
+    empty.execute(f"CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY, {many})")
     metadata = declare(one=String(), two=String())
-    assert read(connection, render(connection, metadata, names="one"), "one") == []
+    assert read(empty, render(empty, metadata, names="one"), "one") == []
     with pytest.raises(UnreadableError, match="1999 columns already"):
-        render(connection, metadata, names="one two")
+        render(empty, metadata, names="one two")
 
 
 def test_a_column_that_cannot_be_read_is_refused_only_if_it_is(stored: sqlite3.Connection) -> None:
@@ -202,29 +199,27 @@ def test_a_column_that_cannot_be_read_is_refused_only_if_it_is(stored: sqlite3.C
 @pytest.mark.parametrize(
     "name", ["order", "odd name", 'say "x"', "50%", ":x", "a;b", "x\ny", "été", "\u202ertl", "t"]
 )
-def test_odd_names_are_quoted(name: str) -> None:
+def test_odd_names_are_quoted(empty: sqlite3.Connection, name: str) -> None:
     """Names that are words of SQL, or would end one, are names all the same."""
     quoted = '"' + name.replace('"', '""') + '"'
-    connection = sqlite3.connect(":memory:")
-    connection.execute(f"CREATE TABLE {quoted} (id INTEGER NOT NULL PRIMARY KEY)")
-    connection.execute(f"INSERT INTO {quoted} VALUES (7)")
+    empty.execute(f"CREATE TABLE {quoted} (id INTEGER NOT NULL PRIMARY KEY)")
+    empty.execute(f"INSERT INTO {quoted} VALUES (7)")
     metadata = MetaData()
     Table(name, metadata, Column("id", Integer, primary_key=True), Column(name, String))
-    (projection,) = plan_for(connection, metadata).projections.values()
+    (projection,) = plan_for(empty, metadata).projections.values()
     cte = projection.render(name, frozenset(), everything=True)
-    found = connection.execute(f"WITH {cte} SELECT id, {quoted} FROM {quoted}").fetchall()
+    found = empty.execute(f"WITH {cte} SELECT id, {quoted} FROM {quoted}").fetchall()
     assert found == [(7, None)]
 
 
 @pytest.mark.parametrize("name", ["true", "FALSE"])
-def test_a_name_that_sqlite_cannot_show_is_refused(name: str) -> None:
+def test_a_name_that_sqlite_cannot_show_is_refused(empty: sqlite3.Connection, name: str) -> None:
     """Through a common table expression, SQLite takes it for a constant."""
-    connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY)")
+    empty.execute("CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY)")
     metadata = declare(**{name: String(), "one": String()})
     with pytest.raises(UnreadableError, match="constant"):
-        render(connection, metadata, everything=True)
-    assert read(connection, render(connection, metadata, names="one"), "one") == []
+        render(empty, metadata, everything=True)
+    assert read(empty, render(empty, metadata, names="one"), "one") == []
 
 
 def test_what_a_dialect_cannot_say_is_an_error_of_the_rule(stored: sqlite3.Connection) -> None:
@@ -234,15 +229,14 @@ def test_what_a_dialect_cannot_say_is_an_error_of_the_rule(stored: sqlite3.Conne
         render(stored, declare(new=String()), rule, everything=True)
 
 
-def test_postgresql_is_told_every_type(stored: sqlite3.Connection) -> None:
+def test_postgresql_is_told_every_type(empty: sqlite3.Connection) -> None:
     """A NULL without a type breaks joins there; a length would cut a value without a word."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     metadata = declare(new=String(16), n=Integer())
     declared = declared_schema(metadata, dialect, "public")
     rules = RuleSet([derived("tokens.new", func.upper(TOKENS.c.state))])
-    older = sqlite3.connect(":memory:")
-    older.execute("CREATE TABLE tokens (token_id VARCHAR NOT NULL PRIMARY KEY, state VARCHAR)")
-    plan = make_plan(read_stored(older), declared, rules, dialect, "public")
+    empty.execute("CREATE TABLE tokens (token_id VARCHAR NOT NULL PRIMARY KEY, state VARCHAR)")
+    plan = make_plan(read_stored(empty), declared, rules, dialect, "public")
     cte = plan.projections["tokens"].render("tokens", frozenset(), everything=True)
     assert 'CAST(upper(t.state) AS VARCHAR) AS "new"' in cte
     assert "CAST(NULL AS INTEGER) AS n" in cte
