@@ -159,6 +159,12 @@ def test_an_error_is_shown_as_the_interpreter_would(place: Path) -> None:
     assert b"AttributeError" in done.stderr
 
 
+def _heed_signals() -> None:
+    """Undo what a shell's `&` and `nohup` leave to every child: signals that are ignored."""
+    for sent in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(sent, signal.SIG_DFL)
+
+
 def waiting(place: Path, *words: str) -> subprocess.Popen[bytes]:
     """Start a command that waits, and return when it does."""
     child = subprocess.Popen(
@@ -166,6 +172,7 @@ def waiting(place: Path, *words: str) -> subprocess.Popen[bytes]:
         env=environment(place),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_heed_signals,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == b"ready\n"
