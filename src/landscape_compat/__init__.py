@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from landscape_compat.landscape.install import install, uninstall, wrap
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
     from landscape_compat.landscape.records import ABSENT
+    from landscape_compat.migrate.aside import reset_database
     from landscape_compat.projection.rules import (
         Rule,
         RuleSet,
@@ -63,6 +64,7 @@ _HOMES = {
     "landscape.install": ("install", "uninstall", "wrap"),
     "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
+    "migrate.aside": ("reset_database",),
     "projection.rules": (
         "Rule",
         "RuleSet",
@@ -110,6 +112,7 @@ __all__ = [
     "neutral",
     "open_landscape",
     "renamed",
+    "reset_database",
     "uninstall",
     "wrap",
 ]

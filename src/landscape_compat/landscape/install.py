@@ -44,8 +44,8 @@ from landscape_compat.projection.plan import Plan
 __all__ = ["install", "uninstall", "wrap"]
 
 _REMEDY = (
-    "Export the database as it is (`landscape-compat export`), migrate a copy of it, or start a "
-    "fresh database."
+    "Export the database as it is (`landscape-compat export`), migrate a copy of it, or move it "
+    "aside (`landscape-compat reset`) and start a fresh database."
 )
 
 

@@ -1,0 +1,251 @@
+"""`reset_database` moves a stale database aside whole, or leaves it where it is."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landscape_compat import inspect_database, open_landscape, reset_database
+from landscape_compat.errors import (
+    LandscapeCompatError,
+    NotALandscapeError,
+    OpeningRefusedError,
+    OutputError,
+)
+from landscape_compat.landscape.history import known_shapes
+from support.legacy import Written, build_shape
+from support.untouched import untouched
+from support.wal import left_alone, writing
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+ADD_RUN = (
+    "INSERT INTO runs (run_id, started_at, config_hash, settings_json, canonical_version, status) "
+    "VALUES ('late', '2026-01-19 00:00:00', 'x', '{}', '1', 'running')"
+)
+COUNT = "SELECT count(*) FROM runs"
+
+# Ends as a kill would, at the n-th of the calls that change a folder or make a change last.
+KILLED = """
+import os, sys
+path, at = sys.argv[1], int(sys.argv[2])
+calls = 0
+
+def ending(real):
+    def call(*words, **more):
+        global calls
+        calls += 1
+        if calls == at:
+            os._exit(9)
+        return real(*words, **more)
+    return call
+
+os.link, os.unlink, os.fsync = map(ending, (os.link, os.unlink, os.fsync))
+from landscape_compat import reset_database
+reset_database(path)
+"""
+
+
+def digest_of(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def count_of(path: Path) -> int:
+    with open_landscape(path) as db, db.connection() as connection:
+        return int(connection.exec_driver_sql(COUNT).scalar_one())
+
+
+def leave_frames(legacy: Written) -> int:
+    """Leave a committed row in the `-wal`, with nobody connected; tell how many runs there are."""
+    with writing(legacy.path) as writer:
+        writer.run("PRAGMA journal_mode=WAL", "PRAGMA wal_autocheckpoint=0", ADD_RUN)
+        ((count,),) = writer.run(COUNT)
+    assert Path(f"{legacy.path}-wal").stat().st_size
+    return int(count)
+
+
+def test_it_goes_to_a_name_with_its_day_and_digest(legacy: Written) -> None:
+    """Same file, same bytes, same time of change; nothing else appears in the folder."""
+    os.utime(legacy.path, (1768780800, 1768780800))
+    before, digest = legacy.path.stat(), digest_of(legacy.path)
+    moved = reset_database(legacy.path)
+    assert moved.aside.name == f"audit.2026-01-19.{digest[:12]}.db"
+    assert (moved.database, moved.sidecars, moved.sha256) == (legacy.path, (), digest)
+    assert moved.shape == ("2026-01-18/df2fa70fb",)
+    after = moved.aside.stat()
+    assert (after.st_ino, after.st_mtime_ns, after.st_nlink) == (
+        before.st_ino,
+        before.st_mtime_ns,
+        1,
+    )
+    assert digest_of(moved.aside) == digest
+    assert list(legacy.path.parent.iterdir()) == [moved.aside]
+    assert count_of(moved.aside) == len(legacy.run_ids)
+
+
+def test_what_waits_in_the_wal_goes_with_it(legacy: Written) -> None:
+    """A committed row that is in the `-wal` alone is read at the new name, and not at the old."""
+    count = leave_frames(legacy)
+    moved = reset_database(legacy.path)
+    assert "-wal" in moved.sidecars
+    assert not [p for p in legacy.path.parent.iterdir() if p.name.startswith("audit.db")]
+    assert count_of(moved.aside) == count == len(legacy.run_ids) + 1
+
+
+def test_a_symlink_stays_and_its_file_moves(legacy: Written, tmp_path: Path) -> None:
+    """The file is moved beside itself, where its `-wal` would be looked for."""
+    link = tmp_path / "link.db"
+    link.symlink_to(legacy.path)
+    moved = reset_database(link)
+    assert moved.aside.parent == legacy.path.parent
+    assert link.is_symlink()
+    assert not link.exists()
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_database_in_use_stays(legacy: Written, mode: str) -> None:
+    """Of another process's idle connection, too, which holds no lock on a rollback journal."""
+    with writing(legacy.path) as writer:
+        writer.run(f"PRAGMA journal_mode={mode}", COUNT)
+        if mode == "delete" and not Path("/proc/self/fd").exists():
+            pytest.skip("this platform does not tell who has a file open")
+        with left_alone(legacy.path), pytest.raises(LandscapeCompatError, match="in use"):
+            reset_database(legacy.path)
+        writer.close()
+    assert reset_database(legacy.path).aside.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells of open files: Linux only")
+def test_a_connection_of_this_process_keeps_it(legacy: Written) -> None:
+    """Whoever holds an engine on it would write to the record under its new name."""
+    with closing(sqlite3.connect(legacy.path)) as connection:
+        connection.execute(COUNT)
+        with untouched(legacy.path), pytest.raises(LandscapeCompatError, match=f"{os.getpid()}"):
+            reset_database(legacy.path)
+    reset_database(legacy.path)
+
+
+def test_a_current_database_stays(tmp_path: Path) -> None:
+    """What the host can read is not moved away from it; against a later target it is stale."""
+    path = tmp_path / "audit.db"
+    build_shape(path, known_shapes()[-2].shape, rows=2, long_text=False)
+    with untouched(path), pytest.raises(LandscapeCompatError, match="nothing was moved"):
+        reset_database(path, target=known_shapes()[-2].name)
+    assert reset_database(path).aside.exists()
+
+
+def test_what_is_no_landscape_stays(tmp_path: Path) -> None:
+    """A database of something else is nobody's to move but its owner's."""
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    with untouched(path), pytest.raises(NotALandscapeError):
+        reset_database(path)
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@localhost/x", "sqlite://"])
+def test_only_a_file_can_be_moved(url: str) -> None:
+    """A database on a server, or in memory, is refused before anything is opened."""
+    with pytest.raises(LandscapeCompatError, match="Only a SQLite file"):
+        reset_database(url)
+
+
+def test_no_file_is_a_refusal(tmp_path: Path) -> None:
+    with pytest.raises(OpeningRefusedError, match="does not exist"):
+        reset_database(tmp_path / "none.db")
+
+
+def test_a_name_that_is_taken_is_left(legacy: Written) -> None:
+    """A copy of the same record moved aside before is not written over."""
+    copy = legacy.path.with_name("copy.db")
+    shutil.copy2(legacy.path, copy)
+    moved = reset_database(legacy.path)
+    shutil.copy2(copy, legacy.path)
+    with untouched(legacy.path), pytest.raises(OutputError, match="exists already"):
+        reset_database(legacy.path)
+    assert digest_of(moved.aside) == digest_of(copy)
+
+
+def test_a_name_that_cannot_be_is_an_error(legacy: Written) -> None:
+    """All is as it was when the new name is too long for the file system."""
+    path = legacy.path.with_name("a" * 240 + ".db")
+    legacy.path.rename(path)
+    with untouched(path), pytest.raises(OutputError, match="could not be moved aside"):
+        reset_database(path)
+
+
+def test_a_change_meanwhile_stops_it(legacy: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that comes between the digest and the move: nothing is moved."""
+    real = os.link
+
+    def link(*words: Any, **more: Any) -> None:
+        with closing(sqlite3.connect(legacy.path)) as connection, connection:
+            connection.execute(ADD_RUN)
+        real(*words, **more)
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(OpeningRefusedError, match="kept changing"):
+        reset_database(legacy.path)
+    assert list(legacy.path.parent.iterdir()) == [legacy.path]
+    assert count_of(legacy.path) == len(legacy.run_ids) + 1
+
+
+def test_killed_at_every_step(legacy: Written, tmp_path: Path) -> None:
+    """At each, the record is whole under one name or the other, and a rerun ends the move.
+
+    A fresh database begun in its place at that moment gets none of the record's rows, and
+    the record none of its.
+    """
+    count = leave_frames(legacy)
+    ends = set()
+    for at in range(1, 30):
+        folder = tmp_path / f"at-{at}"
+        shutil.copytree(legacy.path.parent, folder)
+        path = folder / "audit.db"
+        ended = subprocess.run(
+            [sys.executable, "-c", KILLED, str(path), str(at)],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode in (0, 9), ended.stderr
+        if path.exists():
+            ends.add("before")
+            moved = reset_database(path).aside
+        else:
+            ends.add("after" if ended.returncode else "done")
+            (moved,) = (p for p in folder.iterdir() if re.fullmatch(r"audit\..+\.db", p.name))
+        with closing(sqlite3.connect(path)) as fresh:
+            fresh.execute("PRAGMA journal_mode=WAL")
+            fresh.execute("CREATE TABLE runs (run_id TEXT)")
+            assert fresh.execute(COUNT).fetchone() == (0,)
+        assert count_of(moved) == count
+        if not ended.returncode:
+            break
+    assert ends == {"before", "after", "done"}
+
+
+def test_a_second_name_of_another_making_is_not_taken_away(legacy: Written) -> None:
+    """Only names that a reset gives are; the record with others is refused, and left."""
+    os.link(legacy.path, legacy.path.with_name("audit.2026-01-18.mine.db"))
+    with untouched(legacy.path), pytest.raises(OpeningRefusedError, match="hard link"):
+        reset_database(legacy.path)
+
+
+def test_the_place_is_fresh(legacy: Written) -> None:
+    """What is made in its place is the host's own, and the record stays degraded where it is."""
+    moved = reset_database(legacy.path)
+    build_shape(legacy.path, known_shapes()[-1].shape, rows=1, long_text=False)
+    assert not inspect_database(legacy.path).degraded
+    assert inspect_database(moved.aside).degraded
