@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         NotALandscapeError,
         OpeningRefusedError,
         OutputError,
+        ProofFailedError,
+        RowsRefusedError,
         RuleError,
         RunNotFoundError,
         SourceChangedError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
     from landscape_compat.landscape.records import ABSENT
     from landscape_compat.migrate.aside import reset_database
+    from landscape_compat.migrate.migration import Migration, migrate_database
     from landscape_compat.projection.rules import (
         Rule,
         RuleSet,
@@ -52,6 +55,8 @@ _HOMES = {
         "NotALandscapeError",
         "OpeningRefusedError",
         "OutputError",
+        "ProofFailedError",
+        "RowsRefusedError",
         "RuleError",
         "RunNotFoundError",
         "SourceChangedError",
@@ -65,6 +70,7 @@ _HOMES = {
     "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
     "migrate.aside": ("reset_database",),
+    "migrate.migration": ("Migration", "migrate_database"),
     "projection.rules": (
         "Rule",
         "RuleSet",
@@ -87,10 +93,13 @@ __all__ = [
     "DegradedReadWarning",
     "Landscape",
     "LandscapeCompatError",
+    "Migration",
     "NotALandscapeError",
     "OpeningRefusedError",
     "OutputError",
+    "ProofFailedError",
     "ReadOnlyRecorder",
+    "RowsRefusedError",
     "Rule",
     "RuleError",
     "RuleSet",
@@ -109,6 +118,7 @@ __all__ = [
     "inspect_database",
     "install",
     "mapped",
+    "migrate_database",
     "neutral",
     "open_landscape",
     "renamed",

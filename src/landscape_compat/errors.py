@@ -14,6 +14,8 @@ __all__ = [
     "NotALandscapeError",
     "OpeningRefusedError",
     "OutputError",
+    "ProofFailedError",
+    "RowsRefusedError",
     "RuleError",
     "RunNotFoundError",
     "SourceChangedError",
@@ -118,6 +120,18 @@ class AttachError(LandscapeCompatError):
 
 class SourceChangedError(LandscapeCompatError):
     """The source changed while it was read."""
+
+    exit_code = ExitCode.INTEGRITY
+
+
+class RowsRefusedError(LandscapeCompatError):
+    """Rows of an old database violate the constraints of the new one."""
+
+    exit_code = ExitCode.INTEGRITY
+
+
+class ProofFailedError(LandscapeCompatError):
+    """A migrated database does not hold what the old one does."""
 
     exit_code = ExitCode.INTEGRITY
 

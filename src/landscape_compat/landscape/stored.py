@@ -43,19 +43,21 @@ def read(
     parameters: Mapping[str, Any] | None = None,
     *,
     table: str | None = None,
+    as_stored: bool = True,
 ) -> Iterator[Any]:
     """Run a statement over what is stored and give its rows as they come.
 
     Args:
         connection: A connection inside a read transaction.
-        statement: A SELECT over stored columns only.
+        statement: A SELECT over stored columns only, unless it goes through the shim.
         parameters: Its parameters.
         table: The table read, for errors.
+        as_stored: Whether to read past every projection and rule.
 
     Raises:
         UnreadableError: A value is not valid text, or the database is damaged.
     """
-    options = {_AS_STORED: True, "stream_results": True}
+    options = {_AS_STORED: as_stored, "stream_results": True}
     try:
         with connection.execute(statement, parameters, execution_options=options) as result:
             while rows := result.fetchmany(_CHUNK):

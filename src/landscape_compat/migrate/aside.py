@@ -8,23 +8,22 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import URL
 
 from landscape_compat.engine.classify import look, resolve
-from landscape_compat.engine.descriptors import descriptors
+from landscape_compat.engine.digests import digest_source
 from landscape_compat.engine.stamps import Stamps, settle
 from landscape_compat.engine.states import REFUSALS, Lock, Refusal
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.inspection import inspect_landscape
+from landscape_compat.migrate.placing import make_lasting
 
 __all__ = ["MovedAside", "reset_database"]
 
 _SIDECARS = ("-wal", "-shm", "-journal")
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +83,13 @@ def reset_database(
     if stamps is None:
         raise REFUSALS["changing"].error(path)
     _require_nobody(path, stamps)
-    digest = _digest(path)
+    digest = digest_source(path).database
     day = datetime.fromtimestamp(stamps.database.mtime_ns / 1e9, UTC).date()
     aside = path.with_name(f"{path.stem}.{day}.{digest[:12]}{path.suffix}")
     sidecars = _move(path, aside, stamps)
     found = report.identification
     shape = tuple(known.name for known in found.nearest) if found else ()
     return MovedAside(path, aside, sidecars, digest, shape)
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    # By the one descriptor that stays open: to close another would take SQLite's locks away.
-    with descriptors().borrow(path) as source:
-        offset = 0
-        while chunk := os.pread(source.descriptor, _CHUNK, offset):
-            digest.update(chunk)
-            offset += len(chunk)
-    return digest.hexdigest()
 
 
 # --- who has it ---------------------------------------------------------------------------------
@@ -172,7 +160,7 @@ def _move(path: Path, aside: Path, stamps: Stamps) -> tuple[str, ...]:
             made.append(_beside(aside, suffix))
         if _bytes_of(Stamps.of(path)) != _bytes_of(stamps):
             raise REFUSALS["changing"].error(path)
-        _make_lasting(path.parent)
+        make_lasting(path.parent)
         path.unlink()
     except BaseException as error:
         for name in made:
@@ -191,7 +179,7 @@ def _move(path: Path, aside: Path, stamps: Stamps) -> tuple[str, ...]:
         raise
     for suffix in sidecars:
         _beside(path, suffix).unlink(missing_ok=True)
-    _make_lasting(path.parent)
+    make_lasting(path.parent)
     return sidecars
 
 
@@ -221,11 +209,3 @@ def _undo_unfinished(given: Path) -> None:
                         one, other = _beside(path, suffix), _beside(aside, suffix)
                         if os.path.samestat(one.lstat(), other.lstat()):
                             other.unlink()
-
-
-def _make_lasting(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,95 @@
+"""Make a new database in the wanted shape from an old one, and the proof that both are the same."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from landscape_compat.cli.talk import print_json
+from landscape_compat.errors import ExitCode, printable
+
+if TYPE_CHECKING:
+    from landscape_compat.migrate.migration import Migration
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "database", metavar="DB", help="a path or a SQLAlchemy URL of a SQLite file"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="NEW",
+        required=True,
+        help="the file to make; the proof gets its name with .intoto.json behind it",
+    )
+    wanted = parser.add_mutually_exclusive_group()
+    wanted.add_argument(
+        "--to",
+        metavar="SHAPE",
+        help="the wanted shape: a name, commit, epoch or date (see `versions`); the newest if "
+        "not given",
+    )
+    wanted.add_argument(
+        "--host",
+        action="store_true",
+        help="have the ELSPETH that is installed beside this make the empty database",
+    )
+    parser.add_argument(
+        "--keep-extra",
+        action="store_true",
+        help="carry tables and columns that the new shape does not know",
+    )
+    parser.add_argument(
+        "--quarantine",
+        action="store_true",
+        help="write rows that the new shape refuses to side tables instead of stopping",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(says_all=True)  # the result says what the events would
+
+
+def run(options: argparse.Namespace) -> int:
+    """Migrate a database."""
+    from landscape_compat.migrate.migration import migrate_database
+
+    made = migrate_database(
+        options.database,
+        options.output,
+        to=options.to,
+        host=options.host,
+        keep_extra=options.keep_extra,
+        quarantine=options.quarantine,
+    )
+    if options.json:
+        paths = {"path": printable(made.path), "proof": printable(made.proof)}
+        print_json("migrate", {**paths, "target": made.target, **made.done.to_dict()})
+    else:
+        _print(made)
+    return ExitCode.DONE
+
+
+def _print(made: Migration) -> None:
+    done = made.done
+    print(f"made      {printable(made.path)}")
+    print(f"as        {made.target}")
+    print(f"proven    {done.rows} rows in {len(done.tables)} tables, the same on both sides")
+    print(f"proof     {printable(made.proof)}")
+    for table, columns in done.filled.items():
+        for told in columns:
+            print(f"filled    {printable(table)}.{printable(told['column'])} ({told['rule']})")
+    for name in done.absent_tables:
+        print(f"absent    {printable(name)}: empty, because the old database has no such table")
+    for name in done.absent:
+        note = ", which the new shape says is never NULL" if name in done.relaxed else ""
+        print(f"absent    {printable(name)}: NULL throughout{note}")
+    for name, count in done.left_out.items():
+        what = "values" if "." in name else "rows"
+        print(f"left out  {printable(name)}: {count} {what}")
+    for table, count in done.own.items():
+        print(f"host's    {printable(table)}: the host's own; {count} old rows not copied")
+    for row in done.quarantined:
+        print(f"refused   {printable(row)}")

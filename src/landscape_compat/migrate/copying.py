@@ -1,0 +1,210 @@
+"""Copying tables from an old database, through the shim, into a new one, row by row in order."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, column, select
+from sqlalchemy import table as table_clause
+from sqlalchemy.sql import quoted_name
+
+from landscape_compat.landscape.stored import StoredTable, read
+from landscape_compat.migrate.target import quoted
+from landscape_compat.schema.shape import TableShape
+
+__all__ = [
+    "RefusedRow",
+    "TableCopy",
+    "copy_table",
+    "orphans",
+    "quarantine_table",
+    "rows_of",
+    "set_aside",
+]
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class TableCopy:
+    """One table to copy.
+
+    Args:
+        name: Its name in the new database.
+        columns: The columns that are copied, in the order of the new table.
+        stored: The old table.
+        as_stored: Whether it is read past every rule, because the new schema does not know it.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    stored: TableShape
+    as_stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A row that the new schema does not take.
+
+    Args:
+        table: Its table.
+        position: Its place among the rows of the old table, from 0.
+        key: What tells it from others: its primary key, or all of it.
+        constraint: What it violates, in SQLite's words.
+        values: The row.
+    """
+
+    table: str
+    position: int
+    key: str
+    constraint: str
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"{self.table} ({self.key}): {self.constraint}"
+
+
+def rows_of(source: Connection, copy: TableCopy) -> Iterator[Any]:
+    """Read the rows of an old table as the new one declares it, in the order they were written.
+
+    Args:
+        source: A connection of an attached engine, in a transaction.
+        copy: The table.
+
+    Raises:
+        UnreadableError: A column cannot be projected, or a value is not valid text.
+    """
+    stored = StoredTable.of(copy.stored, "sqlite")
+    names = [quoted_name(name, quote=True) for name in copy.columns]
+    clause = table_clause(
+        quoted_name(copy.name, quote=True), *map(column, names), *map(column, _order(stored))
+    )
+    order = [clause.c[name] for name in _order(stored)]
+    statement = select(*(clause.c[name] for name in copy.columns)).order_by(*order)
+    return read(source, statement, table=copy.name, as_stored=copy.as_stored)
+
+
+def _order(stored: StoredTable) -> list[str]:
+    if stored.rowid and stored.shape.kind == "table":
+        return [stored.rowid]
+    return [quoted_name(c.name, quote=True) for c in stored.shape.columns if c.primary_key]
+
+
+def copy_table(
+    source: Connection, target: sqlite3.Connection, copy: TableCopy
+) -> tuple[int, list[RefusedRow]]:
+    """Copy one table in one transaction.
+
+    Args:
+        source: A connection of an attached engine, in a transaction.
+        target: The new database, in autocommit mode.
+        copy: The table.
+
+    Returns:
+        How many rows the old table has, and those that the new one refused.
+
+    Raises:
+        sqlite3.Error: The new database cannot be written to.
+    """
+    holes = ", ".join("?" * len(copy.columns))
+    names = ", ".join(map(quoted, copy.columns))
+    insert = f"INSERT INTO {quoted(copy.name)} ({names}) VALUES ({holes})"
+    rows, count, refused = rows_of(source, copy), 0, list[RefusedRow]()
+    target.execute("BEGIN")
+    while batch := [tuple(row) for row in islice(rows, _BATCH)]:
+        target.execute("SAVEPOINT batch")
+        try:
+            target.executemany(insert, batch)
+        except sqlite3.IntegrityError:
+            target.execute("ROLLBACK TO batch")
+            for position, row in enumerate(batch, count):
+                try:
+                    target.execute(insert, row)
+                except sqlite3.IntegrityError as error:
+                    refused.append(_refused(copy, position, row, str(error)))
+        target.execute("RELEASE batch")
+        count += len(batch)
+    target.execute("COMMIT")
+    return count, refused
+
+
+def _refused(copy: TableCopy, position: int, row: Sequence[Any], constraint: str) -> RefusedRow:
+    keys = {c.name for c in copy.stored.columns if c.primary_key}
+    named = dict(zip(copy.columns, row, strict=True))
+    shown = {name: value for name, value in named.items() if name in keys} or named
+    key = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+    return RefusedRow(copy.name, position, key, constraint, tuple(row))
+
+
+# --- what the new schema refuses ----------------------------------------------------------------
+
+
+def quarantine_table(name: str) -> str:
+    """Name the side table of a table."""
+    return f"quarantine_{name}"
+
+
+def set_aside(
+    target: sqlite3.Connection, copies: Iterable[TableCopy], refused: Sequence[RefusedRow]
+) -> None:
+    """Write refused rows to side tables, which have no constraints but their rows' places.
+
+    Args:
+        target: The new database, in autocommit mode.
+        copies: The tables.
+        refused: The rows.
+    """
+    for copy in copies:
+        rows = [row for row in refused if row.table == copy.name]
+        if not rows:
+            continue
+        side = quoted(quarantine_table(copy.name))
+        types = dict(target.execute("SELECT name, type FROM pragma_table_info(?)", (copy.name,)))
+        columns = ", ".join(f"{quoted(name)} {types[name]}" for name in copy.columns)
+        target.execute("BEGIN")
+        target.execute(
+            f"CREATE TABLE IF NOT EXISTS {side} (quarantine_position INTEGER PRIMARY KEY, "
+            f"quarantine_constraint TEXT, {columns})"
+        )
+        holes = ", ".join("?" * (2 + len(copy.columns)))
+        target.executemany(
+            f"INSERT INTO {side} VALUES ({holes})",
+            [(row.position, row.constraint, *row.values) for row in rows],
+        )
+        target.execute("COMMIT")
+
+
+def orphans(
+    target: sqlite3.Connection, copies: Iterable[TableCopy], gone: Sequence[RefusedRow]
+) -> list[tuple[RefusedRow, int]]:
+    """Find the rows whose foreign keys name no row of the new database.
+
+    Args:
+        target: The new database.
+        copies: The tables.
+        gone: The rows that were refused before, which are not in it.
+
+    Returns:
+        Each with its row number in the new database.
+    """
+    found = list[tuple[RefusedRow, int]]()
+    for copy in copies:
+        missing = sorted(row.position for row in gone if row.table == copy.name)
+        broken: dict[int, str] = {}
+        check = "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?)"
+        for rowid, parent, _ in target.execute(check, (copy.name,)):
+            broken.setdefault(rowid, f"FOREIGN KEY constraint failed: no such row of {parent}")
+        names = ", ".join(map(quoted, copy.columns))
+        for rowid, constraint in sorted(broken.items()):
+            below = f"SELECT count(*) FROM {quoted(copy.name)} WHERE rowid < ?"
+            ((position,),) = target.execute(below, (rowid,))
+            for absent in missing:
+                position += absent <= position
+            one = f"SELECT {names} FROM {quoted(copy.name)} WHERE rowid = ?"
+            (row,) = target.execute(one, (rowid,)).fetchall()
+            found.append((_refused(copy, position, row, constraint), rowid))
+    return found

@@ -1,0 +1,167 @@
+"""Migration: a new database in the wanted shape, filled from an old one, and the proof of it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, create_engine
+from sqlalchemy.pool import NullPool
+
+from landscape_compat.engine.attach import attach
+from landscape_compat.engine.classify import resolve
+from landscape_compat.engine.digests import digest_source
+from landscape_compat.errors import (
+    LandscapeCompatError,
+    OutputError,
+    SourceChangedError,
+    printable,
+)
+from landscape_compat.landscape.database import database_url, open_landscape
+from landscape_compat.landscape.history import known_shapes, shape_named
+from landscape_compat.landscape.rules import landscape_rules
+from landscape_compat.migrate.placing import (
+    cannot_place,
+    made_beside,
+    put_in_place,
+    require_free,
+)
+from landscape_compat.migrate.proof import statement
+from landscape_compat.migrate.target import Target, make_by_host, make_of_shape
+from landscape_compat.migrate.work import Done, Work
+from landscape_compat.schema.known import KnownShape
+
+__all__ = ["Migration", "migrate_database"]
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What `migrate_database` made.
+
+    Args:
+        path: The new database.
+        proof: The statement beside it.
+        target: What it was made as: a known shape, or the installed host's.
+        done: What was copied and compared, and what was not.
+    """
+
+    path: Path
+    proof: Path
+    target: str
+    done: Done
+
+
+def migrate_database(
+    database: str | os.PathLike[str] | URL,
+    new: str | os.PathLike[str],
+    *,
+    to: str | int | None = None,
+    host: bool = False,
+    keep_extra: bool = False,
+    quarantine: bool = False,
+) -> Migration:
+    """Make a new database in another shape, filled from an old one, which is left as it is.
+
+    Each table is copied through the projection that reading it uses, in the order its rows were
+    written. Then both databases are read again and compared row by row. The new one gets its
+    place only when all is the same, with an in-toto statement beside it.
+
+    Args:
+        database: A path, or a SQLAlchemy URL of a SQLite file.
+        new: The file to make; the statement gets its name with `.intoto.json` behind it.
+        to: The wanted shape: a name, commit, epoch or date; the newest known if not given.
+        host: Whether the installed host makes the empty database, instead of a known shape.
+        keep_extra: Whether tables and columns that the new shape does not know are carried too.
+        quarantine: Whether rows that the new schema refuses go to side tables, instead of
+            stopping the migration.
+
+    Raises:
+        OpeningRefusedError: The old database cannot be read safely; says why.
+        NotALandscapeError: It is not a Landscape.
+        UnreadableError: Something in it cannot be projected, or is not valid text.
+        RowsRefusedError: The new schema's constraints refuse rows; names them.
+        SourceChangedError: The old database changed meanwhile.
+        ProofFailedError: The two do not hold the same. Nothing is kept.
+        OutputError: The place is taken, or cannot be written to.
+        LandscapeCompatError: No such shape is known, or no host is installed.
+    """
+    url = database_url(database)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        raise LandscapeCompatError("Only a SQLite file can be migrated.", remedy="Give its path.")
+    source = resolve(Path(url.database))
+    final = Path(os.path.abspath(new))  # noqa: PTH100 - resolve() would follow a symlink there
+    proof = final.with_name(f"{final.name}.intoto.json")
+    require_free(final)
+    with open_landscape(url) as old:
+        identification = old.report().identification
+    with made_beside(final) as folder, _told_of(final):
+        path = folder / final.name
+        target = make_by_host(path) if host else make_of_shape(path, _shape(to))
+        before = digest_source(source)
+        with _connected(url, path, target) as work:
+            done = work.run(keep_extra=keep_extra, quarantine=quarantine)
+        if digest_source(source) != before:
+            raise SourceChangedError(
+                f"{printable(source)} changed while it was copied, so nothing was kept.",
+                remedy="End the program that writes to it, then try again.",
+            )
+        predicate = {
+            "source": {
+                "name": printable(source.name),
+                **before.to_dict(),
+                "shape": identification.to_dict() if identification else None,
+            },
+            "target": {"shape": target.name, "epoch": target.epoch},
+            **done.to_dict(),
+        }
+        beside = folder / proof.name
+        beside.write_bytes(statement(final, digest_source(path).database, predicate))
+        # A database without its proof would be taken for one that was never proven; a proof
+        # without its database is replaced by the next run.
+        put_in_place(beside, proof, replace=True)
+        put_in_place(path, final)
+    return Migration(path=final, proof=proof, target=target.name, done=done)
+
+
+def _shape(to: str | int | None) -> KnownShape:
+    return known_shapes()[-1] if to is None else shape_named(to)
+
+
+@contextmanager
+def _told_of(final: Path) -> Iterator[None]:
+    """Say of which place it is that the system had no room, or took no more writes."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise OutputError(
+            f"{printable(final)} cannot be written: {error}.",
+            remedy="Check that there is room for a database of that size, then try again.",
+        ) from error
+    except OSError as error:
+        raise cannot_place(final, error) from error
+
+
+@contextmanager
+def _connected(url: URL, path: Path, target: Target) -> Iterator[Work]:
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        attachment = attach(
+            engine,
+            target.metadata,
+            rules=landscape_rules(),
+            read_only=True,
+            known=known_shapes,
+        )
+        report, plan = attachment.report(), attachment.plan()
+        with closing(sqlite3.connect(path, isolation_level=None)) as new:
+            # Nothing is lost if the machine fails meanwhile: the whole is begun again.
+            new.execute("PRAGMA journal_mode = MEMORY")
+            new.execute("PRAGMA synchronous = OFF")
+            with engine.connect() as old, old.begin():
+                yield Work(old, new, target, plan, report)
+    finally:
+        engine.dispose()

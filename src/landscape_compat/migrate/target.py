@@ -1,0 +1,180 @@
+"""The empty database that a migration fills: of a known shape, or made by the installed host."""
+
+from __future__ import annotations
+
+import importlib
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import URL, MetaData, create_engine
+from sqlalchemy.pool import NullPool
+
+from landscape_compat.errors import LandscapeCompatError
+from landscape_compat.landscape.host import DATABASE_MODULE, find_host
+from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.projection.tokens import SQLITE, Token, TokenKind, tokenize
+from landscape_compat.schema.catalogue.sqlite import read_stored
+from landscape_compat.schema.known import KnownShape
+from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
+
+__all__ = ["Target", "add_column", "add_table", "make_by_host", "make_of_shape", "quoted", "relax"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the new database is to be.
+
+    Args:
+        name: What to call it: the shape's name, or the host and its epoch.
+        metadata: The tables that its readers declare.
+        epoch: The epoch that it is stamped with; None for none.
+    """
+
+    name: str
+    metadata: MetaData
+    epoch: int | None
+
+
+def quoted(name: str) -> str:
+    """Quote a name for SQLite."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def make_of_shape(path: Path, known: KnownShape) -> Target:
+    """Make an empty database of a known shape.
+
+    Args:
+        path: The file to make.
+        known: The shape.
+    """
+    metadata = metadata_of(known)
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
+    metadata.create_all(engine)
+    engine.dispose()
+    # A shape that lasted for several epochs is stamped with the last: its readers take it.
+    epoch = known.epochs[-1] if known.epochs else None
+    if epoch is not None:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute(f"PRAGMA user_version = {epoch}")
+    return Target(known.name, metadata, epoch)
+
+
+def make_by_host(path: Path) -> Target:
+    """Have the installed host make an empty database, with all that it stamps and checks.
+
+    Args:
+        path: The file to make.
+
+    Raises:
+        LandscapeCompatError: No host is installed here.
+        AttachError: It is of no known version.
+    """
+    try:
+        module = importlib.import_module(DATABASE_MODULE)
+    except ModuleNotFoundError as error:
+        raise LandscapeCompatError(
+            f"ELSPETH is not installed here ({error.name} was not found), so it cannot make the "
+            "new database.",
+            remedy="Install landscape-compat beside it, or name a shape by --to.",
+        ) from error
+    host = find_host(module)
+    # Rendered, because the versions before February 2026 take text only.
+    url = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+    host.database_class.from_url(url).close()
+    with closing(sqlite3.connect(path)) as connection:
+        # What is copied is not yet a record that anybody writes to.
+        connection.execute("PRAGMA journal_mode = DELETE")
+    epoch = f", epoch {host.epoch}" if host.epoch is not None else ""
+    return Target(f"the installed host{epoch}", host.metadata, host.epoch)
+
+
+def add_column(connection: sqlite3.Connection, table: str, column: ColumnShape) -> None:
+    """Add a column that the new schema does not know.
+
+    Args:
+        connection: The new database.
+        table: The table.
+        column: The column, as the old database stores it.
+    """
+    name = f"{quoted(table)} ADD COLUMN {quoted(column.name)}"
+    connection.execute(f"ALTER TABLE {name} {column.type}")
+
+
+def add_table(connection: sqlite3.Connection, table: TableShape) -> None:
+    """Add a table that the new schema does not know, with its columns and its primary key.
+
+    Args:
+        connection: The new database.
+        table: The table, as the old database stores it.
+    """
+    keys = [quoted(column.name) for column in table.columns if column.primary_key]
+    parts = [f"{quoted(column.name)} {column.type}" for column in table.columns]
+    parts += [f"PRIMARY KEY ({', '.join(keys)})"] if keys else []
+    connection.execute(f"CREATE TABLE {quoted(table.name)} ({', '.join(parts)})")
+
+
+def relax(connection: sqlite3.Connection, table: str, columns: Iterable[str]) -> tuple[str, ...]:
+    """Let columns of an empty table hold NULL that were declared not to.
+
+    An old record never held a value there. Whatever stood in its place would be taken for one.
+
+    Args:
+        connection: The new database, in no transaction.
+        table: The table; its indexes and triggers are made again.
+        columns: The columns, as far as they are NOT NULL and of no key.
+
+    Returns:
+        Those that were changed.
+    """
+    stored = read_stored(connection).table(table)
+    wanted = {fold_name(name) for name in columns}
+    found = tuple(
+        column.name
+        for column in (stored.columns if stored else ())
+        if fold_name(column.name) in wanted and not column.nullable and not column.primary_key
+    )
+    if stored is None or not found:
+        return ()
+    made = connection.execute(
+        "SELECT type, sql FROM main.sqlite_master WHERE lower(tbl_name) = lower(?) AND sql NOT NULL"
+        " ORDER BY type = 'table' DESC, rowid",
+        (stored.name,),
+    ).fetchall()
+    (_, ddl), *others = made
+    connection.execute(f"DROP TABLE {quoted(stored.name)}")
+    connection.execute(_without_not_null(ddl, {fold_name(name) for name in found}))
+    for _, sql in others:
+        connection.execute(sql)
+    return found
+
+
+def _without_not_null(ddl: str, columns: set[str]) -> str:
+    """Take NOT NULL out of the definitions of columns in a CREATE TABLE."""
+    cuts: list[tuple[int, int]] = []
+    depth, column, previous = 0, "", None
+    begins = False
+    for token in tokenize(ddl, SQLITE):
+        mark = token.text if token.kind is TokenKind.OPERATOR else ""
+        if mark == "(":
+            depth += 1
+            begins = depth == 1
+        elif mark == ")":
+            depth -= 1
+        elif mark == "," and depth == 1:
+            begins = True
+        elif begins:
+            column, begins = token.name, False
+        elif depth == 1 and column in columns and _is_not_null(previous, token):
+            assert previous is not None
+            cuts.append((previous.start, token.end))
+        previous = token
+    for start, end in reversed(cuts):
+        ddl = ddl[:start] + ddl[end:]
+    return ddl
+
+
+def _is_not_null(first: Token | None, second: Token) -> bool:
+    return first is not None and (first.text, second.text) == ("NOT", "NULL")

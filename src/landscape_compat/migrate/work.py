@@ -1,0 +1,252 @@
+"""The work of a migration: which tables and columns go over, what is refused, what is proven."""
+
+from __future__ import annotations
+
+import sqlite3
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SAWarning
+
+from landscape_compat.engine.report import SchemaReport
+from landscape_compat.errors import RowsRefusedError, printable
+from landscape_compat.landscape.stored import StoredTable, read
+from landscape_compat.migrate.copying import (
+    RefusedRow,
+    TableCopy,
+    copy_table,
+    orphans,
+    set_aside,
+)
+from landscape_compat.migrate.proof import ProvenTable, prove_table
+from landscape_compat.migrate.target import Target, add_column, add_table, quoted, relax
+from landscape_compat.projection.plan import Plan
+from landscape_compat.projection.rules import RuleKind
+from landscape_compat.schema.catalogue.sqlite import read_stored
+from landscape_compat.schema.shape import TableShape, fold_name
+
+__all__ = ["Done", "Work"]
+
+_MOST_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a migration did.
+
+    Args:
+        tables: The tables that were copied, each proven the same on both sides.
+        filled: The columns whose values a rule gave, by table: the kind of the rule, and why.
+        absent_tables: The tables that are empty because the record never had them.
+        absent: The columns that are NULL throughout because the record never held them.
+        relaxed: Those of them that the new schema says are never NULL.
+        left_out: How many rows of tables, and values of columns, the new schema has no place
+            for, by `table` or `table.column`.
+        own: How many old rows were not copied to tables that the host fills itself.
+        quarantined: The rows in side tables.
+    """
+
+    tables: tuple[ProvenTable, ...]
+    filled: Mapping[str, tuple[dict[str, str], ...]]
+    absent_tables: tuple[str, ...]
+    absent: tuple[str, ...]
+    relaxed: tuple[str, ...]
+    left_out: Mapping[str, int]
+    own: Mapping[str, int]
+    quarantined: tuple[RefusedRow, ...]
+
+    @property
+    def rows(self) -> int:
+        """Count the rows that were copied, those in side tables among them."""
+        return sum(table.rows for table in self.tables)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain JSON values."""
+        return {
+            "tables": [
+                {
+                    "table": printable(table.name),
+                    "rows": table.rows,
+                    "quarantined": table.quarantined,
+                    "sha256": table.sha256,
+                    "columns": [printable(name) for name in table.columns],
+                    "filled": [
+                        {**told, "rows": table.filled[told["column"]]}
+                        for told in self.filled.get(table.name, ())
+                    ],
+                }
+                for table in self.tables
+            ],
+            "absent_tables": [printable(name) for name in self.absent_tables],
+            "absent": [printable(name) for name in self.absent],
+            "relaxed": [printable(name) for name in self.relaxed],
+            "left_out": {printable(name): count for name, count in self.left_out.items()},
+            "made_by_host": {printable(name): count for name, count in self.own.items()},
+            "quarantined": [printable(row) for row in self.quarantined],
+        }
+
+
+@dataclass(slots=True)
+class Work:
+    """One migration under way.
+
+    Args:
+        old: A connection of an attached engine to the old database, in a transaction.
+        new: The new database, empty, in autocommit mode.
+        target: What it is to be.
+        plan: How the old one is read as the new one's readers declare it.
+        report: What the old one lacks.
+    """
+
+    old: Connection
+    new: sqlite3.Connection
+    target: Target
+    plan: Plan
+    report: SchemaReport
+    _relaxed: list[str] = field(default_factory=list)
+    _left_out: dict[str, int] = field(default_factory=dict)
+    _own: dict[str, int] = field(default_factory=dict)
+
+    def run(self, *, keep_extra: bool, quarantine: bool) -> Done:
+        """Copy everything, and compare it.
+
+        Args:
+            keep_extra: Whether what the new schema does not know is carried too.
+            quarantine: Whether refused rows go to side tables.
+
+        Raises:
+            RowsRefusedError: Rows are refused, and are not to go to side tables.
+            ProofFailedError: The two sides differ.
+            UnreadableError: Something cannot be projected.
+        """
+        copies = [*self._known(keep_extra=keep_extra), *self._unknown(keep_extra=keep_extra)]
+        triggers = self._without_triggers()
+        refused = self._copy(copies, quarantine=quarantine)
+        for sql in triggers:
+            self.new.execute(sql)
+        proven = tuple(
+            prove_table(self.old, self.new, copy, self._filled_columns(copy)) for copy in copies
+        )
+        return Done(
+            tables=proven,
+            filled={copy.name: self._filled(copy) for copy in copies},
+            absent_tables=tuple(t.name for t in self.report.tables if t.drift.missing_table),
+            absent=tuple(self._absent(copies)),
+            relaxed=tuple(self._relaxed),
+            left_out=self._left_out,
+            own=self._own,
+            quarantined=tuple(refused),
+        )
+
+    def _known(self, *, keep_extra: bool) -> Iterator[TableCopy]:
+        """Give the tables that both sides know, those that others refer to first."""
+        with warnings.catch_warnings():
+            # Tables that refer to each other have no order; foreign keys are looked at last.
+            warnings.simplefilter("ignore", SAWarning)
+            tables = self.target.metadata.sorted_tables
+        for name in (table.name for table in tables):
+            stored = self.plan.stored.table(name)
+            if stored is None:
+                continue
+            count = self._count(stored)
+            if self.new.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 1").fetchone():
+                self._own[name] = count
+                continue
+            self._extra_columns(name, stored, keep_extra=keep_extra)
+            if count:
+                absent = [c.column for c in self._told(name) if c.kind == RuleKind.ABSENT]
+                self._relaxed += [f"{name}.{c}" for c in relax(self.new, name, absent)]
+            made = read_stored(self.new).table(name)
+            assert made is not None
+            yield TableCopy(name, tuple(c.name for c in made.columns if not c.generated), stored)
+
+    def _extra_columns(self, name: str, stored: TableShape, *, keep_extra: bool) -> None:
+        for column in self.report.table(name).drift.extra_columns:
+            if keep_extra and not column.generated:
+                add_column(self.new, name, column)
+            else:
+                self._left_out[f"{name}.{column.name}"] = self._count(stored, column.name)
+
+    def _unknown(self, *, keep_extra: bool) -> Iterator[TableCopy]:
+        """Give the tables that the new schema does not know."""
+        for stored in self.plan.stored:
+            if stored.kind == "view" or self.plan.declared.table(stored.name) is not None:
+                continue
+            if keep_extra and stored.kind == "table" and stored.columns:
+                add_table(self.new, stored)
+                columns = tuple(c.name for c in stored.columns)
+                yield TableCopy(stored.name, columns, stored, as_stored=True)
+            else:
+                self._left_out[stored.name] = self._count(stored)
+
+    def _count(self, stored: TableShape, column: str | None = None) -> int:
+        clause = StoredTable.of(stored, "sqlite").clause
+        counted = func.count() if column is None else func.count(clause.c[column])
+        ((count,),) = read(self.old, select(counted).select_from(clause), table=stored.name)
+        return int(count)
+
+    def _without_triggers(self) -> list[str]:
+        """Take the triggers away, which are for what is recorded from now on; give their SQL."""
+        found = "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'"
+        triggers = self.new.execute(found).fetchall()
+        for name, _ in triggers:
+            self.new.execute(f"DROP TRIGGER {quoted(name)}")
+        return [sql for _, sql in triggers]
+
+    # --- rows -----------------------------------------------------------------------------------
+
+    def _copy(self, copies: list[TableCopy], *, quarantine: bool) -> list[RefusedRow]:
+        refused = list[RefusedRow]()
+        for copy in copies:
+            refused += copy_table(self.old, self.new, copy)[1]
+        if quarantine:
+            set_aside(self.new, copies, refused)
+        # Without a parent that was refused, its children are refused, and so on.
+        while found := orphans(self.new, copies, refused):
+            refused += [row for row, _ in found]
+            if not quarantine:
+                break
+            set_aside(self.new, copies, [row for row, _ in found])
+            for row, rowid in found:
+                self.new.execute(f"DELETE FROM {quoted(row.table)} WHERE rowid = ?", (rowid,))
+        if refused and not quarantine:
+            raise self._refusal(refused)
+        return refused
+
+    def _refusal(self, refused: list[RefusedRow]) -> RowsRefusedError:
+        named = "; ".join(printable(row) for row in refused[:_MOST_NAMED])
+        more = f"; and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
+        return RowsRefusedError(
+            f"The constraints of {self.target.name} refuse {len(refused)} rows, so nothing was "
+            f"kept: {named}{more}.",
+            remedy="Have them written to side tables (--quarantine), or migrate to an older "
+            "shape (--to).",
+        )
+
+    # --- what is told ---------------------------------------------------------------------------
+
+    def _told(self, name: str) -> list[Any]:
+        return list(self.report.table(name).filled)
+
+    def _filled_columns(self, copy: TableCopy) -> tuple[str, ...]:
+        return tuple(told["column"] for told in self._filled(copy))
+
+    def _filled(self, copy: TableCopy) -> tuple[dict[str, str], ...]:
+        if copy.as_stored:
+            return ()
+        here = {fold_name(name): name for name in copy.columns}
+        return tuple(
+            {"column": here[fold_name(c.column)], "rule": str(c.kind), "why": c.why}
+            for c in self._told(copy.name)
+            if c.kind != RuleKind.ABSENT and fold_name(c.column) in here
+        )
+
+    def _absent(self, copies: list[TableCopy]) -> Iterator[str]:
+        for copy in copies:
+            if not copy.as_stored:
+                for c in self._told(copy.name):
+                    if c.kind == RuleKind.ABSENT:
+                        yield f"{copy.name}.{c.column}"
