@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import settings
 
 from landscape_compat.landscape.history import shape_named
 from support.legacy import Written, build_shape
+from support.postgres import PostgresDatabase, PostgresServer, running_server
 
 # No deadline: how fast a machine is decides no test. No database of examples: a read-only or
 # foreign checkout must behave as any other.
@@ -23,3 +25,18 @@ def legacy(tmp_path: Path) -> Written:
     folder.mkdir()
     known = shape_named("2026-01-18/df2fa70fb")
     return build_shape(folder / "audit.db", known.shape, rows=6, runs=6, long_text=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run one PostgreSQL server for all tests of the session that ask for it."""
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    """Give a PostgreSQL database of the test's own."""
+    name = postgres_server.create_database()
+    yield PostgresDatabase(postgres_server, name)
+    postgres_server.drop_database(name)

