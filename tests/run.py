@@ -2,7 +2,7 @@
 
     python3 tests/run.py                    every environment
     python3 tests/run.py --quick            this Python, newest SQLAlchemy
-    python3 tests/run.py --lint             the linters and the type checker as well
+    python3 tests/run.py --lint             linters, types and documentation as well
     python3 tests/run.py -- -k fingerprint  what follows -- goes to pytest
 
 Needs Python 3.11 or newer and nothing else. Environments are kept in .cache/ and made anew when
@@ -53,11 +53,8 @@ except (ImportError, AttributeError):
 facts = {"version": sys.version_info[:2], "sqlite": sqlite3.sqlite_version_info}
 print(json.dumps({**facts, "complete": complete}))
 """
-LINTERS = (
-    ("ruff check", ("ruff", "check", "--no-cache", "src", "tests", "docs")),
-    ("ruff format", ("ruff", "format", "--no-cache", "--check", "src", "tests", "docs")),
-    ("mypy --strict", ("mypy", "--strict", "--no-error-summary")),
-)
+# What else is checked, by the sessions of noxfile.py.
+SESSIONS = ("lint", "types", "docs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
         epilog="What follows -- goes to pytest.",
     )
     parser.add_argument("--quick", action="store_true", help="this Python, newest SQLAlchemy")
-    parser.add_argument("--lint", action="store_true", help="linters and type checker as well")
+    parser.add_argument("--lint", action="store_true", help="linters, types and docs as well")
     parser.add_argument("--jobs", type=int, default=2, help="environments at a time (2)")
     options = parser.parse_args(arguments[:at])
 
@@ -223,27 +220,27 @@ def _outcome(name: str, done: subprocess.CompletedProcess[str], report: Path) ->
 
 def _lint(cache: Path) -> Iterator[Outcome]:
     try:
-        interpreter = _project(cache / "lint", sys.executable, "dev", "2.1")
+        interpreter = environment(cache / "nox", ["nox>=2025.2"], made_from="")
     except VenvError as failure:
-        yield _told(Outcome("linters", fault="no environment", output=str(failure)))
+        yield _told(Outcome("checks", fault="no environment", output=str(failure)))
         return
-    for name, command in LINTERS:
-        with tempfile.TemporaryDirectory() as folder:
-            if command[0] == "mypy":
-                command = (*command, f"--cache-dir={folder}")
-            done = subprocess.run(
-                [interpreter, "-m", *command],
-                check=False,
-                cwd=ROOT,
-                env=child_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-            )
+    for session in SESSIONS:
+        done = subprocess.run(
+            [
+                *(interpreter, "-m", "nox", "--noxfile", ROOT / "noxfile.py"),
+                *("--envdir", cache / "sessions", "--session", session),
+            ],
+            check=False,
+            cwd=ROOT,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
         fault = f"ended with {done.returncode}" if done.returncode else ""
-        yield _told(Outcome(name, fault=fault, output=done.stdout))
+        yield _told(Outcome(session, fault=fault, output=done.stdout))
 
 
 def _project(folder: Path, python: str, extra: str, series: str) -> Path:

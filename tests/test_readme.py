@@ -89,7 +89,7 @@ def test_scripts_and_links_exist() -> None:
 
 
 def test_the_ci_script_runs_the_tests_as_the_readme_does() -> None:
-    """What CI runs is the README's test command, with nothing but the linters added."""
+    """What CI runs is the README's test command, with nothing but the other checks added."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "python3 tests/run.py" in blocks("sh")[1]
     assert re.search(r"^exec python3 tests/run\.py --lint\b", script, re.MULTILINE)
