@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from landscape_compat.engine.attach import Attachment, attach, detach
+    from landscape_compat.engine.diagnosis import Diagnosis
     from landscape_compat.engine.report import SchemaReport
     from landscape_compat.errors import (
         AttachError,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     )
     from landscape_compat.export.stream import export_run
     from landscape_compat.landscape.database import Landscape, open_landscape
-    from landscape_compat.landscape.inspection import inspect_database
+    from landscape_compat.landscape.inspection import diagnose_database, inspect_database
     from landscape_compat.landscape.install import install, uninstall, wrap
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
     from landscape_compat.landscape.records import ABSENT
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "engine.attach": ("Attachment", "attach", "detach"),
+    "engine.diagnosis": ("Diagnosis",),
     "engine.report": ("SchemaReport",),
     "errors": (
         "AttachError",
@@ -65,7 +67,7 @@ _HOMES = {
     ),
     "export.stream": ("export_run",),
     "landscape.database": ("Landscape", "open_landscape"),
-    "landscape.inspection": ("inspect_database",),
+    "landscape.inspection": ("diagnose_database", "inspect_database"),
     "landscape.install": ("install", "uninstall", "wrap"),
     "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
@@ -91,6 +93,7 @@ __all__ = [
     "Attachment",
     "DegradedDatabaseError",
     "DegradedReadWarning",
+    "Diagnosis",
     "Landscape",
     "LandscapeCompatError",
     "Migration",
@@ -114,6 +117,7 @@ __all__ = [
     "attach",
     "derived",
     "detach",
+    "diagnose_database",
     "export_run",
     "inspect_database",
     "install",

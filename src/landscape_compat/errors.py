@@ -95,7 +95,14 @@ def _rebuild(
 
 
 class OpeningRefusedError(LandscapeCompatError):
-    """A source cannot be opened without leaving a trace or risking torn or stale data."""
+    """A source cannot be opened without leaving a trace or risking torn or stale data.
+
+    Attributes:
+        refusal: The name of the refusal, which stays where its words may change; "" for one
+            without a name.
+    """
+
+    refusal = ""
 
 
 class NotALandscapeError(LandscapeCompatError):

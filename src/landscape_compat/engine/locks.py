@@ -144,7 +144,7 @@ _PRAGMAS = (
 )
 
 
-def lock_sqlite(connection: sqlite3.Connection) -> None:
+def lock_sqlite(connection: sqlite3.Connection) -> tuple[str, ...]:
     """Lock a connection so that nothing but reading is left.
 
     The file must have been opened read-only: closing a writable connection may change the file,
@@ -153,9 +153,13 @@ def lock_sqlite(connection: sqlite3.Connection) -> None:
     Args:
         connection: A raw connection; another driver's, if it has the same methods.
 
+    Returns:
+        The names of the locks that are in force now.
+
     Raises:
         OpeningRefusedError: This SQLite does not know one of the locks.
     """
+    locks = [name for name, *_ in _PRAGMAS]
     cursor = connection.cursor()
     cursor.row_factory = None
     for name, setting, wanted in _PRAGMAS:
@@ -171,13 +175,17 @@ def lock_sqlite(connection: sqlite3.Connection) -> None:
     cursor.close()
     if hasattr(connection, "enable_load_extension"):
         connection.enable_load_extension(False)
+        locks.append("no extensions")
     if hasattr(connection, "setlimit"):
         # Holds even after the authorizer is taken away, which SQL cannot do but Python can.
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        locks.append("no attaching")
     defensive = getattr(sqlite3, "SQLITE_DBCONFIG_DEFENSIVE", None)  # Python 3.12
     if defensive is not None and hasattr(connection, "setconfig"):
         connection.setconfig(defensive, True)
+        locks.append("defensive")
     connection.set_authorizer(authorize)
+    return (*locks, "authorizer")
 
 
 def authorize(

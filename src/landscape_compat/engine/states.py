@@ -266,7 +266,9 @@ class Refusal:
     def error(self, path: Path, detail: str = "") -> OpeningRefusedError:
         """Make the error for a file, with a detail in brackets behind the reason."""
         more = f" ({printable(detail)})" if detail else ""
-        return OpeningRefusedError(f"{printable(path)} {self.reason}{more}.", remedy=self.remedy)
+        error = OpeningRefusedError(f"{printable(path)} {self.reason}{more}.", remedy=self.remedy)
+        error.refusal = self.name
+        return error
 
 
 _COPY_IT = "Copy the database, with its -wal and -journal if there are any, to a folder of its own."

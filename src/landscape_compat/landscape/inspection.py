@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Engine, MetaData, create_engine
 
 from landscape_compat.engine.attach import Attachment, attach
+from landscape_compat.engine.diagnosis import Diagnosis, diagnose_file
 from landscape_compat.engine.report import SchemaReport
+from landscape_compat.engine.source import source_of
+from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.rules import Rule, RuleSet
 from landscape_compat.schema.known import identify
 
-__all__ = ["inspect_database", "inspect_landscape", "report_landscape"]
+__all__ = ["diagnose_database", "inspect_database", "inspect_landscape", "report_landscape"]
 
 
 def inspect_database(
@@ -48,6 +51,35 @@ def inspect_database(
         return attach(engine, metadata, rules=rules, read_only=True).report()
     finally:
         engine.dispose()
+
+
+def diagnose_database(
+    database: Any, *, check: Literal["quick", "full", "none"] = "quick"
+) -> Diagnosis:
+    """Tell whether and how a database can be read safely, and in what condition it is.
+
+    A database that cannot be read is no error: the diagnosis says why not, and what to do.
+
+    Args:
+        database: A path, a SQLAlchemy URL of a SQLite file, or an `Engine` on one.
+        check: Which of SQLite's checks to make: `quick` reads every page, `full` also compares
+            indexes with their tables.
+
+    Raises:
+        SourceChangedError: It was written to while it was checked.
+        LandscapeCompatError: It is no file.
+    """
+    from landscape_compat.landscape.database import database_url
+
+    url = database.url if isinstance(database, Engine) else database_url(database)
+    path = None
+    if url.get_backend_name() == "sqlite":
+        path = source_of(*url.get_dialect()().create_connect_args(url)).path
+    if path is None:
+        raise LandscapeCompatError(
+            "Only a SQLite database in a file can be diagnosed.", remedy="Give its path."
+        )
+    return diagnose_file(path, check=check)
 
 
 def inspect_landscape(database: Any, *, target: str | None = None) -> SchemaReport:

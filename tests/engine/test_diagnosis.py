@@ -1,0 +1,138 @@
+"""A diagnosis says whether, how and why a file is read, and what is wrong with it; no trace."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from landscape_compat.engine.diagnosis import diagnose_file
+from landscape_compat.engine.states import REFUSALS, STATES
+from landscape_compat.errors import LandscapeCompatError
+from landscape_compat.landscape.inspection import diagnose_database
+from support import wal
+from support.wal import left_alone, make_database, make_state
+
+BY_NAME = {state.name: state for state in STATES}
+
+
+@pytest.mark.parametrize("name", wal.STATES)
+def test_it_names_the_state_and_the_reason(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with make_state(name, path), left_alone(path):
+        found = diagnose_file(path)
+        assert found.readable
+        assert found.sound
+        assert found.problems == ()
+        state = BY_NAME[found.state]
+        assert (found.way, found.reason) == (state.way, state.reason)
+        assert found.facts is not None
+        assert state.covers(found.facts)
+        assert found.header["encoding"] == "UTF-8"
+        assert {"read-only", "query_only", "authorizer"} <= set(found.locks)
+        assert json.loads(json.dumps(found.to_dict()))["sound"] is True
+
+
+@pytest.mark.parametrize("name", wal.LIVE_STATES)
+def test_a_file_that_a_writer_keeps_to_itself(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with make_state(name, path), left_alone(path):
+        found = diagnose_file(path)
+    assert (found.readable, found.refusal) == (False, "in-use")
+    assert found.remedy == REFUSALS["in-use"].remedy
+
+
+def _corrupt(path: Path) -> None:
+    make_database(path)
+    with path.open("r+b") as file:
+        file.seek(4096 * 5)
+        file.write(b"\xa5" * 4096)
+
+
+@pytest.mark.parametrize("check", ["quick", "full"])
+def test_damage_is_told_in_sqlites_words(check: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    _corrupt(path)
+    with left_alone(path):
+        found = diagnose_file(path, check=check)  # type: ignore[arg-type]
+    assert found.readable
+    assert not found.sound
+    assert found.problems
+    assert "recover" in found.remedy
+
+
+def test_an_index_without_its_rows_is_told_by_the_full_check(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    make_database(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE INDEX i ON t (word) WHERE id > 5")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, '> 5', '> 9')")
+    with left_alone(path):
+        assert diagnose_file(path, check="quick").problems == ()
+        found = diagnose_file(path, check="full").problems
+    assert found
+    assert "index i" in found[0]
+
+
+def test_no_check_reads_no_page_of_the_tables(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    _corrupt(path)
+    with left_alone(path):
+        found = diagnose_file(path, check="none")
+    assert found.problems is None
+    assert found.sound
+
+
+def _cut(path: Path) -> None:
+    make_database(path)
+    os.truncate(path, 9000)
+
+
+REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
+    "absent": (lambda path: None, "unknown"),
+    "folder": (Path.mkdir, "unknown"),
+    "special": (os.mkfifo, "unknown"),
+    "empty": (Path.touch, "unknown"),
+    "not-a-database": (lambda path: path.write_text("letter\n" * 99), "unknown"),
+    "encrypted": (lambda path: path.write_bytes(bytes(range(256)) * 64), "suspected"),
+    "truncated": (_cut, "none"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_a_finding_and_no_error(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    make, encryption = REFUSED[name]
+    make(path)
+    found = diagnose_file(path)
+    assert (found.readable, found.refusal, found.encryption) == (False, name, encryption)
+    assert REFUSALS[name].reason in found.reason
+    assert found.remedy == REFUSALS[name].remedy
+    assert found.state == found.way == ""
+    assert (found.path is None) == (name == "absent")
+
+
+def test_a_path_cannot_act_on_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m\n\u202e.db"
+    make_database(path)
+    found = diagnose_file(path)
+    assert str(found.to_dict()["files"][0]["name"]).isprintable()
+    assert found.database.isprintable()
+
+
+@pytest.mark.parametrize("given", ["sqlite://", "sqlite:///:memory:"])
+def test_memory_has_no_diagnosis(given: str) -> None:
+    with pytest.raises(LandscapeCompatError, match="in a file"):
+        diagnose_database(given)
+
+
+def test_a_url_is_a_path_in_other_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    make_database(path)
+    assert diagnose_database(f"sqlite:///{path}") == diagnose_database(path)
