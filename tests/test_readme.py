@@ -67,7 +67,7 @@ def test_commands_end_well(
         for block in blocks("console")
         for line in block.splitlines()
     ]
-    assert {words[0] for words in commands} == {"inspect", "export", "versions"}
+    assert {words[0] for words in commands} == {"inspect", "doctor", "export", "versions"}
     # What the commands write lies elsewhere, so that the database's own folder can be watched.
     monkeypatch.chdir(tmp_path)
     with untouched(database), running(capsys) as run:
