@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
@@ -100,7 +101,7 @@ def migrate_database(
         identification = old.report().identification
     with made_beside(final) as folder, _told_of(final):
         path = folder / final.name
-        target = make_by_host(path) if host else make_of_shape(path, _shape(to))
+        target = _make(path, to, host=host)
         before = digest_source(source)
         with _connected(url, path, target) as work:
             done = work.run(keep_extra=keep_extra, quarantine=quarantine)
@@ -125,6 +126,14 @@ def migrate_database(
         put_in_place(beside, proof, replace=True)
         put_in_place(path, final)
     return Migration(path=final, proof=proof, target=target.name, done=done)
+
+
+def _make(path: Path, to: str | int | None, *, host: bool) -> Target:
+    try:
+        return make_by_host(path) if host else make_of_shape(path, _shape(to))
+    except OperationalError as error:
+        # Wrapped, because an engine made the tables; it is the new file that failed.
+        raise (error.orig or error) from error
 
 
 def _shape(to: str | int | None) -> KnownShape:
