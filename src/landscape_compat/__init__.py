@@ -26,9 +26,12 @@ if TYPE_CHECKING:
         WriteRefusedError,
     )
     from landscape_compat.export.stream import export_run
+    from landscape_compat.landscape.checking import CheckedDatabase, check_databases
     from landscape_compat.landscape.database import Landscape, open_landscape
     from landscape_compat.landscape.inspection import diagnose_database, inspect_database
+    from landscape_compat.landscape.difference import SchemaDifference, diff_databases
     from landscape_compat.landscape.install import install, uninstall, wrap
+    from landscape_compat.landscape.lineage import Lineage, explain
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
     from landscape_compat.landscape.records import ABSENT
     from landscape_compat.migrate.aside import reset_database
@@ -66,9 +69,12 @@ _HOMES = {
         "WriteRefusedError",
     ),
     "export.stream": ("export_run",),
+    "landscape.checking": ("CheckedDatabase", "check_databases"),
     "landscape.database": ("Landscape", "open_landscape"),
     "landscape.inspection": ("diagnose_database", "inspect_database"),
+    "landscape.difference": ("SchemaDifference", "diff_databases"),
     "landscape.install": ("install", "uninstall", "wrap"),
+    "landscape.lineage": ("Lineage", "explain"),
     "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
     "migrate.aside": ("reset_database",),
@@ -91,11 +97,13 @@ __all__ = [
     "ABSENT",
     "AttachError",
     "Attachment",
+    "CheckedDatabase",
     "DegradedDatabaseError",
     "DegradedReadWarning",
     "Diagnosis",
     "Landscape",
     "LandscapeCompatError",
+    "Lineage",
     "Migration",
     "NotALandscapeError",
     "OpeningRefusedError",
@@ -107,6 +115,7 @@ __all__ = [
     "RuleError",
     "RuleSet",
     "RunNotFoundError",
+    "SchemaDifference",
     "SchemaReport",
     "SourceChangedError",
     "TableDrift",
@@ -115,9 +124,12 @@ __all__ = [
     "WriteRefusedError",
     "absent",
     "attach",
+    "check_databases",
     "derived",
     "detach",
     "diagnose_database",
+    "diff_databases",
+    "explain",
     "export_run",
     "inspect_database",
     "install",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import partial
 from typing import ClassVar
 
 __all__ = [
@@ -23,6 +24,9 @@ __all__ = [
     "WriteRefusedError",
     "printable",
 ]
+
+
+_MOST_ROWS = 20
 
 
 def printable(text: object) -> str:
@@ -132,9 +136,29 @@ class SourceChangedError(LandscapeCompatError):
 
 
 class RowsRefusedError(LandscapeCompatError):
-    """Rows of an old database violate the constraints of the new one."""
+    """Rows of an old database violate the constraints of the new one.
+
+    Args:
+        reason: What is wrong.
+        rows: Each row and the constraint that it violates, as a phrase.
+        remedy: What to do next.
+    """
 
     exit_code = ExitCode.INTEGRITY
+
+    def __init__(
+        self, reason: str, *, rows: tuple[str, ...] = (), remedy: str | None = None
+    ) -> None:
+        super().__init__(reason, remedy=remedy)
+        self.rows = rows
+
+    def __str__(self) -> str:
+        rest = len(self.rows) - _MOST_ROWS
+        more = f"; and {rest} more" if rest > 0 else ""
+        return f"{super().__str__()} Refused: {'; '.join(self.rows[:_MOST_ROWS])}{more}."
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (partial(RowsRefusedError, rows=self.rows, remedy=self.remedy), (self.reason,))
 
 
 class ProofFailedError(LandscapeCompatError):

@@ -7,13 +7,24 @@ import os
 import sys
 from collections.abc import Sequence
 
-from landscape_compat.cli import doctor, export, inspect, migrate, reset, run, versions
+from landscape_compat.cli import (
+    check,
+    diff,
+    doctor,
+    explain,
+    export,
+    inspect,
+    migrate,
+    reset,
+    run,
+    versions,
+)
 from landscape_compat.cli.talk import complain, set_up_logging
 from landscape_compat.errors import ExitCode, LandscapeCompatError
 
 __all__ = ["main", "make_parser"]
 
-_COMMANDS = (inspect, doctor, export, migrate, reset, run, versions)
+_COMMANDS = (inspect, check, doctor, diff, explain, export, migrate, reset, run, versions)
 
 
 def make_parser() -> argparse.ArgumentParser:

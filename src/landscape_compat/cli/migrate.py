@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from landscape_compat.cli.talk import print_json
-from landscape_compat.errors import ExitCode, printable
+from landscape_compat.errors import ExitCode, RowsRefusedError, printable
 
 if TYPE_CHECKING:
     from landscape_compat.migrate.migration import Migration
@@ -56,14 +56,21 @@ def run(options: argparse.Namespace) -> int:
     """Migrate a database."""
     from landscape_compat.migrate.migration import migrate_database
 
-    made = migrate_database(
-        options.database,
-        options.output,
-        to=options.to,
-        host=options.host,
-        keep_extra=options.keep_extra,
-        quarantine=options.quarantine,
-    )
+    try:
+        made = migrate_database(
+            options.database,
+            options.output,
+            to=options.to,
+            host=options.host,
+            keep_extra=options.keep_extra,
+            quarantine=options.quarantine,
+        )
+    except RowsRefusedError as error:
+        if options.json:
+            print_json("migrate", {"path": None, "refused": list(error.rows)})
+        else:
+            print("".join(f"refused   {row}\n" for row in error.rows), end="")
+        raise
     if options.json:
         paths = {"path": printable(made.path), "proof": printable(made.proof)}
         print_json("migrate", {**paths, "target": made.target, **made.done.to_dict()})

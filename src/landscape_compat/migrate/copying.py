@@ -20,10 +20,10 @@ __all__ = [
     "RefusedRow",
     "TableCopy",
     "copy_table",
-    "orphans",
+    "find_orphans",
     "quarantine_table",
+    "quarantined",
     "rows_of",
-    "set_aside",
 ]
 
 _BATCH = 500
@@ -55,14 +55,12 @@ class RefusedRow:
         position: Its place among the rows of the old table, from 0.
         key: What tells it from others: its primary key, or all of it.
         constraint: What it violates, in SQLite's words.
-        values: The row.
     """
 
     table: str
     position: int
     key: str
     constraint: str
-    values: tuple[Any, ...]
 
     def __str__(self) -> str:
         return f"{self.table} ({self.key}): {self.constraint}"
@@ -95,24 +93,23 @@ def _order(stored: StoredTable) -> list[str]:
 
 
 def copy_table(
-    source: Connection, target: sqlite3.Connection, copy: TableCopy
-) -> tuple[int, list[RefusedRow]]:
+    source: Connection, target: sqlite3.Connection, copy: TableCopy, *, quarantine: bool
+) -> list[RefusedRow]:
     """Copy one table in one transaction.
 
     Args:
         source: A connection of an attached engine, in a transaction.
         target: The new database, in autocommit mode.
         copy: The table.
+        quarantine: Whether the rows that it refuses go to its side table.
 
     Returns:
-        How many rows the old table has, and those that the new one refused.
+        The rows that the new table refused.
 
     Raises:
         sqlite3.Error: The new database cannot be written to.
     """
-    holes = ", ".join("?" * len(copy.columns))
-    names = ", ".join(map(quoted, copy.columns))
-    insert = f"INSERT INTO {quoted(copy.name)} ({names}) VALUES ({holes})"
+    insert = _insert(copy.name, copy.columns)
     rows, count, refused = rows_of(source, copy), 0, list[RefusedRow]()
     target.execute("BEGIN")
     while batch := [tuple(row) for row in islice(rows, _BATCH)]:
@@ -126,10 +123,17 @@ def copy_table(
                     target.execute(insert, row)
                 except sqlite3.IntegrityError as error:
                     refused.append(_refused(copy, position, row, str(error)))
+                    if quarantine:
+                        _set_aside(target, copy, position, str(error), row)
         target.execute("RELEASE batch")
         count += len(batch)
     target.execute("COMMIT")
-    return count, refused
+    return refused
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    names, holes = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
+    return f"INSERT INTO {quoted(table)} ({names}) VALUES ({holes})"
 
 
 def _refused(copy: TableCopy, position: int, row: Sequence[Any], constraint: str) -> RefusedRow:
@@ -137,10 +141,12 @@ def _refused(copy: TableCopy, position: int, row: Sequence[Any], constraint: str
     named = dict(zip(copy.columns, row, strict=True))
     shown = {name: value for name, value in named.items() if name in keys} or named
     key = ", ".join(f"{name}={value!r}" for name, value in shown.items())
-    return RefusedRow(copy.name, position, key, constraint, tuple(row))
+    return RefusedRow(copy.name, position, key, constraint)
 
 
 # --- what the new schema refuses ----------------------------------------------------------------
+
+_OWN_COLUMNS = ("quarantine_position", "quarantine_constraint")
 
 
 def quarantine_table(name: str) -> str:
@@ -148,50 +154,58 @@ def quarantine_table(name: str) -> str:
     return f"quarantine_{name}"
 
 
-def set_aside(
-    target: sqlite3.Connection, copies: Iterable[TableCopy], refused: Sequence[RefusedRow]
+def quarantined(
+    target: sqlite3.Connection, copy: TableCopy
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """Read the side table of a table: each row with its place, in the order of places.
+
+    Args:
+        target: The new database.
+        copy: The table.
+    """
+    side = quarantine_table(copy.name)
+    if target.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (side,)).fetchone():
+        names = ", ".join(map(quoted, (_OWN_COLUMNS[0], *copy.columns)))
+        found = target.execute(f"SELECT {names} FROM {quoted(side)} ORDER BY {_OWN_COLUMNS[0]}")
+        for place, *row in found:
+            yield place, tuple(row)
+
+
+def _set_aside(
+    target: sqlite3.Connection,
+    copy: TableCopy,
+    position: int,
+    constraint: str,
+    row: Sequence[Any],
 ) -> None:
-    """Write refused rows to side tables, which have no constraints but their rows' places.
+    """Write a row to the side table, which has no constraint but that places are unique."""
+    side = quarantine_table(copy.name)
+    types = dict(target.execute("SELECT name, type FROM pragma_table_info(?)", (copy.name,)))
+    columns = ", ".join(f"{quoted(name)} {types[name]}" for name in copy.columns)
+    place, why = _OWN_COLUMNS
+    target.execute(
+        f"CREATE TABLE IF NOT EXISTS {quoted(side)} "
+        f"({place} INTEGER PRIMARY KEY, {why} TEXT, {columns})"
+    )
+    target.execute(_insert(side, (place, why, *copy.columns)), (position, constraint, *row))
+
+
+def find_orphans(
+    target: sqlite3.Connection,
+    copies: Iterable[TableCopy],
+    gone: Sequence[RefusedRow],
+    *,
+    quarantine: bool,
+) -> list[RefusedRow]:
+    """Find the rows whose foreign keys name no row of the new database.
 
     Args:
         target: The new database, in autocommit mode.
         copies: The tables.
-        refused: The rows.
-    """
-    for copy in copies:
-        rows = [row for row in refused if row.table == copy.name]
-        if not rows:
-            continue
-        side = quoted(quarantine_table(copy.name))
-        types = dict(target.execute("SELECT name, type FROM pragma_table_info(?)", (copy.name,)))
-        columns = ", ".join(f"{quoted(name)} {types[name]}" for name in copy.columns)
-        target.execute("BEGIN")
-        target.execute(
-            f"CREATE TABLE IF NOT EXISTS {side} (quarantine_position INTEGER PRIMARY KEY, "
-            f"quarantine_constraint TEXT, {columns})"
-        )
-        holes = ", ".join("?" * (2 + len(copy.columns)))
-        target.executemany(
-            f"INSERT INTO {side} VALUES ({holes})",
-            [(row.position, row.constraint, *row.values) for row in rows],
-        )
-        target.execute("COMMIT")
-
-
-def orphans(
-    target: sqlite3.Connection, copies: Iterable[TableCopy], gone: Sequence[RefusedRow]
-) -> list[tuple[RefusedRow, int]]:
-    """Find the rows whose foreign keys name no row of the new database.
-
-    Args:
-        target: The new database.
-        copies: The tables.
         gone: The rows that were refused before, which are not in it.
-
-    Returns:
-        Each with its row number in the new database.
+        quarantine: Whether those found are moved to their side tables.
     """
-    found = list[tuple[RefusedRow, int]]()
+    found = list[RefusedRow]()
     for copy in copies:
         missing = sorted(row.position for row in gone if row.table == copy.name)
         broken: dict[int, str] = {}
@@ -199,6 +213,7 @@ def orphans(
         for rowid, parent, _ in target.execute(check, (copy.name,)):
             broken.setdefault(rowid, f"FOREIGN KEY constraint failed: no such row of {parent}")
         names = ", ".join(map(quoted, copy.columns))
+        moved = list[tuple[int, str, tuple[Any, ...]]]()
         for rowid, constraint in sorted(broken.items()):
             below = f"SELECT count(*) FROM {quoted(copy.name)} WHERE rowid < ?"
             ((position,),) = target.execute(below, (rowid,))
@@ -206,5 +221,13 @@ def orphans(
                 position += absent <= position
             one = f"SELECT {names} FROM {quoted(copy.name)} WHERE rowid = ?"
             (row,) = target.execute(one, (rowid,)).fetchall()
-            found.append((_refused(copy, position, row, constraint), rowid))
+            found.append(_refused(copy, position, row, constraint))
+            moved.append((position, constraint, row))
+        if quarantine and moved:
+            target.execute("BEGIN")
+            for position, constraint, row in moved:
+                _set_aside(target, copy, position, constraint, row)
+            delete = f"DELETE FROM {quoted(copy.name)} WHERE rowid = ?"
+            target.executemany(delete, [(rowid,) for rowid in broken])
+            target.execute("COMMIT")
     return found

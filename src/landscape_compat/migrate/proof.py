@@ -6,9 +6,9 @@ import hashlib
 import platform
 import sqlite3
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import sqlalchemy
 from sqlalchemy import Connection
 
 from landscape_compat.errors import ProofFailedError, printable
-from landscape_compat.migrate.copying import TableCopy, quarantine_table, rows_of
+from landscape_compat.migrate.copying import TableCopy, quarantined, rows_of
 from landscape_compat.migrate.target import quoted
 
 __all__ = ["PREDICATE", "ProvenTable", "prove_table", "statement"]
@@ -60,34 +60,33 @@ def prove_table(
     Raises:
         ProofFailedError: They differ; names the row.
     """
-    aside = {place: tuple(row) for place, row in _quarantined(target, copy)}
+    aside = quarantined(target, copy)
+    nothing: tuple[int, tuple[Any, ...]] = (-1, ())
+    place, set_aside = next(aside, nothing)
+    aside_count = 0
     names = ", ".join(map(quoted, copy.columns))
     new = iter(target.execute(f"SELECT {names} FROM {quoted(copy.name)} ORDER BY rowid"))
     digest, counts, position = hashlib.sha256(), dict.fromkeys(filled, 0), -1
-    places = [(copy.columns.index(name), name) for name in filled]
+    columns = [(copy.columns.index(name), name) for name in filled]
     for position, old in enumerate(rows_of(source, copy)):
         row = row_bytes(old)
-        found = aside[position] if position in aside else next(new, None)
+        found: Any
+        if position == place:
+            found, aside_count = set_aside, aside_count + 1
+            place, set_aside = next(aside, nothing)
+        else:
+            found = next(new, None)
         if found is None or row_bytes(found) != row:
             raise _differs(copy, position, old, found)
         digest.update(row)
-        for place, name in places:
-            counts[name] += old[place] is not None
-    if (more := next(new, None)) is not None:
+        for at, name in columns:
+            counts[name] += old[at] is not None
+    more = set_aside if place >= 0 else next(new, None)
+    if more is not None:
         raise _differs(copy, position + 1, None, more)
     return ProvenTable(
-        copy.name, position + 1, len(aside), digest.hexdigest(), copy.columns, counts
+        copy.name, position + 1, aside_count, digest.hexdigest(), copy.columns, counts
     )
-
-
-def _quarantined(
-    target: sqlite3.Connection, copy: TableCopy
-) -> Iterator[tuple[int, Sequence[Any]]]:
-    side = quarantine_table(copy.name)
-    if target.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (side,)).fetchone():
-        names = ", ".join(map(quoted, ("quarantine_position", *copy.columns)))
-        for place, *row in target.execute(f"SELECT {names} FROM {quoted(side)}"):
-            yield place, row
 
 
 def row_bytes(row: Sequence[Any]) -> bytes:
@@ -147,7 +146,7 @@ def statement(target: Path, digest: str, predicate: Mapping[str, Any]) -> bytes:
     told = {
         **predicate,
         "tools": {
-            "landscape-compat": version("landscape-compat"),
+            "landscape-compat": _own_version(),
             "python": platform.python_version(),
             "sqlalchemy": sqlalchemy.__version__,
             "sqlite": sqlite3.sqlite_version,
@@ -161,3 +160,10 @@ def statement(target: Path, digest: str, predicate: Mapping[str, Any]) -> bytes:
             "predicate": told,
         }
     )
+
+
+def _own_version() -> str:
+    try:
+        return version("landscape-compat")
+    except PackageNotFoundError:
+        return "not installed, run from a checkout"

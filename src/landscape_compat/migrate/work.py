@@ -18,8 +18,7 @@ from landscape_compat.migrate.copying import (
     RefusedRow,
     TableCopy,
     copy_table,
-    orphans,
-    set_aside,
+    find_orphans,
 )
 from landscape_compat.migrate.proof import ProvenTable, prove_table
 from landscape_compat.migrate.target import Target, add_column, add_table, quoted, relax
@@ -29,8 +28,6 @@ from landscape_compat.schema.catalogue.sqlite import read_stored
 from landscape_compat.schema.shape import TableShape, fold_name
 
 __all__ = ["Done", "Work"]
-
-_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,30 +198,21 @@ class Work:
     def _copy(self, copies: list[TableCopy], *, quarantine: bool) -> list[RefusedRow]:
         refused = list[RefusedRow]()
         for copy in copies:
-            refused += copy_table(self.old, self.new, copy)[1]
-        if quarantine:
-            set_aside(self.new, copies, refused)
+            refused += copy_table(self.old, self.new, copy, quarantine=quarantine)
         # Without a parent that was refused, its children are refused, and so on.
-        while found := orphans(self.new, copies, refused):
-            refused += [row for row, _ in found]
+        while found := find_orphans(self.new, copies, refused, quarantine=quarantine):
+            refused += found
             if not quarantine:
                 break
-            set_aside(self.new, copies, [row for row, _ in found])
-            for row, rowid in found:
-                self.new.execute(f"DELETE FROM {quoted(row.table)} WHERE rowid = ?", (rowid,))
         if refused and not quarantine:
-            raise self._refusal(refused)
+            raise RowsRefusedError(
+                f"The constraints of {self.target.name} refuse {len(refused)} rows, so nothing "
+                "was kept.",
+                rows=tuple(printable(row) for row in refused),
+                remedy="Have them written to side tables (--quarantine), or migrate to an older "
+                "shape (--to).",
+            )
         return refused
-
-    def _refusal(self, refused: list[RefusedRow]) -> RowsRefusedError:
-        named = "; ".join(printable(row) for row in refused[:_MOST_NAMED])
-        more = f"; and {len(refused) - _MOST_NAMED} more" if len(refused) > _MOST_NAMED else ""
-        return RowsRefusedError(
-            f"The constraints of {self.target.name} refuse {len(refused)} rows, so nothing was "
-            f"kept: {named}{more}.",
-            remedy="Have them written to side tables (--quarantine), or migrate to an older "
-            "shape (--to).",
-        )
 
     # --- what is told ---------------------------------------------------------------------------
 

@@ -1,0 +1,90 @@
+"""`explain` prints the lineage of a row or token as a tree, with what is absent marked."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from landscape_compat import explain, open_landscape
+from landscape_compat.cli.explain import _print_rich
+from landscape_compat.errors import ExitCode
+from support.commands import Run
+from support.legacy import Written
+from support.untouched import untouched
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+
+@pytest.fixture
+def names(legacy: Written) -> tuple[str, str, str]:
+    """Name a run, a row of it that has a token, and that token."""
+    run_id = legacy.run_ids[0]
+    token = legacy.tables["tokens"].dicts(run_id)[0]
+    return run_id, str(token["row_id"]), str(token["token_id"])
+
+
+def test_a_row_as_text(run: Run, legacy: Written, names: tuple[str, str, str]) -> None:
+    run_id, row_id, token_id = names
+    with untouched(legacy.path):
+        outcome = run("explain", legacy.path, "--run", run_id, "--row", row_id)
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith(f"run  run_id={run_id}")
+    assert lines[1].startswith(f"└─ row  row_id={row_id}")
+    (token,) = [line for line in lines if f"  token_id={token_id}" in line]
+    assert token.lstrip("│└├─ ").startswith("token  ")
+    assert "(absent: expand_group_id)" in token
+    assert any(
+        "token outcome  (absent: the database does not hold token_outcomes)" in x for x in lines
+    )
+    assert (outcome.code, outcome.err) == (ExitCode.DONE, "")
+
+
+def test_a_token_as_text(run: Run, legacy: Written, names: tuple[str, str, str]) -> None:
+    run_id, _, token_id = names
+    outcome = run("explain", legacy.path, "--run", run_id, "--token", token_id)
+    assert f"token  token_id={token_id}" in outcome.out
+
+
+def test_a_run_as_text(run: Run, legacy: Written, names: tuple[str, str, str]) -> None:
+    """Without a row or token: the run and its pipeline."""
+    outcome = run("explain", legacy.path, "--run", names[0])
+    lines = outcome.out.splitlines()
+    assert len(lines) == 1 + len(legacy.tables["nodes"].dicts(names[0]))
+    assert all("node  node_id=" in line for line in lines[1:])
+
+
+def test_the_json_is_the_python_result(
+    run: Run, legacy: Written, names: tuple[str, str, str]
+) -> None:
+    run_id, row_id, _ = names
+    result = run("explain", legacy.path, "--run", run_id, "--row", row_id, "--json").json
+    with open_landscape(legacy.path) as db:
+        lineage = explain(db, run_id, row=row_id).to_dict()
+    assert result == {"kind": "explain", "version": 1, "lineage": lineage}
+
+
+def test_what_is_not_there(run: Run, legacy: Written) -> None:
+    outcome = run("explain", legacy.path, "--run", "none")
+    assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
+    assert "no run 'none'" in outcome.err
+
+
+def test_with_rich_and_without(
+    legacy: Written,
+    names: tuple[str, str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where rich is installed a terminal gets its tree; elsewhere the plain one stands in."""
+    with open_landscape(legacy.path) as db:
+        tree = explain(db, names[0], row=names[1])
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    assert not _print_rich(tree)
+    monkeypatch.undo()
+    pytest.importorskip("rich", reason="rich is not installed")
+    monkeypatch.setenv("COLUMNS", "400")
+    assert _print_rich(tree)
+    out = capsys.readouterr().out
+    assert out.startswith("run  run_id=")
+    assert "(absent: expand_group_id)" in out

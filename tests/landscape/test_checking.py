@@ -1,0 +1,80 @@
+"""Many databases are checked at once, in the order given, and none keeps another from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from landscape_compat import check_databases
+from landscape_compat.errors import ExitCode, LandscapeCompatError
+from landscape_compat.landscape.checking import worst_of
+from landscape_compat.landscape.history import known_shapes
+from support.legacy import Written, build_small
+from support.untouched import untouched
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """Give a folder of twelve databases of different shapes, and two files that are none."""
+    folder = tmp_path / "fleet"
+    folder.mkdir()
+    for number, known in enumerate(known_shapes()[-12:]):
+        build_small(folder / f"{number:02}.db", known.shape)
+    (folder / "20.db").write_bytes(b"no database" * 100)
+    (folder / "21.db").touch()
+    return folder
+
+
+def test_many_at_a_time(fleet: Path) -> None:
+    """By processes of their own, each as `inspect` finds it, in the order given."""
+    with untouched(fleet / "00.db"):
+        found = list(check_databases([fleet / "*.db"], jobs=2))
+    assert [Path(one.database).name for one in found] == sorted(p.name for p in fleet.iterdir())
+    assert [one.verdict for one in found] == [*["degraded"] * 11, "current", *["unknown"] * 2]
+    assert [one.shape for one in found[:12]] == [(k.name,) for k in known_shapes()[-12:]]
+    assert all(one.problem for one in found[12:])
+    assert found == list(check_databases(sorted(fleet.iterdir()), jobs=1))
+
+
+def test_a_name_with_a_star_in_it(tmp_path: Path) -> None:
+    """A file of that very name comes before what it would match as a pattern."""
+    build_small(tmp_path / "a*.db", known_shapes()[-1].shape)
+    build_small(tmp_path / "ab.db", known_shapes()[0].shape)
+    (found,) = check_databases([tmp_path / "a*.db"])
+    assert found.verdict == "current"
+
+
+def test_a_pattern_without_a_match(tmp_path: Path) -> None:
+    """It is told, because a fleet that is not there would else be taken for a sound one."""
+    (found,) = check_databases([tmp_path / "none*.db"])
+    assert (found.verdict, found.exit_code) == ("unknown", ExitCode.OPERATIONAL)
+
+
+def test_a_password_is_not_told() -> None:
+    (found,) = check_databases(["postgresql://me:secret@127.0.0.1:1/audit"])
+    assert found.verdict == "unknown"
+    assert "secret" not in f"{found.database} {found.problem}"
+
+
+def test_against_another_target(legacy: Written) -> None:
+    (found,) = check_databases([legacy.path], target="df2fa70fb")
+    assert found.verdict == "current"
+    with pytest.raises(LandscapeCompatError):
+        check_databases([legacy.path], target="no such shape")
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [
+        ([], 0),
+        ([0, 0], 0),
+        ([0, 5], 5),
+        ([5, 6], 6),
+        ([0, 1, 4], 1),
+    ],
+)
+def test_the_exit_code(codes: list[int], code: int) -> None:
+    """What could not be looked at counts for more than what is degraded."""
+    assert worst_of(Counter(codes)) == code
