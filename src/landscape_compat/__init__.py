@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from landscape_compat.export.stream import export_run
     from landscape_compat.landscape.checking import CheckedDatabase, check_databases
     from landscape_compat.landscape.database import Landscape, open_landscape
-    from landscape_compat.landscape.inspection import diagnose_database, inspect_database
     from landscape_compat.landscape.difference import SchemaDifference, diff_databases
+    from landscape_compat.landscape.inspection import diagnose_database, inspect_database
     from landscape_compat.landscape.install import install, uninstall, wrap
     from landscape_compat.landscape.lineage import Lineage, explain
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
