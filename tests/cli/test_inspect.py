@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,26 @@ def test_odd_paths(run: Run, tmp_path: Path, name: str) -> None:
         outcome = run("inspect", path)
     assert outcome.code == ExitCode.DONE
     assert name in outcome.out
+
+
+def test_a_page_to_look_at(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """`--html` writes one page, complete or not at all, and replaces none unasked."""
+    page = tmp_path / "page.html"
+    with untouched(legacy.path):
+        outcome = run("inspect", legacy.path, "--html", page, "--exit-code")
+    assert (outcome.code, outcome.out) == (ExitCode.DEGRADED, f"written to {page}\n")
+    text = page.read_text(encoding="utf-8")
+    assert text.endswith("</html>\n")
+    assert sha256(legacy.path.read_bytes()).hexdigest() in text
+    assert run("inspect", legacy.path, "--html", page).code == ExitCode.OPERATIONAL
+    assert run("inspect", legacy.path, "--html", page, "--force").code == 0
+    missing = run("inspect", legacy.path, "--html", tmp_path / "none.html", "--run", "none")
+    assert missing.code == ExitCode.OPERATIONAL
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "record"]
+
+
+def test_a_page_goes_with_nothing_else(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """What belongs to the page is refused without it, and the other way round."""
+    assert run("inspect", legacy.path, "--run", "x").code == ExitCode.USAGE
+    both = run("inspect", legacy.path, "--html", tmp_path / "page.html", "--json")
+    assert both.code == ExitCode.USAGE

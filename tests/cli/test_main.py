@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from landscape_compat.errors import ExitCode
 from support.commands import Run
 from support.legacy import Written
+from support.untouched import untouched
 
 COMMANDS = ("inspect", "export", "versions", "run")
 
@@ -56,6 +58,27 @@ def test_usage_errors(run: Run) -> None:
     assert run("nonsense").code == ExitCode.USAGE
     assert run("inspect").code == ExitCode.USAGE
     assert run("export", "x.db").code == ExitCode.USAGE
+
+
+def test_a_mistyped_command_is_guessed(run: Run) -> None:
+    """A usage error says what may have been meant, and where to read on."""
+    outcome = run("inspekt", "audit.db")
+    assert outcome.code == ExitCode.USAGE
+    assert "inspect" in outcome.err.splitlines()[1].rpartition("did you mean")[2] or (
+        "maybe you meant" in outcome.err
+    )
+    assert outcome.err.splitlines()[-1] == "See: landscape-compat --help"
+    assert run("export", "x.db").err.splitlines()[-1] == "See: landscape-compat export --help"
+
+
+def test_an_error_names_the_next_command(run: Run, tmp_path: Path) -> None:
+    """Where another command tells more, the error says it, ready to be pasted."""
+    path = tmp_path / "a letter.db"
+    path.write_text("Dear reader,\n" * 50)
+    assert run("inspect", path).err.endswith(f"Next: landscape-compat doctor '{path}'\n")
+    assert "Next:" not in run("doctor", path).err
+    url = f"sqlite:///{path}"
+    assert run("inspect", url).err.endswith("Next: landscape-compat doctor DB\n")
 
 
 def _absent(folder: Path) -> Path:
@@ -143,6 +166,26 @@ def test_a_closed_pipe_is_no_error_message(legacy: Written) -> None:
         child.stdout.close()
         talk = child.stderr.read()
     assert (child.returncode, talk) == (ExitCode.OPERATIONAL, b"")
+
+
+def test_ctrl_c_while_a_reader_holds_it_up(legacy: Written) -> None:
+    """Interrupted in the middle of an export, the program ends with 3 and one line."""
+    words = ("-m", "landscape_compat", "export", str(legacy.path), "-o", "-", "-q")
+    command = [sys.executable, *words]
+    with (
+        untouched(legacy.path),
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pipesize=4096
+        ) as child,
+    ):
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.read(1)  # it is writing, and will wait for the rest to be read
+        child.send_signal(signal.SIGINT)
+        child.wait()
+        talk = child.stderr.read()
+    assert child.returncode == ExitCode.INTERRUPTED
+    assert talk == b"landscape-compat: Interrupted; nothing half-written was left.\n"
 
 
 def test_a_bug_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

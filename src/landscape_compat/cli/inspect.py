@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from landscape_compat.cli.talk import print_json, print_table
+from landscape_compat.cli.talk import print_json, print_pairs, print_table, say
 from landscape_compat.errors import ExitCode, printable
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", metavar="TABLE", help="show this table only")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    page = parser.add_argument_group("a page to look at")
+    page.add_argument(
+        "--html", metavar="FILE", help="write one self-contained page of HTML instead"
+    )
+    page.add_argument("--run", metavar="RUN", dest="run_id", help="draw this run (the latest)")
+    page.add_argument(
+        "--row", metavar="ROW", dest="row_id", help="draw the way of this row (one that forks)"
+    )
+    page.add_argument("--force", action="store_true", help="replace an earlier page")
     parser.add_argument(
         "--exit-code", action="store_true", help="exit with 5 if the database is degraded"
     )
@@ -33,6 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Inspect a database."""
+    if options.html is not None:
+        return _page(options)
+    if options.run_id or options.row_id or options.force:
+        say("landscape-compat: --run, --row and --force belong to --html.")
+        return ExitCode.USAGE
     from landscape_compat.landscape.inspection import inspect_landscape
 
     report = inspect_landscape(options.database, target=options.target)
@@ -54,48 +69,75 @@ def run(options: argparse.Namespace) -> int:
         print_json("inspect", report.to_dict())
     else:
         _print_report(report)
-    return ExitCode.DEGRADED if options.exit_code and report.degraded else ExitCode.DONE
+    return _code(options, degraded=report.degraded)
+
+
+def _page(options: argparse.Namespace) -> int:
+    if options.table or options.json or options.target:
+        say("landscape-compat: --html takes neither --table, --json nor --target.")
+        return ExitCode.USAGE
+    from landscape_compat.export.page import write_page
+    from landscape_compat.landscape.database import open_landscape
+
+    with open_landscape(options.database) as db:
+        path = write_page(
+            db, options.html, run_id=options.run_id, row_id=options.row_id, force=options.force
+        )
+        degraded = db.report().degraded
+    print(f"written to {printable(path)}")
+    return _code(options, degraded=degraded)
+
+
+def _code(options: argparse.Namespace, *, degraded: bool) -> int:
+    return ExitCode.DEGRADED if options.exit_code and degraded else ExitCode.DONE
 
 
 def _print_report(report: SchemaReport) -> None:
-    print(f"database  {report.database}")
-    print(f"opened    {report.opened}")
-    if report.identification is not None:
-        _print_shape(report.identification)
-    print(f"target    {report.target}")
-    print(f"verdict   {'degraded' if report.degraded else 'current'}")
+    shapes = _shape(report.identification) if report.identification else ()
+    print_pairs(
+        (
+            ("database", report.database),
+            ("opened", report.opened),
+            *shapes,
+            ("target", report.target),
+            ("verdict", "degraded" if report.degraded else "current"),
+        )
+    )
     degraded = [table for table in report.tables if table.is_degraded]
-    if degraded:
+    stored = [table for table in degraded if not table.drift.missing_table]
+    if stored:
         print()
         print_table(
             ("TABLE", "FINGERPRINT", "MISSING OR REPLACED"),
-            ((t.name, t.fingerprint or "-", _summary(t)) for t in degraded),
+            ((t.name, t.fingerprint or "-", _summary(t)) for t in stored),
         )
-    extra = [(t.name, c.name) for t in report.tables for c in t.drift.extra_columns]
-    if extra or report.extra_tables:
-        print()
-        for table in report.extra_tables:
-            print(f"stored but not declared: table {printable(table)}")
-        for table, column in extra:
-            print(f"stored but not declared: {printable(table)}.{printable(column)}")
+    missing = [table.name for table in degraded if table.drift.missing_table]
+    extra = [f"{t.name}.{c.name}" for t in report.tables for c in t.drift.extra_columns]
+    lists = {
+        f"tables not stored ({len(missing)})": missing,
+        "stored but not declared": [*(f"table {name}" for name in report.extra_tables), *extra],
+    }
+    for term, names in lists.items():
+        if names:
+            print()
+            print_pairs([(f"{term}:", ", ".join(map(printable, names)))])
 
 
-def _print_shape(found: Identification) -> None:
+def _shape(found: Identification) -> Iterator[tuple[str, str]]:
     said = {"exact": "exactly", "tie": "exactly, and not to be told apart", "nearest": "nearest"}
     for known in found.nearest:
         dates = f"{known.first_date} to {known.last_date}"
         epochs = ", ".join(map(str, known.epochs)) or "none"
         away = f", {found.distance} columns away" if found.distance else ""
-        print(f"shape     {known.name} ({said[found.confidence]}{away}; {dates}; epochs {epochs})")
+        told = f"{said[found.confidence]}{away}; {dates}; epochs {epochs}"
+        yield "shape", f"{known.name} ({told})"
     if not found.nearest:
-        print("shape     none of the known ones comes near")
+        yield "shape", "none of the known ones comes near"
     for note in found.notes:
-        print(f"note      {printable(note)}")
+        yield "note", note
 
 
 def _summary(table: TableReport) -> str:
-    if table.drift.missing_table:
-        return "the whole table"
     said = [f"{c.column} ({c.kind}{', stored' if c.stored else ''})" for c in table.filled]
     said += [f"{c.name} ({c.stored}, not {c.declared})" for c in table.drift.changed_types]
     return ", ".join(said)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from landscape_compat.cli import (
     check,
+    completion,
     diff,
     doctor,
     explain,
@@ -19,17 +23,62 @@ from landscape_compat.cli import (
     run,
     versions,
 )
-from landscape_compat.cli.talk import complain, set_up_logging
-from landscape_compat.errors import ExitCode, LandscapeCompatError
+from landscape_compat.cli.talk import complain, say, set_up_logging
+from landscape_compat.errors import (
+    DegradedDatabaseError,
+    ExitCode,
+    LandscapeCompatError,
+    NotALandscapeError,
+    OpeningRefusedError,
+    UnreadableError,
+)
 
 __all__ = ["main", "make_parser"]
 
-_COMMANDS = (inspect, check, doctor, diff, explain, export, migrate, reset, run, versions)
+_COMMANDS = (
+    inspect,
+    check,
+    doctor,
+    diff,
+    explain,
+    export,
+    migrate,
+    reset,
+    run,
+    versions,
+    completion,
+)
+
+# What a person may ask next, where a command could not do its work.
+_NEXT = {
+    OpeningRefusedError: "doctor {}",
+    UnreadableError: "doctor {}",
+    NotALandscapeError: "doctor {}",
+    DegradedDatabaseError: "inspect {}",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what a mistyped word may have meant, and where to read on."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        # Before Python 3.14, argparse does not guess.
+        wrong = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
+        if wrong and "did you mean" not in message:
+            import difflib
+
+            choices = [choice.strip(" '") for choice in wrong[2].split(",")]
+            close = difflib.get_close_matches(wrong[1], choices, n=1)
+            message += f"; did you mean {close[0]!r}?" if close else ""
+        say(f"{self.prog}: {message}")
+        say(f"See: {self.prog} --help")
+        self.exit(ExitCode.USAGE)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="landscape-compat",
         description="Read any ELSPETH audit database, of any version, without changing it.",
         epilog="Exit: 0 done, 1 operational error, 2 usage, 3 interrupted, 4 integrity, "
@@ -76,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = int(options.run(options))
         sys.stdout.flush()
     except LandscapeCompatError as error:
-        complain(error)
+        complain(f"{error}{_next_command(error, options)}")
         return error.exit_code
     except KeyboardInterrupt:
         complain("Interrupted; nothing half-written was left.")
@@ -91,6 +140,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         return _unforeseen(error)
     return code
+
+
+def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> str:
+    database = getattr(options, "database", None)
+    command = next((text for kind, text in _NEXT.items() if isinstance(error, kind)), None)
+    if command is None or not isinstance(database, str):
+        return ""
+    if command.partition(" ")[0] == options.command:
+        return ""
+    if "://" in database:
+        database = "DB"  # a URL may hold a password
+    return f" Next: landscape-compat {command.format(shlex.quote(database))}"
 
 
 def _unforeseen(error: Exception) -> int:

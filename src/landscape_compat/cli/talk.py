@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Iterable, MutableMapping, Sequence
-from typing import Any
+import textwrap
+import time
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from typing import Any, TypeVar
 
 from landscape_compat.errors import printable
 
-__all__ = ["complain", "print_json", "print_table", "say", "set_up_logging"]
+__all__ = [
+    "JSON_VERSION",
+    "complain",
+    "counted",
+    "print_json",
+    "print_pairs",
+    "print_table",
+    "say",
+    "set_up_logging",
+]
 
 JSON_VERSION = 1
+
+T = TypeVar("T")
+
+_GAP = "  "
+_LEAST_ROOM = 20
+_TELL_EVERY = 256
+_TELL_SECONDS = 0.2
 
 
 def say(text: str) -> None:
@@ -31,12 +50,93 @@ def print_json(kind: str, value: dict[str, Any]) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a result as columns of text."""
+    """Print a result as columns of text.
+
+    On a terminal the columns fit its width, and rich draws them where it is installed. Anywhere
+    else each row is one line, however long, and the same on every machine.
+    """
     cells = [list(heads), *([printable(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(heads))]
+    if not sys.stdout.isatty():
+        _print_lines(cells, None)
+    elif not _print_with_rich(cells):
+        _print_lines(cells, shutil.get_terminal_size().columns)
+
+
+def print_pairs(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print a result as terms and what they are, one below another; fitted to a terminal."""
+    said = [(f"{term}{_GAP}", printable(value)) for term, value in pairs]
+    indent = max((len(term) for term, _ in said), default=0)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for term, value in said:
+        _print_item(term.ljust(indent), value, width)
+
+
+def _print_item(term: str, text: str, width: int | None) -> None:
+    """Print a text behind a term, its further lines below its first; or below the term."""
+    if width is None:
+        print(f"{term}{text}".rstrip())
+        return
+    indent = " " * len(term)
+    if width - len(indent) < _LEAST_ROOM:
+        print(term.rstrip())
+        term = indent = _GAP
+    lines = textwrap.wrap(text, max(1, width - len(indent)), break_on_hyphens=False) or [""]
+    for number, line in enumerate(lines):
+        print(f"{indent if number else term}{line}".rstrip())
+
+
+def _print_lines(cells: Sequence[Sequence[str]], width: int | None) -> None:
+    widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
+    indent = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
+    if width is not None and width - indent < min(_LEAST_ROOM, widths[-1]):
+        # Too narrow for columns: one block for each row.
+        for row in cells[1:]:
+            for head, cell in zip(cells[0], row, strict=True):
+                _print_item(f"{head}: ", cell, width)
+            print()
+        return
     for row in cells:
-        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
-        print("  ".join(padded).rstrip())
+        padded = [cell.ljust(size) for cell, size in zip(row[:-1], widths, strict=False)]
+        _print_item("".join(f"{cell}{_GAP}" for cell in padded), row[-1], width)
+
+
+def _print_with_rich(cells: Sequence[Sequence[str]]) -> bool:
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in cells[0]:
+        table.add_column(head, overflow="fold")
+    for row in cells[1:]:
+        table.add_row(*map(Text, row))  # as text: what is in brackets is no markup
+    Console(highlight=False).print(table)
+    return True
+
+
+def counted(items: Iterator[T], what: str, *, quiet: bool) -> Iterator[T]:
+    """Give the items on, and say on a terminal's standard error how many there were so far.
+
+    Args:
+        items: The items.
+        what: What they are, in the plural.
+        quiet: Whether to say nothing.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield from items
+        return
+    told = 0.0
+    try:
+        for number, item in enumerate(items, 1):
+            if number % _TELL_EVERY == 0 and time.monotonic() - told > _TELL_SECONDS:
+                told = time.monotonic()
+                print(f"\r{number:,} {what} ", end="", file=sys.stderr, flush=True)
+            yield item
+    finally:
+        if told:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def set_up_logging(*, quiet: bool) -> None:

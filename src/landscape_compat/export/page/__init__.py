@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from landscape_compat.export.page.page import make_page
+from landscape_compat.export.page.page import make_page, write_page
 
-__all__ = ["make_page"]
+__all__ = ["make_page", "write_page"]

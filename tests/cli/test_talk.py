@@ -1,0 +1,75 @@
+"""Results fit the terminal that shows them, and are the same everywhere else."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from landscape_compat.cli.talk import counted, print_pairs, print_table
+from support.legacy import Written
+from support.terminal import in_terminal
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+PLAIN = ("rich",)
+
+
+def test_a_table_that_is_not_shown_is_one_line_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a file or a pipe rows are not folded, whatever their length."""
+    print_table(("A", "B"), [("x", "word " * 99 + "word")])
+    assert capsys.readouterr().out == f"A  B\nx  {'word ' * 99}word\n"
+
+
+def test_pairs_that_are_not_shown_are_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """Terms stand above one another, and what they are in one line behind them."""
+    print_pairs([("a", "word " * 49 + "word"), ("long", "\x1b[31m")])
+    assert capsys.readouterr().out == f"a     {'word ' * 49}word\nlong  \\x1b[31m\n"
+
+
+@pytest.mark.parametrize("without", [PLAIN, ()], ids=["plain", "rich"])
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_terminal_is_not_run_over(legacy: Written, columns: int, without: tuple[str]) -> None:
+    """However narrow the terminal, no line is longer, and no name is lost."""
+    if not without:
+        pytest.importorskip("rich")
+    shown = in_terminal(["inspect", legacy.path], columns=columns, without=without)
+    assert shown.code == 0
+    lines = [COLOUR.sub("", line) for line in shown.lines]
+    assert [line for line in lines if len(line.rstrip()) > columns] == []
+    assert "expand_group_id" in re.sub(r"\s", "", "".join(lines))
+
+
+def test_no_color_is_heeded(legacy: Written) -> None:
+    """With NO_COLOR set, nothing is coloured; without it, heads may be set off."""
+    pytest.importorskip("rich")
+    quiet = {"NO_COLOR": "1"}
+    shown = in_terminal(["versions"], columns=100, environment=quiet)
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]", shown.text)
+    assert "\x1b[1m" in in_terminal(["versions"], columns=100).text
+
+
+def test_plain_text_has_no_escapes(legacy: Written) -> None:
+    """Without rich a terminal gets text and nothing else."""
+    shown = in_terminal(["inspect", legacy.path], columns=80, without=PLAIN)
+    assert "\x1b" not in shown.text
+
+
+def test_brackets_in_names_are_no_markup(legacy: Written, tmp_path: Path) -> None:
+    """What looks like markup of rich is shown as it is."""
+    pytest.importorskip("rich")
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute('CREATE TABLE "[red]x" (y)')
+        connection.execute('INSERT INTO "[red]x" VALUES (1)')
+    shown = in_terminal(["export", legacy.path, "-o", tmp_path / "out"], columns=200)
+    assert shown.code == 0
+    assert "[red]x" in shown.text
+
+
+def test_progress_is_told_to_a_terminal_alone(legacy: Written, tmp_path: Path) -> None:
+    """How far an export is, is shown while it lasts, and not at all where nobody looks."""
+    items = range(100_000)
+    assert list(counted(iter(items), "records", quiet=False)) == list(items)
+    assert list(counted(iter(items), "records", quiet=True)) == list(items)
