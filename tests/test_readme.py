@@ -67,16 +67,16 @@ def test_commands_end_well(
         for block in blocks("console")
         for line in block.splitlines()
     ]
-    assert {words[0] for words in commands} == {"inspect", "doctor", "export", "versions"}
+    assert {words[0] for words in commands} == {"inspect", "doctor", "export", "verify", "versions"}
     # What the commands write lies elsewhere, so that the database's own folder can be watched.
     monkeypatch.chdir(tmp_path)
     with untouched(database), running(capsys) as run:
         for words in commands:
             outcome = run(*(database if word == "audit.db" else word for word in words))
             assert (outcome.code, bool(outcome.out)) == (0, True), outcome.err
-    assert (tmp_path / "export" / "records.jsonl").exists()
-    assert (tmp_path / "export" / "report.json").exists()
-    assert (tmp_path / "tables" / "token.csv").exists()
+    assert (tmp_path / "export" / "data" / "records.jsonl").exists()
+    assert (tmp_path / "export" / "metadata" / "export.intoto.json").exists()
+    assert (tmp_path / "tables" / "data" / "token.csv").exists()
 
 
 def test_scripts_and_links_exist() -> None:

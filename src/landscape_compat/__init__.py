@@ -25,7 +25,11 @@ if TYPE_CHECKING:
         UnreadableError,
         WriteRefusedError,
     )
+    from landscape_compat.export.findings import Finding, Verification
+    from landscape_compat.export.selection import Selection
     from landscape_compat.export.stream import export_run
+    from landscape_compat.export.verify import verify_bag
+    from landscape_compat.export.whole import ExportedBag, export_bag
     from landscape_compat.landscape.checking import CheckedDatabase, check_databases
     from landscape_compat.landscape.database import Landscape, open_landscape
     from landscape_compat.landscape.difference import SchemaDifference, diff_databases
@@ -68,8 +72,12 @@ _HOMES = {
         "UnreadableError",
         "WriteRefusedError",
     ),
+    "export.findings": ("Finding", "Verification"),
+    "export.selection": ("Selection",),
     "export.stream": ("export_run",),
     "landscape.checking": ("CheckedDatabase", "check_databases"),
+    "export.verify": ("verify_bag",),
+    "export.whole": ("ExportedBag", "export_bag"),
     "landscape.database": ("Landscape", "open_landscape"),
     "landscape.inspection": ("diagnose_database", "inspect_database"),
     "landscape.difference": ("SchemaDifference", "diff_databases"),
@@ -101,6 +109,8 @@ __all__ = [
     "DegradedDatabaseError",
     "DegradedReadWarning",
     "Diagnosis",
+    "ExportedBag",
+    "Finding",
     "Landscape",
     "LandscapeCompatError",
     "Lineage",
@@ -117,10 +127,12 @@ __all__ = [
     "RunNotFoundError",
     "SchemaDifference",
     "SchemaReport",
+    "Selection",
     "SourceChangedError",
     "TableDrift",
     "TableFingerprint",
     "UnreadableError",
+    "Verification",
     "WriteRefusedError",
     "absent",
     "attach",
@@ -130,6 +142,7 @@ __all__ = [
     "diagnose_database",
     "diff_databases",
     "explain",
+    "export_bag",
     "export_run",
     "inspect_database",
     "install",
@@ -140,6 +153,7 @@ __all__ = [
     "renamed",
     "reset_database",
     "uninstall",
+    "verify_bag",
     "wrap",
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,17 +30,23 @@ def lines(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.split("\n") if line]
 
 
+def predicate_in(bag: Path) -> dict[str, Any]:
+    statement = json.loads((bag / "metadata" / "export.intoto.json").read_bytes())
+    predicate: dict[str, Any] = statement["predicate"]
+    return predicate
+
+
 def test_to_a_folder(run: Run, legacy: Written, tmp_path: Path) -> None:
-    """All records and a report that explains them are written, and summed up."""
+    """All records and a statement that explains them are written, and summed up."""
     with untouched(legacy.path):
         outcome = run("export", legacy.path, "-o", tmp_path / "out")
         with open_landscape(legacy.path) as db:
             records = json.loads(json.dumps(list(export_database(db))))
     assert outcome.code == ExitCode.DONE
-    assert lines((tmp_path / "out" / "records.jsonl").read_text("utf-8")) == records
-    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
-    assert sum(report["export"]["records"].values()) == len(records)
-    assert report["degraded"] is True
+    assert lines((tmp_path / "out" / "data" / "records.jsonl").read_text("utf-8")) == records
+    predicate = predicate_in(tmp_path / "out")
+    assert predicate["records"] == len(records)
+    assert predicate["sources"][0]["degraded"] is True
     assert f"all {len(records)}".split() in [line.split() for line in outcome.out.splitlines()]
     assert "warning: tokens: not stored as declared: run_id (derived)" in outcome.err
 
@@ -60,17 +67,19 @@ def test_as_csv(run: Run, legacy: Written, tmp_path: Path) -> None:
     with untouched(legacy.path):
         outcome = run("export", legacy.path, "-o", tmp_path / "out", "--format", "csv,jsonl")
     assert outcome.code == ExitCode.DONE
-    names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names > {"records.jsonl", "report.json", "run.csv", "token.csv"}
-    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
-    assert {f"{kind}.csv" for kind in report["export"]["records"]} <= names
+    names = {path.name for path in (tmp_path / "out" / "data").iterdir()}
+    assert names > {"records.jsonl", "records.schema.json", "run.csv", "token.csv"}
+    (source,) = predicate_in(tmp_path / "out")["sources"]
+    kinds = {table["record_type"] for table in source["tables"] if table["records"]}
+    assert {f"{kind}.csv" for kind in kinds} <= names
 
 
 def test_as_json(run: Run, legacy: Written, tmp_path: Path) -> None:
-    """With --json the summary is one object, the report with the folder's name."""
+    """With --json the summary is one object: the place, and what the statement says."""
     result = run("export", legacy.path, "-o", tmp_path / "out", "--json", "-q").json
     assert (result["kind"], result["folder"]) == ("export", str(tmp_path / "out"))
-    assert result["export"]["files"][0]["name"] == "records.jsonl"
+    assert result["payload"][0]["name"] == "data/records.jsonl"
+    assert sum(result["by_type"].values()) == result["records"]
 
 
 def test_an_unknown_run_names_the_known_ones(
@@ -89,13 +98,13 @@ def test_what_exists_is_not_overwritten(run: Run, legacy: Written, tmp_path: Pat
     """An output that exists is refused; --force replaces an earlier export and nothing else."""
     out = tmp_path / "out"
     assert run("export", legacy.path, "-o", out, "-q").code == ExitCode.DONE
-    before = (out / "records.jsonl").stat().st_ino
+    before = (out / "data" / "records.jsonl").stat().st_ino
     refused = run("export", legacy.path, "-o", out, "-q")
     assert refused.code == ExitCode.OPERATIONAL
     assert "exists already" in refused.err
-    assert (out / "records.jsonl").stat().st_ino == before
+    assert (out / "data" / "records.jsonl").stat().st_ino == before
     assert run("export", legacy.path, "-o", out, "-q", "--force").code == ExitCode.DONE
-    assert (out / "records.jsonl").stat().st_ino != before
+    assert (out / "data" / "records.jsonl").stat().st_ino != before
     foreign = tmp_path / "mine"
     foreign.mkdir()
     (foreign / "letter.txt").write_text("keep me")
@@ -125,7 +134,7 @@ def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:
 def test_strict(run: Run, legacy: Written, tmp_path: Path) -> None:
     """--strict exports all the same, and exits with 5 because something is missing."""
     assert run("export", legacy.path, "-o", tmp_path / "out", "-q", "--strict").code == 5
-    assert (tmp_path / "out" / "records.jsonl").stat().st_size
+    assert (tmp_path / "out" / "data" / "records.jsonl").stat().st_size
 
 
 def test_quiet(run: Run, legacy: Written, tmp_path: Path) -> None:

@@ -12,13 +12,12 @@ import pytest
 from landscape_compat.errors import OutputError
 from landscape_compat.export.csv_files import CsvWriter
 from landscape_compat.export.files import FolderFiles
+from support.records import write_all
 
 
 def write(folder: Path, *records: dict[str, Any]) -> dict[str, bytes]:
     with FolderFiles(folder) as files:
-        writer = CsvWriter(files)
-        for record in records:
-            writer.write(record)
+        write_all(CsvWriter(files), records)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -131,6 +130,7 @@ def test_a_text_that_utf8_cannot_say_is_refused(tmp_path: Path) -> None:
         "é" * 200,
         "con:",
         "",
+        "records",
     ],
 )
 def test_a_type_called_anything_gets_a_file_of_its_own_in_the_folder(
@@ -143,6 +143,6 @@ def test_a_type_called_anything_gets_a_file_of_its_own_in_the_folder(
     assert len(found) == 4
     assert [path.name for path in tmp_path.iterdir()] == ["export"]
     for name in found:
-        assert re.fullmatch(r"[\w.%~-]{1,200}", name, re.ASCII)
+        assert re.fullmatch(r"[\w.=~-]{1,200}", name, re.ASCII)
         assert name.endswith(".csv")
-        assert not name.startswith("..")
+        assert not name.startswith(("..", "records."))

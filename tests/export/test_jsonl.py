@@ -13,6 +13,7 @@ import pytest
 from landscape_compat.errors import OutputError
 from landscape_compat.export.files import FolderFiles
 from landscape_compat.export.jsonl import JsonLinesWriter, json_line, write_json_lines
+from support.records import write_all
 
 
 def row(**cells: Any) -> dict[str, Any]:
@@ -126,9 +127,7 @@ def test_a_closed_pipe_is_left_to_the_caller() -> None:
 def test_in_a_folder_all_records_are_in_one_file(tmp_path: Path) -> None:
     records = [row(n=0), {"record_type": "token", "token_id": "t"}, row(n=1)]
     with FolderFiles(tmp_path) as files:
-        writer = JsonLinesWriter(files)
-        for record in records:
-            writer.write(record)
+        write_all(JsonLinesWriter(files), records)
     (file,) = files
     assert file.records == 3
     lines = (tmp_path / "records.jsonl").read_bytes().splitlines()

@@ -10,7 +10,7 @@ from landscape_compat.cli.talk import print_json, print_table, say
 from landscape_compat.errors import ExitCode, RunNotFoundError, printable
 
 if TYPE_CHECKING:
-    from landscape_compat.export.folder import ExportedFolder
+    from landscape_compat.export.whole import ExportedBag
     from landscape_compat.landscape.database import Landscape
 
 __all__ = ["configure", "run"]
@@ -80,22 +80,31 @@ def _stream(db: Landscape, run_id: str | None) -> None:
 
 
 def _export(db: Landscape, options: argparse.Namespace) -> None:
-    from landscape_compat.export.whole import export_landscape
+    from landscape_compat.export.selection import Selection
+    from landscape_compat.export.whole import export_bag
 
-    exported = export_landscape(
-        db, options.output, run_id=options.run_id, formats=options.format, force=options.force
+    exported = export_bag(
+        db,
+        options.output,
+        selection=Selection(run_ids=(options.run_id,) if options.run_id else ()),
+        formats=options.format,
+        force=options.force,
     )
     if options.json:
-        print_json("export", {"folder": str(exported.path), **exported.report})
+        place = {"folder": printable(exported.path)}
+        print_json("export", {**place, "by_type": dict(exported.records), **exported.predicate})
     else:
         _print_summary(exported)
 
 
-def _print_summary(exported: ExportedFolder) -> None:
+def _print_summary(exported: ExportedBag) -> None:
     records = exported.records
     print_table(("RECORDS", "NUMBER"), (*records.items(), ("all", sum(records.values()))))
-    for kind, number in exported.report.get("unreached", {}).items():
-        say(f"{number} of the records of the type {kind} belong to no run that is stored.")
+    for source in exported.predicate["sources"]:
+        for table in source["tables"]:
+            if number := table["unreached"]:
+                kind = table["record_type"]
+                say(f"{number} of the records of the type {kind} belong to no run that is stored.")
     print(f"\nwritten to {printable(exported.path)}")
 
 

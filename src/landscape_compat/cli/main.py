@@ -21,6 +21,7 @@ from landscape_compat.cli import (
     migrate,
     reset,
     run,
+    verify,
     versions,
 )
 from landscape_compat.cli.talk import complain, say, set_up_logging
@@ -42,6 +43,7 @@ _COMMANDS = (
     diff,
     explain,
     export,
+    verify,
     migrate,
     reset,
     run,

@@ -7,17 +7,16 @@ commas is NULL. Numbers, true and false stand bare. A column that is not stored 
 from __future__ import annotations
 
 import re
-from hashlib import sha256
-from urllib.parse import quote
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from landscape_compat.errors import OutputError
-from landscape_compat.export.files import FolderFiles, WrittenFile
-from landscape_compat.export.values import RECORD_TYPE, RUN_ID, Record, no_utf8
+from landscape_compat.export.files import FolderFiles, WrittenFile, file_stem
+from landscape_compat.export.values import RECORD_TYPE, RUN_ID, Record, RecordForm, no_utf8
 
 __all__ = ["CsvWriter"]
 
 _PLAIN = re.compile(r"\w+", re.ASCII)
-_LONGEST_NAME = 150
 
 
 class CsvWriter:
@@ -31,6 +30,13 @@ class CsvWriter:
         self._files = files
         self._open: dict[str, tuple[tuple[str, ...], WrittenFile]] = {}
 
+    def encoder(self, form: RecordForm) -> Callable[[Sequence[Any], Any], Record]:
+        """Give what makes a record of a row."""
+        return form.make
+
+    def finish(self) -> None:
+        """Do nothing: every line is written."""
+
     def write(self, record: Record) -> None:
         """Write a record.
 
@@ -41,7 +47,7 @@ class CsvWriter:
         record_type = record[RECORD_TYPE]
         found = self._open.get(record_type)
         if found is None:
-            file = self._files.open(_file_name(record_type))
+            file = self._files.open(f"{file_stem(record_type)}.csv", record_type)
             file.write(_line([name if _PLAIN.fullmatch(name) else _text(name) for name in names]))
             found = self._open[record_type] = names, file
         columns, file = found
@@ -82,15 +88,3 @@ def _text(text: str) -> str:
 
 def _line(cells: list[str]) -> bytes:
     return (",".join(cells) + "\r\n").encode()
-
-
-def _file_name(record_type: str) -> str:
-    """Name the file of a record type, which may be a table's name and hold anything."""
-    name = quote(record_type, safe="")
-    if name.startswith("."):
-        name = f"%2E{name[1:]}"
-    if len(name) > _LONGEST_NAME:
-        digest = sha256(record_type.encode()).hexdigest()
-        name = f"{name[:_LONGEST_NAME]}-{digest[:16]}"
-    # A percent sign alone is no name's: in a quoted name, digits follow it.
-    return f"{name or '%'}.csv"

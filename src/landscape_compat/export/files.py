@@ -7,12 +7,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Final
+from urllib.parse import quote
 
 from landscape_compat.errors import OutputError, printable
 
-__all__ = ["FolderFiles", "WrittenFile", "cannot_write"]
+__all__ = ["ALL_RECORDS", "FolderFiles", "WrittenFile", "cannot_write", "file_stem"]
+
+# What the name of a file that holds records of every type begins with.
+ALL_RECORDS: Final = "records"
 
 _BUFFER = 1 << 20
+_LONGEST_NAME = 150
 
 
 def cannot_write(path: Path, error: OSError) -> OutputError:
@@ -33,6 +39,7 @@ class WrittenFile:
 
     Args:
         path: Where to write it; must not exist.
+        record_type: The one type of its records; None if it holds all.
 
     Attributes:
         size: How many bytes were written.
@@ -42,8 +49,9 @@ class WrittenFile:
         OutputError: It cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, record_type: str | None = None) -> None:
         self.path = path
+        self.record_type = record_type
         self.size = 0
         self.records = 0
         self._digest = hashlib.sha256()
@@ -108,16 +116,17 @@ class FolderFiles:
     def __iter__(self) -> Iterator[WrittenFile]:
         return iter(self._files)
 
-    def open(self, name: str) -> WrittenFile:
+    def open(self, name: str, record_type: str | None = None) -> WrittenFile:
         """Begin a file.
 
         Args:
             name: Its name in the folder.
+            record_type: The one type of its records; None if it holds all.
 
         Raises:
             OutputError: It cannot be written.
         """
-        file = WrittenFile(self._folder / name)
+        file = WrittenFile(self._folder / name, record_type)
         self._files.append(file)
         return file
 
@@ -139,3 +148,23 @@ class FolderFiles:
         # What went wrong first is what is told.
         if failed and error is None:
             raise failed
+
+
+def file_stem(record_type: str) -> str:
+    """Name the file of a record type, which may be a table's name and hold anything.
+
+    No name holds a percent sign, which a manifest of BagIt would have to write otherwise than
+    `sha256sum` reads it.
+
+    Args:
+        record_type: The record type.
+    """
+    # Quoting leaves no equals sign in a name, so that it can stand for the percent sign.
+    name = quote(record_type, safe="").replace("%", "=")
+    if name.startswith(".") or name == ALL_RECORDS:
+        name = f"={ord(name[0]):02X}{name[1:]}"
+    if len(name) > _LONGEST_NAME:
+        digest = hashlib.sha256(record_type.encode()).hexdigest()
+        name = f"{name[:_LONGEST_NAME]}-{digest[:16]}"
+    # An equals sign alone is no name's: in a quoted name, digits follow it.
+    return name or "="

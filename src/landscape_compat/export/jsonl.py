@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, BinaryIO
 
 from landscape_compat.errors import OutputError
-from landscape_compat.export.files import FolderFiles
-from landscape_compat.export.values import RECORD_TYPE, Record, no_utf8
+from landscape_compat.export.files import ALL_RECORDS, FolderFiles
+from landscape_compat.export.values import RECORD_TYPE, Record, RecordForm, no_utf8
 
-__all__ = ["JsonLinesWriter", "json_line", "write_json_lines"]
-
-_FILE = "records.jsonl"
+__all__ = ["JsonLinesWriter", "json_line", "line_encoder", "write_json_lines"]
 
 
 def json_line(record: Record) -> bytes:
@@ -65,15 +63,32 @@ class JsonLinesWriter:
     """
 
     def __init__(self, files: FolderFiles) -> None:
-        self._file = files.open(_FILE)
+        self._file = files.open(f"{ALL_RECORDS}.jsonl")
 
-    def write(self, record: Record) -> None:
-        """Write a record.
+    def encoder(self, form: RecordForm) -> Callable[[Sequence[Any], Any], bytes]:
+        """Give what makes a line of a row."""
+        return line_encoder(form)
+
+    def write(self, item: bytes) -> None:
+        """Write a line.
 
         Raises:
             OutputError: It cannot be written.
         """
-        self._file.write_record(json_line(record))
+        self._file.write_record(item)
+
+    def finish(self) -> None:
+        """Do nothing: every line is written."""
+
+
+def line_encoder(form: RecordForm) -> Callable[[Sequence[Any], Any], bytes]:
+    """Give what makes a line of a row.
+
+    Args:
+        form: How the row becomes a record.
+    """
+    make = form.make
+    return lambda row, run_id: json_line(make(row, run_id))
 
 
 def _bytes(value: Any) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     BindParameter,
@@ -20,16 +21,19 @@ from sqlalchemy import (
 from landscape_compat.errors import UnreadableError
 from landscape_compat.export.lists import ListQuery, takes_json
 from landscape_compat.export.source import Source
-from landscape_compat.export.values import Record
+from landscape_compat.export.values import RecordForm
 from landscape_compat.landscape.stored import StoredSchema, holds, read
 from landscape_compat.landscape.tables import AFTER_HOST, HOST_ORDER, RUNS, TABLES, Branch, Link
 from landscape_compat.schema.shape import SchemaShape, fold_name
 from landscape_compat.schema.types import type_class
 
-__all__ = ["WINDOW", "RecordOrder"]
+__all__ = ["WINDOW", "MakeOf", "RecordOrder"]
+
+# For each form, what makes a record of a row and the run that it was reached from.
+MakeOf: TypeAlias = Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]]
 
 WINDOW: Final = 1000
-_NO_CHILD: Final[tuple[int, Record]] = -1, {}
+_NO_CHILD: Final[tuple[int, Any]] = -1, None
 _RUN: Final[BindParameter[Any]] = bindparam("run_id")
 
 
@@ -42,17 +46,29 @@ class RecordOrder:
         connection: The connection.
         stored: What the database stores.
         window: How many parents are read before their children are.
+        make_of: Gives what makes a record of a row and its run, for each form; dictionaries
+            if not given.
+        tables: The folded names of the tables whose records are wanted; all if not given.
     """
 
     def __init__(
-        self, connection: Connection, stored: SchemaShape, *, window: int = WINDOW
+        self,
+        connection: Connection,
+        stored: SchemaShape,
+        *,
+        window: int = WINDOW,
+        make_of: MakeOf = attrgetter("make"),
+        tables: frozenset[str] | None = None,
     ) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
         self._schema = StoredSchema(stored, self._dialect)
         self._window = window
+        self._tables = tables
         self._json_lists = takes_json(connection)
-        self._sources = {fold_name(table.name): Source(connection, table) for table in self._schema}
+        self._sources = {
+            fold_name(table.name): Source(connection, table, make_of) for table in self._schema
+        }
         self._of_run: dict[str, Select[Any]] = {}
         self._below_of: dict[tuple[str, str], ListQuery] = {}
 
@@ -71,7 +87,7 @@ class RecordOrder:
         found = read(self._connection, statement, table=RUNS)
         yield from dict.fromkeys(run_id for (run_id,) in found)
 
-    def run(self, run_id: Any) -> Iterator[Record]:
+    def run(self, run_id: Any) -> Iterator[Any]:
         """Give the records of one run: the host's in its order, then those it never exports.
 
         Args:
@@ -80,17 +96,43 @@ class RecordOrder:
         for branch in (Branch(RUNS), *HOST_ORDER, *AFTER_HOST):
             yield from self._branch(branch, run_id)
 
-    def of_database(self) -> Iterator[Record]:
+    def by_table(self, run_ids: Sequence[Any] | None) -> Iterator[Any]:
+        """Give the rows table by table, in the order in which a table is read fastest.
+
+        A table that stores no run tells none here, unless a single run is read.
+
+        Args:
+            run_ids: The runs to give rows of; every row of every table if not given.
+        """
+        only = run_ids[0] if run_ids is not None and len(run_ids) == 1 else None
+        for source in self.sources:
+            if not self._wants(source.table.name) or source.is_empty:
+                continue
+            statement = source.select()
+            if run_ids is None:
+                if source.table.rowid:
+                    statement = statement.order_by(source.table.clause.c[source.table.rowid])
+                for row in source.read(statement):
+                    yield source.record(row, None)
+                continue
+            if source.table.facts is None:
+                continue
+            statement = statement.where(self._schema.of_run(source.table, _RUN))
+            for run_id in run_ids:
+                for row in source.read(statement, {"run_id": run_id}):
+                    yield source.record(row, only)
+
+    def of_database(self) -> Iterator[Any]:
         """Give the rows of the tables that belong to no run: the host's, then everybody's."""
         own = [facts.table for facts in TABLES if not facts.links and facts.table != RUNS]
         others = [source.table.name for source in self.sources if source.table.facts is None]
         for name in (*own, *others):
             source = self._source(name)
-            if source:
+            if source and self._wants(name):
                 for row in source.read(source.select().order_by(*source.table.order())):
                     yield source.record(row, None)
 
-    def unreached(self) -> Iterator[Record]:
+    def unreached(self) -> Iterator[Any]:
         """Give the rows that no run reaches, and prove that with them every row was given.
 
         To be called when every run, and what belongs to no run, has been read to its end.
@@ -100,7 +142,7 @@ class RecordOrder:
         """
         for facts in TABLES:
             source = self._source(facts.table)
-            if source is None:
+            if source is None or not self._wants(facts.table):
                 continue
             all_given = source.given == source.stored and self._reached_once(source)
             if not all_given and (facts.links or facts.table == RUNS):
@@ -109,7 +151,7 @@ class RecordOrder:
                     source.unreached += 1
                     yield source.record(row, None)
         for source in self.sources:
-            if source.given != source.stored:
+            if self._wants(source.table.name) and source.given != source.stored:
                 raise UnreadableError(
                     f"{source.stored} rows are stored but {source.given} were exported: rows "
                     "claim one parent in two ways, so the order of the record cannot be told.",
@@ -129,13 +171,20 @@ class RecordOrder:
                 return False
         return True
 
+    def _wants(self, table: str) -> bool:
+        return self._tables is None or fold_name(table) in self._tables
+
+    def _wants_any(self, branch: Branch) -> bool:
+        """Tell whether a branch, or any below it, holds what is wanted."""
+        return self._wants(branch.table) or any(map(self._wants_any, branch.below))
+
     def _source(self, table: str) -> Source | None:
         source = self._sources.get(fold_name(table))
         return None if source is None or source.is_empty else source
 
-    def _branch(self, branch: Branch, run_id: Any) -> Iterator[Record]:
+    def _branch(self, branch: Branch, run_id: Any) -> Iterator[Any]:
         source = self._source(branch.table)
-        if source is None:
+        if source is None or not self._wants_any(branch):
             return
         statement = self._of_run.get(branch.table)
         if statement is None:
@@ -153,18 +202,24 @@ class RecordOrder:
 
     def _family(
         self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
-    ) -> Iterator[tuple[int, Record]]:
+    ) -> Iterator[tuple[int, Any]]:
         """Give each row of a window with all that is below it, and the row's own position."""
-        below = [_Merge(self._below(child, source, window, run_id)) for child in branch.below]
+        below = [
+            _Merge(self._below(child, source, window, run_id))
+            for child in branch.below
+            if self._wants_any(child)
+        ]
+        wanted = self._wants(branch.table)
         for at, row in enumerate(window):
-            yield row[0], source.record(row, run_id)
+            if wanted:
+                yield row[0], source.record(row, run_id)
             for children in below:
                 while children.position == at:
                     yield row[0], children.take()
 
     def _below(
         self, branch: Branch, parent: Source, window: Sequence[Any], run_id: Any
-    ) -> Iterator[tuple[int, Record]]:
+    ) -> Iterator[tuple[int, Any]]:
         """Give the children of a window of parents, each with its parent's place in the window."""
         source = self._source(branch.table)
         if source is None or source.table.facts is None:
@@ -231,11 +286,11 @@ class _Merge:
 
     __slots__ = ("_children", "_record", "position")
 
-    def __init__(self, children: Iterator[tuple[int, Record]]) -> None:
+    def __init__(self, children: Iterator[tuple[int, Any]]) -> None:
         self._children = children
         self.position, self._record = next(children, _NO_CHILD)
 
-    def take(self) -> Record:
+    def take(self) -> Any:
         """Give the next child."""
         record = self._record
         self.position, self._record = next(self._children, _NO_CHILD)

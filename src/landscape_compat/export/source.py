@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
-from landscape_compat.export.values import Record, record_form
+from landscape_compat.export.values import RecordForm, record_form
 from landscape_compat.landscape.stored import StoredTable, read
 from landscape_compat.landscape.tables import Link
 from landscape_compat.schema.shape import fold_name
@@ -22,26 +22,32 @@ class Source:
     Args:
         connection: The connection.
         table: The table.
+        make_of: Gives what makes a record, in whatever form is wanted, of a row and its run.
 
     Attributes:
         given: How many of its rows became records.
         unreached: How many of those no run reaches.
     """
 
-    def __init__(self, connection: Connection, table: StoredTable) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        table: StoredTable,
+        make_of: Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]],
+    ) -> None:
         self.table = table
         self.given = 0
         self.unreached = 0
         self._connection = connection
-        self._form = record_form(table)
-        self._make = self._form.make
+        self.form = record_form(table)
+        self._make = make_of(self.form)
         self._claimed: set[tuple[str, Any]] = set()
         self._repeated: dict[str, frozenset[Any]] = {}
 
     @property
     def record_type(self) -> str:
         """Name the type of its records."""
-        return self._form.record_type
+        return self.form.record_type
 
     @cached_property
     def is_empty(self) -> bool:
@@ -63,7 +69,7 @@ class Source:
             position: What the rows begin with; 0 without.
         """
         first = literal_column("0") if position is None else position
-        return select(first, *(self.table.get(name) for name in self._form.columns))
+        return select(first, *(self.table.get(name) for name in self.form.columns))
 
     def read(
         self, statement: Select[Any], parameters: Mapping[str, Any] | None = None
@@ -71,7 +77,7 @@ class Source:
         """Run a statement over the table."""
         return read(self._connection, statement, parameters, table=self.table.name)
 
-    def record(self, row: Sequence[Any], run_id: Any) -> Record:
+    def record(self, row: Sequence[Any], run_id: Any) -> Any:
         """Make the record of a row that `select` selected, and count it.
 
         Args:
@@ -106,7 +112,7 @@ class Source:
 
     def position_of(self, column: str) -> int:
         """Tell where in a row that `select` selected a column is, by its folded name."""
-        folded = [fold_name(name) for name in self._form.columns]
+        folded = [fold_name(name) for name in self.form.columns]
         return 1 + folded.index(fold_name(column))
 
     def repeated(self, column: str) -> frozenset[Any]:

@@ -1,25 +1,26 @@
-"""The records of a run or of a whole database, as a stream."""
+"""The records of runs, or of a whole database, as a stream."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from operator import attrgetter
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Select, literal, literal_column, select
+from sqlalchemy import literal_column, select
 
-from landscape_compat.errors import RunNotFoundError
-from landscape_compat.export.order import RecordOrder
+from landscape_compat.export.order import MakeOf, RecordOrder
+from landscape_compat.export.selection import Selection
 from landscape_compat.export.source import Source
-from landscape_compat.export.values import Record
 from landscape_compat.landscape.database import Landscape
-from landscape_compat.landscape.stored import StoredSchema, read, tell
-from landscape_compat.landscape.tables import RUNS, TABLES
-from landscape_compat.schema.shape import SchemaShape
+from landscape_compat.landscape.stored import read, tell
+from landscape_compat.landscape.tables import TABLES
 
-__all__ = ["RecordStream", "export_database", "export_run"]
+__all__ = ["Order", "RecordStream", "export_database", "export_run", "export_selection"]
+
+Order = Literal["host", "table"]
 
 
-class RecordStream(Iterator[Record]):
+class RecordStream(Iterator[Any]):
     """Records, one after another, and how many there were of each type.
 
     The database is read, in one transaction, from the first record to the last. A stream that
@@ -27,18 +28,27 @@ class RecordStream(Iterator[Record]):
 
     Args:
         db: The database.
-        records: Gives the records.
+        selection: Which records.
+        order: In which order.
+        make_of: Gives what makes a record of a row and its run, for each form.
     """
 
-    def __init__(self, db: Landscape, records: Callable[[RecordOrder], Iterator[Record]]) -> None:
+    def __init__(
+        self,
+        db: Landscape,
+        selection: Selection,
+        *,
+        order: Order = "host",
+        make_of: MakeOf = attrgetter("make"),
+    ) -> None:
         self._orders: list[RecordOrder] = []
         # Without a reference to this object, so that forgetting it gives the connection back.
-        self._records = _read(db, records, self._orders)
+        self._records = _read(db, selection, order, make_of, self._orders)
 
     def __iter__(self) -> RecordStream:
         return self
 
-    def __next__(self) -> Record:
+    def __next__(self) -> Any:
         return next(self._records)
 
     def close(self) -> None:
@@ -46,33 +56,46 @@ class RecordStream(Iterator[Record]):
         self._records.close()
 
     @property
+    def sources(self) -> tuple[Source, ...]:
+        """Give every table, and how many records of it were given so far."""
+        return tuple(source for order in self._orders for source in order.sources)
+
+    @property
     def counts(self) -> dict[str, int]:
         """Count the records given so far, by type."""
-        return {source.record_type: source.given for source in self._sources() if source.given}
+        return {source.record_type: source.given for source in self.sources if source.given}
 
     @property
     def unreached(self) -> dict[str, int]:
         """Count those of them that no run reaches, though they say that they belong to one."""
-        found = self._sources()
+        found = self.sources
         return {source.record_type: source.unreached for source in found if source.unreached}
-
-    def _sources(self) -> Iterator[Source]:
-        return (source for order in self._orders for source in order.sources)
 
 
 def _read(
     db: Landscape,
-    records: Callable[[RecordOrder], Iterator[Record]],
+    selection: Selection,
+    order: Order,
+    make_of: MakeOf,
     orders: list[RecordOrder],
-) -> Generator[Record, None, None]:
+) -> Generator[Any, None, None]:
     with db.connection() as connection:
         # The first statement takes the snapshot, and notices a schema that changed.
         list(read(connection, select(literal_column("1"))))
         stored = db.stored
         for facts in TABLES:
             tell(connection, stored, db.declared, facts.table)
-        orders.append(RecordOrder(connection, stored))
-        yield from records(orders[0])
+        tables = selection.find_tables(stored, db.declared)
+        found = RecordOrder(connection, stored, make_of=make_of, tables=tables)
+        orders.append(found)
+        runs = selection.find_runs(connection, stored)
+        if order == "table":
+            yield from found.by_table(runs)
+        elif runs is None:
+            yield from _everything(found)
+        else:
+            for run_id in runs:
+                yield from found.run(run_id)
 
 
 def export_run(db: Landscape, run_id: str) -> RecordStream:
@@ -89,15 +112,7 @@ def export_run(db: Landscape, run_id: str) -> RecordStream:
     Raises:
         RunNotFoundError: The database holds no such run.
     """
-    with db.connection() as connection:
-        if not _holds_run(connection, db.stored, run_id):
-            raise RunNotFoundError(
-                f"The database holds no run {run_id!r}, so there is nothing to export.",
-                table="runs",
-                remedy="Check the run's id and the database; "
-                "`ReadOnlyRecorder(db).list_runs()` lists the runs that it holds.",
-            )
-    return RecordStream(db, lambda order: order.run(run_id))
+    return export_selection(db, Selection(run_ids=(run_id,)))
 
 
 def export_database(db: Landscape) -> RecordStream:
@@ -110,20 +125,36 @@ def export_database(db: Landscape) -> RecordStream:
     Args:
         db: The database.
     """
-    return RecordStream(db, _everything)
+    return RecordStream(db, Selection())
 
 
-def _holds_run(connection: Connection, stored: SchemaShape, run_id: str) -> bool:
-    schema = StoredSchema(stored, connection.dialect.name)
-    runs = schema.table(RUNS)
-    if runs is None:
-        return False
-    key: Select[Any] = select(literal_column("1")).select_from(runs.clause)
-    found = key.where(schema.of_run(runs, literal(run_id))).limit(1)
-    return bool(list(read(connection, found, table=RUNS)))
+def export_selection(
+    db: Landscape,
+    selection: Selection,
+    *,
+    order: Order = "host",
+    make_of: MakeOf = attrgetter("make"),
+) -> RecordStream:
+    """Give the selected records.
+
+    Args:
+        db: The database.
+        selection: Which.
+        order: `host`, or `table`: table by table, as fast as a table can be read.
+        make_of: Gives what makes a record of a row and its run, for each form; dictionaries
+            if not given.
+
+    Raises:
+        RunNotFoundError: A run that was asked for is not there, or none fits.
+        LandscapeCompatError: No such table is known.
+    """
+    with db.connection() as connection:
+        selection.find_tables(db.stored, db.declared)
+        selection.find_runs(connection, db.stored)
+    return RecordStream(db, selection, order=order, make_of=make_of)
 
 
-def _everything(order: RecordOrder) -> Iterator[Record]:
+def _everything(order: RecordOrder) -> Iterator[Any]:
     for run_id in order.run_ids():
         yield from order.run(run_id)
     yield from order.of_database()

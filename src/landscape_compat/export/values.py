@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 from landscape_compat.errors import OutputError
@@ -13,7 +14,18 @@ from landscape_compat.landscape.stored import StoredTable
 from landscape_compat.landscape.tables import TABLES
 from landscape_compat.schema.shape import ColumnShape, fold_name
 
-__all__ = ["RECORD_TYPE", "RUN_ID", "Record", "RecordForm", "no_utf8", "record_form"]
+__all__ = [
+    "FIXES",
+    "RECORD_TYPE",
+    "RUN_ID",
+    "Field",
+    "Kind",
+    "Record",
+    "RecordForm",
+    "form_of",
+    "no_utf8",
+    "record_form",
+]
 
 Record: TypeAlias = dict[str, Any]
 
@@ -26,25 +38,61 @@ _WRITTEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?", re.ASCII)
 _HOST_WORDS = frozenset(fold_name(facts.record_type) for facts in TABLES)
 
 
+class Kind(StrEnum):
+    """What a stored value becomes in a record."""
+
+    AS_STORED = "as stored"
+    TIME = "time"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record, behind its type and its run.
+
+    Args:
+        name: Its name.
+        type: The type of the column, as in DDL, upper case.
+        kind: What a stored value becomes.
+        at: The position of its value in a row that was selected; 0 if it is `constant`.
+        constant: What it always is, for a field that no column stands behind.
+    """
+
+    name: str
+    type: str
+    kind: Kind = Kind.AS_STORED
+    at: int = 0
+    constant: Any = None
+
+
 @dataclass(frozen=True, slots=True)
 class RecordForm:
     """How the rows of one table become records.
 
+    A row is what was selected by `columns`, with something else in front; the run is the one
+    that it was reached from, or None.
+
     Args:
         record_type: What they are called.
-        columns: The stored columns to select, in the order of the record.
-        has_run: Whether `run_id` is stored.
-        make: Makes a record of a row; the row's first value is passed over, its others are
-            those of `columns`. The second argument is the run that the row was reached from.
+        columns: The stored columns to select, in the order of the row.
+        run: The column of the run, if one is stored: position 1 of the row.
+        fields: The fields behind the record's type and its run.
+        make: Makes a record of a row and its run.
     """
 
     record_type: str
     columns: tuple[str, ...]
-    has_run: bool
+    run: Field | None
+    fields: tuple[Field, ...]
     make: Callable[[Sequence[Any], Any], Record]
 
+    @property
+    def has_run(self) -> bool:
+        """Tell whether the table stores the run."""
+        return self.run is not None
 
-def record_form(table: StoredTable) -> RecordForm:
+
+def record_form(table: StoredTable, more: Sequence[Field] = ()) -> RecordForm:
     """Decide how the rows of a table become records.
 
     A record begins with its type and its run; the stored columns follow in stored order. The
@@ -53,33 +101,59 @@ def record_form(table: StoredTable) -> RecordForm:
 
     Args:
         table: The table.
+        more: Fields behind those of the stored columns.
     """
     run = table.shape.column(RUN_ID)
-    others = [shape for shape in table.shape.columns if shape is not run]
-    shapes = [run, *others] if run else others
-    columns = tuple(shape.name for shape in shapes)
+    shapes = [shape for shape in table.shape.columns if shape is not run]
+    if run:
+        shapes.insert(0, run)
+    stored = [
+        Field(RUN_ID if shape is run else _field(shape.name), shape.type, _kind(shape), at)
+        for at, shape in enumerate(shapes, 1)
+    ]
     record_type = table.facts.record_type if table.facts else _own_type(table.name)
-    names = [_field(shape.name) for shape in others]
-    has_run = run is not None
+    columns = tuple(shape.name for shape in shapes)
+    return form_of(record_type, columns, stored[0] if run else None, [*stored[bool(run) :], *more])
+
+
+def form_of(
+    record_type: str, columns: tuple[str, ...], run: Field | None, fields: Sequence[Field]
+) -> RecordForm:
+    """Make the form of records of known fields.
+
+    Args:
+        record_type: What they are called.
+        columns: The stored columns to select.
+        run: The field of the run, if the table stores one.
+        fields: The fields behind the run.
+    """
+    names = [field.name for field in fields]
     with_run = (RECORD_TYPE, RUN_ID, *names)
     without_run = (RECORD_TYPE, *names)
-    # Position 0 of a row is not a column.
-    fixes = [(at, fix) for at, shape in enumerate(shapes, 1) if (fix := _fix(shape))]
+    ats = [field.at for field in fields]
+    fixes = [(at, FIXES[field.kind]) for at, field in enumerate(fields) if field.kind in FIXES]
+    constants = [(at, field.constant) for at, field in enumerate(fields) if not field.at]
+    first = 2 if run else 1
+    in_order = ats == list(range(first, first + len(ats)))
+    fix_run = FIXES.get(run.kind) if run else None
 
     def make(row: Sequence[Any], run_id: Any) -> Record:
-        cells = list(row)
+        cells = list(row[first:]) if in_order else [row[at] for at in ats]
         for at, fix in fixes:
             if cells[at] is not None:
                 cells[at] = fix(cells[at])
-        cells[0] = record_type
-        if has_run:
-            return dict(zip(with_run, cells, strict=True))
+        for at, constant in constants:
+            cells[at] = constant
+        if run is not None:
+            stored_run = row[1]
+            if fix_run and stored_run is not None:
+                stored_run = fix_run(stored_run)
+            return dict(zip(with_run, (record_type, stored_run, *cells), strict=True))
         if run_id is None:
-            return dict(zip(without_run, cells, strict=True))
-        cells.insert(1, run_id)
-        return dict(zip(with_run, cells, strict=True))
+            return dict(zip(without_run, (record_type, *cells), strict=True))
+        return dict(zip(with_run, (record_type, run_id, *cells), strict=True))
 
-    return RecordForm(record_type, columns, has_run, make)
+    return RecordForm(record_type, columns, run, tuple(fields), make)
 
 
 def no_utf8(record: Record) -> OutputError:
@@ -108,9 +182,9 @@ def _field(column: str) -> str:
     return f"stored.{column}" if folded == RECORD_TYPE or folded.startswith("stored.") else column
 
 
-def _fix(shape: ColumnShape) -> Callable[[Any], Any] | None:
-    kind = re.split(r"[ (]", shape.type, maxsplit=1)[0]
-    return _FIXES.get(kind)
+def _kind(shape: ColumnShape) -> Kind:
+    word = re.split(r"[ (]", shape.type, maxsplit=1)[0]
+    return _KINDS.get(word, Kind.AS_STORED)
 
 
 def _time(value: Any) -> Any:
@@ -125,9 +199,10 @@ def _flag(value: Any) -> Any:
     return bool(value) if value in (0, 1) else value
 
 
-_FIXES: Mapping[str, Callable[[Any], Any]] = {
-    "DATETIME": _time,
-    "TIMESTAMP": _time,
-    "BOOL": _flag,
-    "BOOLEAN": _flag,
+_KINDS: Mapping[str, Kind] = {
+    "DATETIME": Kind.TIME,
+    "TIMESTAMP": Kind.TIME,
+    "BOOL": Kind.FLAG,
+    "BOOLEAN": Kind.FLAG,
 }
+FIXES: Mapping[Kind, Callable[[Any], Any]] = {Kind.TIME: _time, Kind.FLAG: _flag}

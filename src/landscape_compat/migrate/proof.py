@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import rfc8785
-import sqlalchemy
 from sqlalchemy import Connection
 
 from landscape_compat.errors import ProofFailedError, printable
+from landscape_compat.export.statement import make_statement
 from landscape_compat.migrate.copying import TableCopy, quarantined, rows_of
 from landscape_compat.migrate.target import quoted
 
@@ -136,34 +133,9 @@ def _differs(copy: TableCopy, position: int, old: Any, new: Any) -> ProofFailedE
 def statement(target: Path, digest: str, predicate: Mapping[str, Any]) -> bytes:
     """Write an in-toto Statement about a new database, in RFC 8785 form.
 
-    Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.
-
     Args:
         target: The new database.
         digest: Its SHA-256, in hexadecimal.
         predicate: What is stated of it.
     """
-    told = {
-        **predicate,
-        "tools": {
-            "landscape-compat": _own_version(),
-            "python": platform.python_version(),
-            "sqlalchemy": sqlalchemy.__version__,
-            "sqlite": sqlite3.sqlite_version,
-        },
-    }
-    return rfc8785.dumps(
-        {
-            "_type": "https://in-toto.io/Statement/v1",
-            "subject": [{"name": printable(target.name), "digest": {"sha256": digest}}],
-            "predicateType": PREDICATE,
-            "predicate": told,
-        }
-    )
-
-
-def _own_version() -> str:
-    try:
-        return version("landscape-compat")
-    except PackageNotFoundError:
-        return "not installed, run from a checkout"
+    return make_statement({printable(target.name): digest}, PREDICATE, predicate)

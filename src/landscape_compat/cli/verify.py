@@ -1,0 +1,43 @@
+"""Verify an exported bag: digests, statement, counts, and against its source if that is given."""
+
+from __future__ import annotations
+
+import argparse
+
+from landscape_compat.cli.talk import print_json
+from landscape_compat.errors import ExitCode, printable
+
+__all__ = ["configure", "run"]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("bag", metavar="BAG", help="the folder or zip file that `export` wrote")
+    parser.add_argument(
+        "--source",
+        metavar="DB",
+        action="append",
+        default=[],
+        help="compare with this database again; once for each that was exported, in that order",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(says_all=True)  # what a database lacks is told by the bag
+
+
+def run(options: argparse.Namespace) -> int:
+    """Verify a bag."""
+    from landscape_compat.export.verify import verify_bag
+
+    found = verify_bag(options.bag, sources=options.source)
+    if options.json:
+        print_json("verify", found.to_dict())
+    else:
+        for finding in found.findings:
+            print(f"WRONG      {finding}")
+        for text in found.checked:
+            print(f"checked    {printable(text)}")
+        for text in found.unchecked:
+            print(f"unchecked  {printable(text)}")
+        verdict = "is sound" if found.is_sound else "is NOT sound"
+        print(f"{printable(found.path)} {verdict}")
+    return ExitCode.DONE if found.is_sound else ExitCode.INTEGRITY

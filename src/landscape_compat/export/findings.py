@@ -1,0 +1,65 @@
+"""What the verification of a bag found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from landscape_compat.errors import printable
+
+__all__ = ["Finding", "Verification"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Args:
+        where: The file within the bag, and the place in it if that is known.
+        what: What is wrong there.
+    """
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return printable(f"{self.where}: {self.what}")
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was found; nothing, if all is as it should be.
+
+    Args:
+        path: The bag.
+        findings: What is wrong.
+        checked: What was looked at, as sentences.
+        unchecked: What could not be looked at, and why.
+    """
+
+    path: Path
+    findings: list[Finding] = field(default_factory=list)
+    checked: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not self.findings
+
+    def find(self, where: str, what: str) -> None:
+        """Add something that is wrong."""
+        self.findings.append(Finding(where, what))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain JSON values."""
+        return {
+            "path": printable(self.path),
+            "sound": self.is_sound,
+            "findings": [
+                {"where": printable(f.where), "what": printable(f.what)} for f in self.findings
+            ],
+            "checked": list(self.checked),
+            "unchecked": list(self.unchecked),
+        }

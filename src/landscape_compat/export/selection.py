@@ -1,0 +1,160 @@
+"""Which records are wanted: of which runs, and of which tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, literal, literal_column, null, select
+
+from landscape_compat.errors import (
+    LandscapeCompatError,
+    RunNotFoundError,
+    UnreadableError,
+    printable,
+)
+from landscape_compat.landscape.stored import StoredSchema, StoredTable, read
+from landscape_compat.landscape.tables import RUNS, TABLES
+from landscape_compat.schema.shape import SchemaShape, fold_name
+
+__all__ = ["Selection"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which records of a database are wanted; everything, where nothing is said.
+
+    Args:
+        run_ids: These runs.
+        since: Runs that began at this time or later, in UTC if it names no zone.
+        until: Runs that began before this time.
+        statuses: Runs with one of these statuses.
+        tables: Records of these tables only, each by its name or by its records' type.
+    """
+
+    run_ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    statuses: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+    @property
+    def is_of_runs(self) -> bool:
+        """Tell whether runs are chosen, so that what belongs to no run is left out."""
+        return bool(self.run_ids or self.since or self.until or self.statuses)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give it as plain JSON values."""
+        return {
+            "runs": list(self.run_ids) or None,
+            "since": _utc(self.since).isoformat() if self.since else None,
+            "until": _utc(self.until).isoformat() if self.until else None,
+            "statuses": list(self.statuses) or None,
+            "tables": list(self.tables) or None,
+        }
+
+    def find_runs(self, connection: Connection, stored: SchemaShape) -> tuple[Any, ...] | None:
+        """Find the runs that are wanted, in the order in which they began.
+
+        Args:
+            connection: A connection inside a read transaction.
+            stored: What the database stores.
+
+        Returns:
+            Their ids; None where no run is chosen, and so everything is wanted.
+
+        Raises:
+            RunNotFoundError: A run that was asked for is not there, or none fits.
+            UnreadableError: Of a run it cannot be told when it began.
+        """
+        if not self.is_of_runs:
+            return None
+        schema = StoredSchema(stored, connection.dialect.name)
+        runs = schema.table(RUNS)
+        for run_id in self.run_ids:
+            if runs is None or not _holds(connection, schema, runs, run_id):
+                raise RunNotFoundError(
+                    f"The database holds no run {run_id!r}, so there is nothing to export.",
+                    table=RUNS,
+                    remedy="Check the run's id and the database; "
+                    "`ReadOnlyRecorder(db).list_runs()` lists the runs that it holds.",
+                )
+        found = tuple(dict.fromkeys(self._fitting(connection, runs))) if runs else ()
+        if not found:
+            raise RunNotFoundError(
+                "No run in the database is of the wanted ones, so there is nothing to export.",
+                table=RUNS,
+                remedy="Choose other times or statuses.",
+            )
+        return found
+
+    def find_tables(self, stored: SchemaShape, declared: SchemaShape) -> frozenset[str] | None:
+        """Find the wanted tables' folded names; None where all are wanted.
+
+        Args:
+            stored: What the database stores.
+            declared: What the newest known schema declares: such a table may be absent here.
+
+        Raises:
+            LandscapeCompatError: No such table is known.
+        """
+        if not self.tables:
+            return None
+        known = {fold_name(table.name) for schema in (stored, declared) for table in schema}
+        of_type = {facts.record_type: fold_name(facts.table) for facts in TABLES}
+        found = set()
+        for name in self.tables:
+            folded = fold_name(name)
+            if folded not in known:
+                folded = of_type.get(folded, "")
+            if not folded:
+                raise LandscapeCompatError(
+                    f"No table or type of record is called {name!r}, so there is nothing to "
+                    "export.",
+                    remedy=f"Tables of this database: {', '.join(map(printable, sorted(known)))}.",
+                )
+            found.add(folded)
+        return frozenset(found)
+
+    def _fitting(self, connection: Connection, runs: StoredTable) -> Iterator[Any]:
+        columns = [runs.column(name) for name in ("run_id", "started_at", "status")]
+        filled = [null() if column is None else column for column in columns]
+        statement = select(*filled).order_by(*runs.order())
+        for run_id, began, status in read(connection, statement, table=RUNS):
+            if run_id is None or (self.run_ids and run_id not in self.run_ids):
+                continue
+            if self.statuses and status not in self.statuses:
+                continue
+            if self.since or self.until:
+                at = _moment(run_id, began)
+                if self.since and at < _utc(self.since):
+                    continue
+                if self.until and at >= _utc(self.until):
+                    continue
+            yield run_id
+
+
+def _holds(connection: Connection, schema: StoredSchema, runs: StoredTable, run_id: str) -> bool:
+    key: Select[Any] = select(literal_column("1")).select_from(runs.clause)
+    found = key.where(schema.of_run(runs, literal(run_id))).limit(1)
+    return bool(list(read(connection, found, table=RUNS)))
+
+
+def _moment(run_id: Any, stored: Any) -> datetime:
+    if isinstance(stored, datetime):
+        return _utc(stored)
+    try:
+        return _utc(datetime.fromisoformat(stored))
+    except (TypeError, ValueError) as error:
+        raise UnreadableError(
+            f"Of the run {printable(run_id)} it cannot be told when it began: {stored!r}.",
+            table=RUNS,
+            column="started_at",
+            remedy="Name the wanted runs instead of a time.",
+        ) from error
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

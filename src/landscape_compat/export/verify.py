@@ -1,0 +1,50 @@
+"""Verifying a bag: that nothing in it was lost, added or altered since it was made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import URL
+
+from landscape_compat.export.bag_files import bag_files
+from landscape_compat.export.comparison import compare_with_source
+from landscape_compat.export.findings import Verification
+from landscape_compat.export.manifests import check_manifests
+from landscape_compat.export.payload import check_payload
+from landscape_compat.export.testimony import check_statement
+
+__all__ = ["verify_bag"]
+
+
+def verify_bag(
+    bag: str | os.PathLike[str],
+    *,
+    sources: Sequence[str | os.PathLike[str] | URL] = (),
+) -> Verification:
+    """Verify a bag that `export_bag` made.
+
+    Everything that its files say of each other is compared: the manifests with the files, the
+    statement with its schema, with the payload and with the database's own digests, and the
+    records with the numbers that are stated.
+
+    Args:
+        bag: Its folder, or its zip file.
+        sources: The databases that it was made from, in that order, to compare its records with
+            what they hold now.
+
+    Raises:
+        OutputError: There is no bag in that place.
+        LandscapeCompatError: A source cannot be read.
+    """
+    path = Path(bag)
+    found = Verification(path)
+    with bag_files(path) as files:
+        digests = check_manifests(files, found)
+        predicate = check_statement(files, digests, found)
+        if predicate is not None:
+            check_payload(files, predicate, found)
+            if sources:
+                compare_with_source(files, predicate, sources, found)
+    return found
