@@ -70,7 +70,7 @@ def test_the_class_on_sqlite(type_: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("type_", "expected"),
     [
-        ("TIMESTAMP WITH TIME ZONE", "time"),
+        ("TIMESTAMP WITH TIME ZONE", "timestamp"),
         ("VARCHAR(64)", "text"),
         ("CHARACTER VARYING(64)", "text"),
         ("JSONB", "text"),

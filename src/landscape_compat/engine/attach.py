@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import TracebackType
 from typing import Any, Literal
 from weakref import WeakKeyDictionary, ref
@@ -13,10 +13,11 @@ from sqlalchemy import Engine, MetaData
 from landscape_compat.engine.hooks import Hooks
 from landscape_compat.engine.lookout import Lookout, database_name
 from landscape_compat.engine.report import SchemaReport, report_plan
+from landscape_compat.engine.server import ServerHooks
 from landscape_compat.errors import AttachError
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.rules import Rule, RuleSet
-from landscape_compat.schema.catalogue import catalogue_for
+from landscape_compat.schema.catalogue import Wanted, catalogue_for
 from landscape_compat.schema.known import KnownShape
 
 __all__ = ["Attachment", "Posture", "attach", "attachment_of", "detach"]
@@ -40,7 +41,11 @@ class Attachment:
     """
 
     def __init__(
-        self, engine: Engine, hooks: Hooks, lookout: Lookout, given: tuple[object, ...]
+        self,
+        engine: Engine,
+        hooks: Hooks | ServerHooks,
+        lookout: Lookout,
+        given: tuple[object, ...],
     ) -> None:
         self._engine = ref(engine)
         self._hooks = hooks
@@ -123,6 +128,7 @@ def attach(
     posture: Posture = "degrade",
     read_only: bool = False,
     known: Callable[[], Sequence[KnownShape]] | None = None,
+    schemas: Collection[str] = (),
 ) -> Attachment:
     """Let an engine read databases that lack what `metadata` declares.
 
@@ -143,6 +149,8 @@ def attach(
         read_only: Whether a database is opened read-only also if it is current.
         known: Gives the known shapes of the schema, oldest first, by which warnings name the
             one that a degraded database has.
+        schemas: The schemas that `schema_translate_map` leads to, on a server: the declared
+            tables are looked for in each of these, too.
 
     Raises:
         AttachError: The dialect is not known, or the engine has an attachment of another kind.
@@ -151,9 +159,10 @@ def attach(
     sync: Engine = getattr(engine, "sync_engine", engine)
     if posture not in ("degrade", "refuse"):
         raise AttachError(f"There is no posture {posture!r}; use 'degrade' or 'refuse'.")
-    catalogue = catalogue_for(sync.dialect.name)
+    rule_set = rules if isinstance(rules, RuleSet) else RuleSet(rules)
+    catalogue = catalogue_for(sync.dialect.name, _wanted(metadata, rule_set, schemas))
     # Rules compare by identity, so the same list given twice is the same, and an equal one not.
-    given = (metadata, tuple(rules), posture, read_only, known)
+    given = (metadata, tuple(rules), posture, read_only, known, tuple(schemas))
     with _LOCK:
         found = _ATTACHED.get(sync)
         if found is not None:
@@ -163,13 +172,22 @@ def attach(
                 "This engine has an attachment with another metadata, rules or posture.",
                 remedy="Detach that one first, or make an engine of its own for this reader.",
             )
-        rule_set = rules if isinstance(rules, RuleSet) else RuleSet(rules)
-        lookout = Lookout(database_name(sync), metadata, rule_set, catalogue, known)
-        hooks = Hooks(sync, lookout, posture, read_only)
+        lookout = Lookout(database_name(sync), metadata, rule_set, catalogue, known, schemas)
+        kind = Hooks if catalogue.read_moment is None else ServerHooks
+        hooks = kind(sync, lookout, posture, read_only)
         attachment = Attachment(sync, hooks, lookout, given)
         hooks.listen(sync)
         _ATTACHED[sync] = attachment
         return attachment
+
+
+def _wanted(metadata: MetaData, rules: RuleSet, schemas: Collection[str]) -> Wanted:
+    """Name what a reader means: the tables it declares, and those that its rules read."""
+    tables = {table.name for table in metadata.tables.values()}
+    for rule in rules:
+        tables |= {path.partition(".")[0] for path in rule.stored | rule.not_stored}
+    named = {table.schema for table in metadata.tables.values() if table.schema is not None}
+    return Wanted(frozenset(tables), frozenset(named | set(schemas)))
 
 
 def attachment_of(engine: Any) -> Attachment | None:

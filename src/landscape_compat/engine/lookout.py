@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cache
 from typing import Any
 
@@ -17,9 +17,9 @@ from landscape_compat.projection.plan import Plan, make_plan
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.projection.rules import RuleSet
 from landscape_compat.schema.catalogue import Catalogue
-from landscape_compat.schema.declared import declared_schema
+from landscape_compat.schema.declared import declared_for, declared_schema
 from landscape_compat.schema.known import KnownShape, identify
-from landscape_compat.schema.shape import SchemaShape, TableShape
+from landscape_compat.schema.shape import SchemaShape
 
 __all__ = ["Lookout", "database_name"]
 
@@ -36,6 +36,7 @@ class Lookout:
         rules: Where values that are not stored come from.
         catalogue: How the dialect tells what it stores.
         known: Gives the known shapes, oldest first; called only for a degraded database.
+        schemas: The schemas that declared tables may be looked for in, besides their own.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Lookout:
         rules: RuleSet,
         catalogue: Catalogue,
         known: Callable[[], Sequence[KnownShape]] | None,
+        schemas: Collection[str] = (),
     ) -> None:
         self.database = database
         self.catalogue = catalogue
@@ -54,10 +56,11 @@ class Lookout:
         self._metadata = metadata
         self._rules = rules
         self._known = known
+        self._schemas = tuple(schemas)
         self._lock = threading.Lock()
-        self._plans: dict[tuple[TableShape, ...], PreparedPlan] = {}
+        self._plans: dict[Hashable, PreparedPlan] = {}
 
-    def look(self, connection: Any, dialect: Dialect) -> tuple[PreparedPlan, int]:
+    def look(self, connection: Any, dialect: Dialect) -> tuple[PreparedPlan, Any]:
         """Read what is stored and plan for it.
 
         Args:
@@ -90,11 +93,15 @@ class Lookout:
 
     def _prepare(self, stored: SchemaShape, dialect: Dialect) -> PreparedPlan:
         with self._lock:
-            key = tuple(stored)
+            others = tuple((name, *schema) for name, schema in stored.elsewhere.items())
+            key = (*stored, stored.schema, stored.types, others)
             prepared = self._plans.get(key)
             if prepared is None:
-                schema = self.catalogue.default_schema
-                declared = declared_schema(self._metadata, dialect, schema)
+                schema = stored.schema or self.catalogue.default_schema
+                if self.catalogue.read_moment is None:
+                    declared = declared_schema(self._metadata, dialect, schema)
+                else:
+                    declared = declared_for(self._metadata, dialect, stored, self._schemas)
                 plan = make_plan(stored, declared, self._rules, dialect, schema)
                 prepared = PreparedPlan(plan, self._on_use(plan))
                 if len(self._plans) >= _MOST_PLANS:

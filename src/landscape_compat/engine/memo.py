@@ -7,7 +7,6 @@ from collections.abc import Callable
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.projection.rewrite import Rewritten, rewrite_statement
-from landscape_compat.schema.shape import fold_name
 
 __all__ = ["PreparedPlan"]
 
@@ -52,7 +51,7 @@ class PreparedPlan:
         # Two threads may both do this; they come to the same result.
         rewritten = rewrite_statement(text, self.plan, as_stored=as_stored)
         for table in rewritten.tables:
-            self._on_use(self.plan.projections[fold_name(table)])
+            self._on_use(self.plan.projection(table))
         self._characters += len(text) + len(rewritten.text)
         if len(memory) >= _MOST_STATEMENTS or self._characters > _MOST_CHARACTERS:
             self._rewritten.clear()

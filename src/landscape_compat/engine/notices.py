@@ -55,9 +55,8 @@ class Notices:
 
     def database_degraded(self, plan: Plan, opening: str, shape: str) -> None:
         """Tell that a database is degraded, when it is opened."""
-        degraded = [drift for drift in plan.drifts if drift.is_degraded]
-        missing = tuple(drift.table for drift in degraded if drift.missing_table)
-        tables = tuple(p.name for p in plan.projections.values() if p.name not in missing)
+        missing = tuple(p.label for p in plan.all_projections() if p.stored is None)
+        tables = tuple(p.label for p in plan.all_projections() if p.stored is not None)
         if self._is_new(("database", tables, missing)):
             emit(
                 "database_degraded",
@@ -76,14 +75,14 @@ class Notices:
         columns = () if absent_table else projection.columns
         missing = tuple(c.column.name for c in columns if not c.replaces)
         replaced = tuple(c.column.name for c in columns if c.replaces)
-        fact = ("table", projection.name, absent_table, missing, replaced)
+        fact = ("table", projection.label, absent_table, missing, replaced)
         if not self._is_new(fact):
             return
         digest = "" if projection.stored is None else fingerprint_table(projection.stored).digest
         emit(
             "table_degraded",
             database=self._database,
-            table=projection.name,
+            table=projection.label,
             missing_table=absent_table,
             missing=list(missing),
             replaced=list(replaced),
@@ -98,8 +97,8 @@ class Notices:
             said = [f"{c.column.name} ({c.kind})" for c in columns]
             what = f"not stored as declared: {', '.join(said)}"
         of = f" (schema {shape})" if shape else ""
-        message = f"{projection.name} in {self._database}{of}: {what}. {REMEDY}"
-        warning = DegradedReadWarning(message, table=projection.name, missing=missing)
+        message = f"{projection.label} in {self._database}{of}: {what}. {REMEDY}"
+        warning = DegradedReadWarning(message, table=projection.label, missing=missing)
         try:
             warnings.warn(warning, stacklevel=_callers_level())
         except DegradedReadWarning:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,18 +157,9 @@ def report_plan(
         target: What it was measured against.
         identification: Which known shape it has.
     """
-    tables = []
-    for drift in plan.drifts:
-        stored = plan.stored.table(drift.table)
-        projection = plan.projections.get(fold_name(drift.table))
-        tables.append(
-            TableReport(
-                name=drift.table,
-                drift=drift,
-                fingerprint=fingerprint_table(stored) if stored else None,
-                filled=tuple(map(_filled, projection.columns)) if projection else (),
-            )
-        )
+    tables = list(_tables(plan, ""))
+    for schema, other in plan.elsewhere.items():
+        tables += _tables(other, f"{schema}.")
     return SchemaReport(
         database=database,
         dialect=dialect,
@@ -178,6 +170,18 @@ def report_plan(
         extra_tables=tuple(t.name for t in plan.stored if plan.declared.table(t.name) is None),
         identification=identification,
     )
+
+
+def _tables(plan: Plan, prefix: str) -> Iterator[TableReport]:
+    for drift in plan.drifts:
+        stored = plan.stored.table(drift.table)
+        projection = plan.projections.get(plan.syntax.fold(drift.table, quoted=True))
+        yield TableReport(
+            name=prefix + drift.table,
+            drift=drift,
+            fingerprint=fingerprint_table(stored) if stored else None,
+            filled=tuple(map(_filled, projection.columns)) if projection else (),
+        )
 
 
 def _filled(column: ProjectedColumn) -> FilledColumn:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -38,6 +38,7 @@ class Plan:
         projections: Folded name to projection, for the tables that need one.
         schema: The schema that unqualified names are found in, as `main`.
         syntax: The dialect's lexical rules.
+        elsewhere: Schema to the plan for the tables declared in it, where it is another one.
     """
 
     stored: SchemaShape
@@ -46,6 +47,14 @@ class Plan:
     projections: Mapping[str, Projection]
     schema: str
     syntax: Syntax
+    elsewhere: Mapping[str, Plan] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def is_fresh(self) -> bool:
+        """Tell whether none of the declared tables is stored, as in a new database."""
+        return all(drift.missing_table for drift in self.drifts) and all(
+            plan.is_fresh for plan in self.elsewhere.values()
+        )
 
     @property
     def is_degraded(self) -> bool:
@@ -53,6 +62,8 @@ class Plan:
 
         A database that stores none of the declared tables is fresh, not degraded.
         """
+        if any(plan.is_degraded for plan in self.elsewhere.values()):
+            return True
         if all(drift.missing_table for drift in self.drifts):
             return False
         return bool(self.projections) or any(drift.is_degraded for drift in self.drifts)
@@ -67,6 +78,23 @@ class Plan:
             if fold_name(drift.table) == fold_name(table):
                 return drift
         raise KeyError(table)
+
+    def all_projections(self) -> Iterator[Projection]:
+        """Give every projection, also those of other schemas."""
+        yield from self.projections.values()
+        for plan in self.elsewhere.values():
+            yield from plan.projections.values()
+
+    def projection(self, label: str) -> Projection:
+        """Find a projection by its label.
+
+        Raises:
+            KeyError: There is none.
+        """
+        for found in self.all_projections():
+            if found.label == label:
+                return found
+        raise KeyError(label)
 
 
 def make_plan(
@@ -91,14 +119,34 @@ def make_plan(
             f"Statements of the dialect {dialect.name!r} cannot be scanned here.",
             remedy=f"Use one of: {', '.join(sorted(_SYNTAXES))}.",
         )
+    if dialect.paramstyle in ("format", "pyformat"):
+        syntax = replace(syntax, doubles_percent=True)
     planner = _Planner(stored, declared, rules, dialect, schema)
     drifts, projections = [], {}
     for table in declared:
         drifts.append(compare_tables(stored.table(table.name), table, dialect.name))
         projection = planner.projection(table)
         if projection is not None:
-            projections[fold_name(table.name)] = projection
-    return Plan(stored, declared, tuple(drifts), MappingProxyType(projections), schema, syntax)
+            projections[syntax.fold(table.name, quoted=True)] = projection
+    elsewhere = {
+        name: make_plan(
+            stored.elsewhere.get(name, SchemaShape.of(exact=stored.exact)),
+            tables,
+            rules,
+            dialect,
+            name,
+        )
+        for name, tables in declared.elsewhere.items()
+    }
+    return Plan(
+        stored,
+        declared,
+        tuple(drifts),
+        MappingProxyType(projections),
+        schema,
+        syntax,
+        MappingProxyType(elsewhere),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +170,17 @@ class _Planner:
             return None
         alias = self._alias([rule for _, rule in found])
         columns = tuple(self._column(declared, stored, *pair, alias) for pair in found)
+        # A schema of its own is a plan of its own; tables are then told apart by it.
+        label = f"{self.schema}.{declared.name}" if self.declared.schema else declared.name
         if stored is None:
-            return Projection(declared.name, "", None, columns, self.dialect)
-        schema = self.dialect.identifier_preparer.quote_schema(self.schema)
+            return Projection(
+                declared.name, "", None, columns, self.dialect, schema=self.schema, label=label
+            )
+        home = stored.schema or self.schema
+        schema = self.dialect.identifier_preparer.quote_schema(home)
         source = f"{schema}.{quote_name(self.dialect, stored.name)}"
         columns = _refuse_without_key(columns, declared)
-        return Projection(declared.name, source, stored, columns, self.dialect, alias)
+        return Projection(declared.name, source, stored, columns, self.dialect, alias, home, label)
 
     def _rule(self, table: TableShape, column: ColumnShape) -> Rule | None:
         return self.rules.rule_for(table.name, column.name, self.stored, self.declared)
@@ -146,7 +199,8 @@ class _Planner:
             self.dialect,
             alias=alias,
             schema=self.schema,
-            spelling={name: shape.name for name, shape in self.stored.tables.items()},
+            spelling={fold_name(name): shape.name for name, shape in self.stored.tables.items()},
+            homes={shape.name: shape.schema for shape in self.stored if shape.schema},
         )
         refusal = None
         essential = stored is not None and self.rules.is_essential(table.name, column.name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +17,7 @@ from sqlalchemy.sql.expression import Alias, ColumnClause, False_, TableClause, 
 from landscape_compat.errors import RuleError, UnreadableError
 from landscape_compat.projection.rules import Rule, RuleKind
 from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
-from landscape_compat.schema.types import affinity
+from landscape_compat.schema.types import affinity, unbounded_type
 
 __all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule"]
 
@@ -63,6 +62,8 @@ class Projection:
         columns: The columns that are not shown as they are stored.
         dialect: The dialect it is written for.
         alias: The stored table's name within the projection.
+        schema: The schema that the table is in, or is looked for in.
+        label: What people call the table: with its schema, where that must be said.
     """
 
     name: str
@@ -71,10 +72,16 @@ class Projection:
     columns: tuple[ProjectedColumn, ...]
     dialect: Dialect
     alias: str = "t"
+    schema: str = ""
+    label: str = ""
     _quote: Callable[[str], str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_quote", partial(quote_name, self.dialect))
+        object.__setattr__(self, "label", self.label or self.name)
+
+    def _fold(self, name: str) -> str:
+        return name if self.dialect.name == "postgresql" else fold_name(name)
 
     def render(self, cte: str, named: frozenset[str], *, everything: bool) -> str:
         """Write the common table expression for one statement.
@@ -118,7 +125,7 @@ class Projection:
 
     def _select(self, named: frozenset[str], everything: bool) -> str:
         assert self.stored is not None
-        wanted = [c for c in self.columns if everything or fold_name(c.column.name) in named]
+        wanted = [c for c in self.columns if everything or self._fold(c.column.name) in named]
         for c in wanted:
             if c.refusal:
                 raise UnreadableError(
@@ -146,12 +153,12 @@ class Projection:
     def _stored_items(self, wanted: list[ProjectedColumn]) -> list[str]:
         """Take `t.*`, so that a column which appears meanwhile is seen, unless one is replaced."""
         assert self.stored is not None
-        replaced = {fold_name(c.column.name): c.sql for c in wanted if c.replaces}
+        replaced = {self._fold(c.column.name): c.sql for c in wanted if c.replaces}
         if not replaced:
             return [f"{self.alias}.*"]
         return [
-            f"{replaced[fold_name(name)]} AS {self._quote(name)}"
-            if fold_name(name) in replaced
+            f"{replaced[self._fold(name)]} AS {self._quote(name)}"
+            if self._fold(name) in replaced
             else f"{self.alias}.{self._quote(name)}"
             for name in self.stored.column_names
         ]
@@ -182,6 +189,7 @@ def render_rule(
     alias: str,
     schema: str,
     spelling: Mapping[str, str],
+    homes: Mapping[str, str] | None = None,
 ) -> str:
     """Write the value that a rule gives a column, in the dialect's SQL.
 
@@ -192,19 +200,21 @@ def render_rule(
         alias: The stored table's name within the projection.
         schema: The schema of the other stored tables.
         spelling: Folded table name to the name as stored.
+        homes: Name as stored to the schema of a table that is in another one.
 
     Raises:
         RuleError: The dialect cannot express the rule.
     """
-    # A length would cut a longer value without a word, where a column refuses it.
-    unbounded = re.sub(r"\(\d+\)", "", declared.type)
-    type_ = affinity(declared.type) if dialect.name == "sqlite" else unbounded
+    if dialect.name == "sqlite":
+        type_ = affinity(declared.type)
+    else:
+        type_ = unbounded_type(declared.base or declared.type) or "TEXT"
     if rule is None or rule.expression is None:
         # Without a type, a UNION with other values would compare in another way.
         return f"CAST(NULL AS {type_})"
     own = table_clause(alias)
     expression = rule.expression
-    bound = _bind(expression, rule.table, own, dialect, schema, spelling)
+    bound = _bind(expression, rule.table, own, dialect, schema, spelling, homes or {})
     sql = _compile(rule, bound, own, dialect)
     if dialect.name == "sqlite":
         # A column has an affinity and an expression has none: compared with a number or a text,
@@ -274,6 +284,7 @@ def _bind(
     dialect: Dialect,
     schema: str,
     spelling: Mapping[str, str],
+    homes: Mapping[str, str],
 ) -> ColumnElement[Any]:
     """Point a rule's bare names at what is stored: its own table at `own`, others fully."""
     others: dict[str, TableClause] = {}
@@ -285,8 +296,9 @@ def _bind(
     def stored(name: str) -> TableClause:
         found = others.get(name)
         if found is None:
-            spelled = _quotable(spelling.get(fold_name(name), name))
-            found = others[name] = table_clause(spelled, schema=schema)
+            spelled = spelling.get(fold_name(name), name)
+            home = homes.get(spelled, schema)
+            found = others[name] = table_clause(_quotable(spelled), schema=home)
         return found
 
     def source(element: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from landscape_compat.errors import UnreadableError, WriteRefusedError
 from landscape_compat.projection.plan import Plan
-from landscape_compat.projection.prelude import Projection
+from landscape_compat.projection.prelude import Projection, quote_name
 from landscape_compat.projection.scan import (
     Effect,
     QualifiedName,
@@ -22,19 +23,24 @@ _REMEDIES = (
     "as it was written."
 )
 
+# What may make another schema of the search path the first one.
+_MOVES = frozenset({"SET", "RESET", "DISCARD"})
+
 
 class Rewritten(NamedTuple):
     """A statement as it is sent.
 
     Args:
         text: The text to send; the same object as was given where nothing is to be done.
-        tables: The declared names of the degraded tables that it reads.
+        tables: The labels of the degraded tables that it reads.
         effect: What running it does.
+        moves: Whether names may mean something else for the statements after it.
     """
 
     text: str
     tables: tuple[str, ...]
     effect: Effect
+    moves: bool = False
 
 
 def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewritten:
@@ -63,48 +69,74 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
             "Several statements in one text cannot be projected onto an older schema.",
             remedy="Execute them one by one.",
         )
-    needed = {name: plan.projections[name] for name in _mentioned(scan, plan)}
-    if as_stored or not needed or scan.effect in (Effect.CONTROL, Effect.PRAGMA, Effect.EMPTY):
-        return Rewritten(text, (), scan.effect)
+    uses = _uses(scan, plan)
+    moves = scan.verb in _MOVES or "set_config" in scan.names
+    if as_stored or not uses or scan.effect in (Effect.CONTROL, Effect.PRAGMA, Effect.EMPTY):
+        return Rewritten(text, (), scan.effect, moves)
     if scan.effect is Effect.OTHER:
         raise UnreadableError(
             f"A statement that starts with {scan.verb or text[:20]!r} cannot be projected onto "
             "an older schema.",
-            table=next(iter(needed.values())).name,
+            table=uses[0].projection.label,
             remedy="Read the table by a SELECT.",
         )
-    used = tuple(p.name for name, p in needed.items() if name in scan.sources)
-    return Rewritten(_merge(text, scan, plan, needed), used, scan.effect)
+    read = tuple(use.projection.label for use in uses if use.name in scan.sources)
+    return Rewritten(_merge(text, scan, uses), read, scan.effect, moves)
 
 
-def _mentioned(scan: StatementScan, plan: Plan) -> list[str]:
+class _Use(NamedTuple):
+    """A projection that a statement may read.
+
+    Args:
+        projection: The projection.
+        name: The table's name, folded.
+        qualified: Where it is named with its schema.
+        bare: Whether the bare name means it.
+        apart: Whether tables of one name and several schemas are to be told apart.
+    """
+
+    projection: Projection
+    name: str
+    qualified: tuple[QualifiedName, ...]
+    bare: bool
+    apart: bool
+
+
+def _uses(scan: StatementScan, plan: Plan) -> list[_Use]:
     # In the order of declaration, so that the same statement always gives the same bytes.
-    names = scan.names
-    if plan.syntax.folds_quoted:
-        return [name for name in plan.projections if name in names]
-    return [name for name, p in plan.projections.items() if p.name in names]
+    found = []
+    fold = partial(plan.syntax.fold, quoted=True)
+    for owner in (plan, *plan.elsewhere.values()):
+        for name, projection in owner.projections.items():
+            if name not in scan.names:
+                continue
+            named = [q for q in scan.qualified if q.table == name]
+            home = fold(projection.schema or plan.schema)
+            own = tuple(q for q in named if q.schema == home)
+            if own or owner is plan:
+                apart = len({q.schema for q in named if q.role == "source" and not q.aliased}) > 1
+                found.append(_Use(projection, name, own, owner is plan, apart))
+    return found
 
 
-def _merge(text: str, scan: StatementScan, plan: Plan, needed: dict[str, Projection]) -> str:
+def _merge(text: str, scan: StatementScan, uses: list[_Use]) -> str:
     edits: list[tuple[int, int, str]] = []
     ctes: list[str] = []
-    for name, projection in needed.items():
+    for use in uses:
+        name, projection = use.name, use.projection
         everything = scan.has_star or scan.has_natural or name in scan.operands
-        if name not in scan.own_ctes:
+        if use.bare and name not in scan.own_ctes:
             ctes.append(projection.render(projection.name, scan.names, everything=everything))
-        qualified = [q for q in scan.qualified if fold_name(q.table) == name and _is_ours(q, plan)]
-        taken = name in scan.own_ctes or name in scan.inner_ctes
-        if taken and any(q.role != "column" for q in qualified):
-            # A name of its own: the bare one may mean a CTE of the statement's at this place.
-            _refuse_enclosed(qualified, projection)
-            cte = _free_name(projection.name, scan)
+        taken = not use.bare or use.apart or name in scan.own_ctes or name in scan.inner_ctes
+        if taken and any(q.role != "column" for q in use.qualified):
+            # A name of its own: the bare one may mean something else at this place.
+            _refuse_enclosed(use)
+            cte = _free_name(projection.label, scan)
             ctes.append(projection.render(cte, scan.names, everything=everything))
         else:
             cte = ""
-        edits += [_requalify(q, text, projection, cte) for q in qualified]
-        edits += [
-            (hint.start, hint.end, "") for hint in scan.index_hints if fold_name(hint.table) == name
-        ]
+        edits += [_requalify(q, text, use, cte) for q in use.qualified]
+        edits += [(hint.start, hint.end, "") for hint in scan.index_hints if hint.table == name]
     prelude = ", ".join(ctes)
     if prelude and scan.with_end is not None:
         edits.append((scan.with_end, scan.with_end, f" {prelude},"))
@@ -117,35 +149,30 @@ def _merge(text: str, scan: StatementScan, plan: Plan, needed: dict[str, Project
     return "".join([*pieces, text[position:]])
 
 
-def _is_ours(qualified: QualifiedName, plan: Plan) -> bool:
-    return fold_name(qualified.schema) == fold_name(plan.schema)
-
-
-def _refuse_enclosed(qualified: list[QualifiedName], projection: Projection) -> None:
+def _refuse_enclosed(use: _Use) -> None:
     # SQLite forgets the alias in `(name AS alias)`, and so would take it for another's.
-    if any(q.role == "source" and q.enclosed for q in qualified):
+    is_sqlite = use.projection.dialect.name == "sqlite"
+    if is_sqlite and any(q.role == "source" and q.enclosed for q in use.qualified):
         raise UnreadableError(
             "The statement names the table with its schema in parentheses, and something else "
             "by its bare name.",
-            table=projection.name,
+            table=use.projection.label,
             remedy="Take the parentheses away, or give it an alias.",
         )
 
 
-def _free_name(table: str, scan: StatementScan) -> str:
-    name = f"landscape_compat_{table}"
-    while fold_name(name) in scan.names:
+def _free_name(label: str, scan: StatementScan) -> str:
+    name = f"landscape_compat_{label}"
+    while fold_name(name) in scan.names or name in scan.names:
         name += "_"
     return name
 
 
-def _requalify(
-    qualified: QualifiedName, text: str, projection: Projection, cte: str
-) -> tuple[int, int, str]:
+def _requalify(qualified: QualifiedName, text: str, use: _Use, cte: str) -> tuple[int, int, str]:
     spelled = text[qualified.table_start : qualified.end]
-    if qualified.role == "column" or not cte:
-        return qualified.start, qualified.end, spelled
-    name = projection.dialect.identifier_preparer.quote(cte)
-    if qualified.role == "source" and not qualified.aliased:
+    name = quote_name(use.projection.dialect, cte) if cte else spelled
+    if qualified.role == "column":
+        return qualified.start, qualified.end, name if use.apart else spelled
+    if cte and qualified.role == "source" and not qualified.aliased and not use.apart:
         name += f" AS {spelled}"
     return qualified.start, qualified.end, name

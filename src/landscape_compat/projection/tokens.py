@@ -51,6 +51,7 @@ class Syntax:
         folds_quoted: Whether quoted names compare without regard to case.
         nested_comments: Whether block comments nest.
         strings_as_names: Whether a string literal is a name where a table is expected.
+        doubles_percent: Whether the driver takes `%%` for a percent sign, also in names.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Syntax:
     folds_quoted: bool
     nested_comments: bool
     strings_as_names: bool
+    doubles_percent: bool = False
 
     def fold(self, name: str, *, quoted: bool) -> str:
         """Fold a name as the dialect compares it."""
@@ -165,6 +167,8 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
             add(Token(TokenKind.OPERATOR, match.group(), "", position, end))
         elif group == "quoted":
             name = _unquote(match.group())
+            if syntax.doubles_percent:
+                name = name.replace("%%", "%")
             add(Token(TokenKind.QUOTED, name, syntax.fold(name, quoted=True), position, end))
         elif group == "string":
             string = _unquote(match.group())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import MetaData, Table
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import CompileError
+from sqlalchemy.types import TypeEngine
 
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
-from landscape_compat.schema.types import normalize_type
+from landscape_compat.schema.types import is_builtin, normalize_type, spelled_type
 
-__all__ = ["declared_schema"]
+__all__ = ["declared_for", "declared_schema"]
 
 
 def declared_schema(metadata: MetaData, dialect: Dialect, schema: str | None = None) -> SchemaShape:
@@ -30,13 +33,49 @@ def declared_schema(metadata: MetaData, dialect: Dialect, schema: str | None = N
     )
 
 
-def _declared_table(table: Table, dialect: Dialect) -> TableShape:
+def declared_for(
+    metadata: MetaData, dialect: Dialect, stored: SchemaShape, others: Collection[str] = ()
+) -> SchemaShape:
+    """Give the shape of what a reader declares, measured by what a server stores.
+
+    What is declared with the schema that an unqualified name leads to is meant by that name. In
+    `elsewhere` are the tables declared with another schema, and in each of `others` those that
+    SQLAlchemy's `schema_translate_map` may look for there.
+
+    Args:
+        metadata: The reader's declarations.
+        dialect: The dialect that renders their types.
+        stored: What is stored.
+        others: The schemas that declared tables may be looked for in, besides their own.
+    """
+    here, elsewhere = list[TableShape](), dict[str, list[TableShape]]()
+    for table in metadata.tables.values():
+        shape = _declared_table(table, dialect, stored)
+        found = stored.table(table.name)
+        home = found.schema if found is not None else stored.schema
+        if table.schema is None or table.schema == home:
+            here.append(shape)
+        else:
+            elsewhere.setdefault(table.schema, []).append(shape)
+        for schema in others:
+            if table.schema != schema and f"{schema}.{table.name}" not in metadata.tables:
+                elsewhere.setdefault(schema, []).append(shape)
+    return SchemaShape.of(
+        *here,
+        elsewhere={
+            schema: SchemaShape.of(*tables, schema=schema, exact=stored.exact)
+            for schema, tables in elsewhere.items()
+        },
+        exact=stored.exact,
+    )
+
+
+def _declared_table(
+    table: Table, dialect: Dialect, stored: SchemaShape | None = None
+) -> TableShape:
     columns = []
     for column in table.columns:
-        try:
-            type_ = normalize_type(column.type.compile(dialect))
-        except CompileError:
-            type_ = ""  # a column without a type, or one this dialect cannot have
+        type_, base = _types(column.type, dialect, stored)
         columns.append(
             ColumnShape(
                 name=column.name,
@@ -44,6 +83,27 @@ def _declared_table(table: Table, dialect: Dialect) -> TableShape:
                 nullable=bool(column.nullable) and not column.primary_key,
                 primary_key=column.primary_key,
                 generated=column.computed is not None,
+                base=base,
             )
         )
-    return TableShape(table.name, tuple(columns))
+    return TableShape(table.name, tuple(columns), exact=stored is not None and stored.exact)
+
+
+def _types(
+    declared: TypeEngine[object], dialect: Dialect, stored: SchemaShape | None
+) -> tuple[str, str]:
+    """Give a declared type, and what holds its values where the database has no such type."""
+    try:
+        type_ = normalize_type(declared.compile(dialect))
+    except CompileError:
+        return "", ""  # a column without a type, or one this dialect cannot have
+    if dialect.name != "postgresql" or stored is None:
+        return type_, ""
+    type_ = spelled_type(type_)
+    element = type_.partition("[")[0]
+    if is_builtin(element) or element in stored.types:
+        return type_, ""
+    beneath = getattr(declared, "data_type", None)  # of a DOMAIN
+    if isinstance(beneath, TypeEngine):
+        return type_, _types(beneath, dialect, stored)[0]
+    return type_, "TEXT" + type_[len(element) :]

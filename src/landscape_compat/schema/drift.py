@@ -68,7 +68,8 @@ def compare_tables(stored: TableShape | None, declared: TableShape, dialect: str
             continue
         before, after = normalize_type(found.type), normalize_type(column.type)
         if before != after and after:
-            if type_class(before, dialect) == type_class(after, dialect):
+            kinds = {type_class(type_, dialect) for type_ in (before, found.base) if type_}
+            if type_class(after, dialect) in kinds:
                 noted.append(ChangedColumn(column.name, before, after))
             else:
                 changed.append(ChangedColumn(column.name, before, after))

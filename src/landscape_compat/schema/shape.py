@@ -9,7 +9,7 @@ from typing import Literal
 
 __all__ = ["ColumnShape", "SchemaShape", "TableKind", "TableShape", "fold_name"]
 
-TableKind = Literal["table", "view", "virtual"]
+TableKind = Literal["table", "view", "virtual", "partition"]
 
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
@@ -32,6 +32,8 @@ class ColumnShape:
         nullable: Whether NULL is allowed; never true for a primary key column.
         primary_key: Whether the column is part of the primary key.
         generated: Whether the database computes its values.
+        base: The type beneath it: a domain's, or what holds the values of a declared type where
+            the database has no such type; "" where it is the type itself.
     """
 
     name: str
@@ -39,16 +41,30 @@ class ColumnShape:
     nullable: bool = True
     primary_key: bool = False
     generated: bool = False
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TableShape:
-    """One table, view or virtual table: its name, columns in order, and what kind it is."""
+    """One table, view or virtual table: its name, columns in order, and what kind it is.
+
+    Args:
+        name: Its name as written.
+        columns: Its columns, in order.
+        kind: What it is. A partition holds rows that are rows of another table, too.
+        has_rowid: Whether SQLite gives its rows a hidden number.
+        schema: The schema that it is in; "" for the database's only or default one.
+        exact: Whether names compare as they are written, as on PostgreSQL.
+        readable: Whether whoever looks at it may read all of it.
+    """
 
     name: str
     columns: tuple[ColumnShape, ...]
     kind: TableKind = "table"
     has_rowid: bool = True
+    schema: str = ""
+    exact: bool = False
+    readable: bool = True
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -56,7 +72,9 @@ class TableShape:
         return tuple(column.name for column in self.columns)
 
     def column(self, name: str) -> ColumnShape | None:
-        """Find a column by its folded name."""
+        """Find a column by its name, as the database compares names."""
+        if self.exact:
+            return next((column for column in self.columns if column.name == name), None)
         wanted = fold_name(name)
         for column in self.columns:
             if fold_name(column.name) == wanted:
@@ -70,18 +88,35 @@ class SchemaShape:
 
     Args:
         tables: Folded name to table. Use `of` to make one from tables.
+        schema: The schema that unqualified names are looked for in first; "" where there is
+            but one.
+        types: The names of types that are none of the dialect's own.
+        elsewhere: Other schemas, by name, as far as a reader means them.
+        exact: Whether names compare as they are written, as on PostgreSQL.
     """
 
     tables: Mapping[str, TableShape] = field(default_factory=lambda: MappingProxyType({}))
+    schema: str = ""
+    types: frozenset[str] = frozenset()
+    elsewhere: Mapping[str, SchemaShape] = field(default_factory=lambda: MappingProxyType({}))
+    exact: bool = False
 
     @classmethod
-    def of(cls, *tables: TableShape) -> SchemaShape:
+    def of(
+        cls,
+        *tables: TableShape,
+        schema: str = "",
+        types: frozenset[str] = frozenset(),
+        elsewhere: Mapping[str, SchemaShape] | None = None,
+        exact: bool = False,
+    ) -> SchemaShape:
         """Make a schema of tables."""
-        return cls(MappingProxyType({fold_name(table.name): table for table in tables}))
+        found = {table.name if exact else fold_name(table.name): table for table in tables}
+        return cls(MappingProxyType(found), schema, types, MappingProxyType(elsewhere or {}), exact)
 
     def table(self, name: str) -> TableShape | None:
-        """Find a table by its folded name."""
-        return self.tables.get(fold_name(name))
+        """Find a table by its name, as the database compares names."""
+        return self.tables.get(name if self.exact else fold_name(name))
 
     def has(self, path: str) -> bool:
         """Tell whether `table` or `table.column` exists here."""

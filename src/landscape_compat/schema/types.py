@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["affinity", "normalize_type", "type_class"]
+__all__ = [
+    "affinity",
+    "is_builtin",
+    "normalize_type",
+    "spelled_type",
+    "type_class",
+    "unbounded_type",
+]
 
 _CLASSES = {
     "integer": "BIGINT BIGSERIAL BOOL BOOLEAN INT INT2 INT4 INT8 INTEGER MEDIUMINT SERIAL "
@@ -34,14 +41,98 @@ _CLASS_OF_AFFINITY = {
     "REAL": "number",
     "NUMERIC": "number",
 }
+# On a server with types, these hold values that a driver gives in another form.
+_OWN_CLASSES = {
+    "boolean": "BOOL BOOLEAN",
+    "date": "DATE",
+    "json": "JSON JSONB",
+    "timestamp": "DATETIME TIMESTAMP TIMESTAMPTZ",
+    "time of day": "TIME TIMETZ",
+    "uuid": "UUID",
+}
+_OWN_CLASS_OF = {word: name for name, words in _OWN_CLASSES.items() for word in words.split()}
+# Source: PostgreSQL manual, table 8.1 and the chapter around it.
+_OTHER_BUILTIN = frozenset(
+    """BIT BOX CIDR CIRCLE DATEMULTIRANGE DATERANGE INET INT4MULTIRANGE INT4RANGE INT8MULTIRANGE
+    INT8RANGE INTERVAL JSONPATH LINE LSEG MACADDR MACADDR8 NUMMULTIRANGE NUMRANGE OID PATH PG_LSN
+    PG_SNAPSHOT POINT POLYGON REGCLASS REGCONFIG TSMULTIRANGE TSQUERY TSRANGE TSTZMULTIRANGE
+    TSTZRANGE TSVECTOR VARBIT XML""".split()
+) | frozenset(
+    """BIGINT BIGSERIAL BOOL BOOLEAN BPCHAR BYTEA CHAR CHARACTER DATE DEC DECIMAL DOUBLE FLOAT
+    FLOAT4 FLOAT8 INT INT2 INT4 INT8 INTEGER JSON JSONB MONEY NAME NATIONAL NCHAR NUMERIC REAL
+    SERIAL SMALLINT SMALLSERIAL TEXT TIME TIMESTAMP TIMESTAMPTZ TIMETZ UUID VARCHAR""".split()
+)
+_SPELLED = {
+    "BOOL": "BOOLEAN",
+    "DECIMAL": "NUMERIC",
+    "FLOAT": "DOUBLE PRECISION",
+    "FLOAT4": "REAL",
+    "FLOAT8": "DOUBLE PRECISION",
+    "INT": "INTEGER",
+    "INT2": "SMALLINT",
+    "INT4": "INTEGER",
+    "INT8": "BIGINT",
+    "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
+    "TIMETZ": "TIME WITH TIME ZONE",
+}
+_CHARACTERS = re.compile(r"^(?:VARCHAR|(CHAR|BPCHAR))(?:\(\d+\))?")
 _ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
 
 def normalize_type(type_: str) -> str:
-    """Write a DDL type in upper case with single spaces and none around punctuation."""
+    """Write a DDL type in upper case with single spaces and none around punctuation.
+
+    What is in double quotes stays as it is: there, letters count as they are written.
+    """
+    if '"' in type_:
+        parts = re.split(r'("(?:[^"]|"")*")', type_)
+        return "".join(
+            part if at % 2 else re.sub(r" ?([(),.\[\]]) ?", r"\1", _upper(part))
+            for at, part in enumerate(parts)
+        ).strip(" ")
     # ASCII only, as SQLite compares them: what else is a letter or a space changes with Python.
     spaced = re.sub(r"\s+", " ", type_, flags=re.ASCII).strip(" ").translate(_ASCII_UPPER)
     return re.sub(r" ?([(),]) ?", r"\1", spaced)
+
+
+def _upper(text: str) -> str:
+    return re.sub(r"\s+", " ", text, flags=re.ASCII).translate(_ASCII_UPPER)
+
+
+def spelled_type(type_: str) -> str:
+    """Spell a type that PostgreSQL has several names for always in the same way.
+
+    Args:
+        type_: The type as in DDL.
+    """
+    normal = normalize_type(type_)
+    word = _word(normal)
+    if word == "CHARACTER":
+        varying = normal.startswith("CHARACTER VARYING")
+        return ("VARCHAR" if varying else "CHAR") + normal[len(word) + 8 * varying :]
+    return _SPELLED.get(word, word) + normal[len(word) :]
+
+
+def is_builtin(type_: str) -> bool:
+    """Tell whether every PostgreSQL has a type.
+
+    Args:
+        type_: The type as in DDL.
+    """
+    return _word(normalize_type(type_)) in _OTHER_BUILTIN
+
+
+def unbounded_type(type_: str) -> str:
+    """Take the length off a type of text: a cast would cut what is longer, without a word.
+
+    Args:
+        type_: The type as in DDL.
+    """
+    return _CHARACTERS.sub(lambda found: "BPCHAR" if found[1] else "VARCHAR", spelled_type(type_))
+
+
+def _word(normal: str) -> str:
+    return re.split(r"[ (\[]", normal, maxsplit=1)[0]
 
 
 def affinity(type_: str) -> str:
@@ -66,10 +157,12 @@ def type_class(type_: str, dialect: str) -> str:
         dialect: SQLAlchemy's name of the dialect.
     """
     normal = normalize_type(type_)
-    word = re.split(r"[ (\[]", normal, maxsplit=1)[0]
+    word = _word(normal)
     found = _CLASS_OF.get(word)
     if normal.endswith("]"):
         found = "array"
+    elif dialect == "postgresql":
+        found = _OWN_CLASS_OF.get(word, found)
     if dialect == "sqlite":
         if found == "time":
             return "text"

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from landscape_compat.errors import AttachError
-from landscape_compat.schema.catalogue import sqlite
-from landscape_compat.schema.catalogue.base import Catalogue
+from landscape_compat.schema.catalogue import postgresql, sqlite
+from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted
 
-__all__ = ["Catalogue", "catalogue_for"]
+__all__ = ["Catalogue", "Moment", "Wanted", "catalogue_for"]
 
-_CATALOGUES = {"sqlite": sqlite.CATALOGUE}
+_CATALOGUES: Mapping[str, Callable[[Wanted], Catalogue]] = {
+    "postgresql": postgresql.catalogue,
+    "sqlite": lambda _: sqlite.CATALOGUE,
+}
 
 
-def catalogue_for(dialect: str) -> Catalogue:
+def catalogue_for(dialect: str, wanted: Wanted | None = None) -> Catalogue:
     """Find the catalogue reader of a dialect.
 
     Args:
         dialect: SQLAlchemy's name of the dialect.
+        wanted: What the reader means of all that is stored.
 
     Raises:
         AttachError: There is none: what it stores would have to be guessed.
     """
     try:
-        return _CATALOGUES[dialect]
+        return _CATALOGUES[dialect](wanted or Wanted())
     except KeyError:
         raise AttachError(
             f"The catalogue of the dialect {dialect!r} is not known here, and what a database "

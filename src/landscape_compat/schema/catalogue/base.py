@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from landscape_compat.schema.shape import SchemaShape
 
-__all__ = ["Catalogue"]
+__all__ = ["Catalogue", "Moment", "Wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reader means of all that a server stores.
+
+    Args:
+        tables: The tables' names.
+        schemas: The schemas that it names itself, besides the ones that are searched.
+    """
+
+    tables: frozenset[str] = frozenset()
+    schemas: frozenset[str] = frozenset()
+
+
+class Moment(NamedTuple):
+    """What a running transaction sees.
+
+    Args:
+        version: The version of the schema.
+        is_fixed: Whether the transaction only reads, and from one snapshot.
+    """
+
+    version: Hashable
+    is_fixed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +43,14 @@ class Catalogue:
     Args:
         default_schema: The schema that unqualified names are found in.
         read_stored: Read every table and view of that schema.
-        read_version: Read a number that changes with every change of the schema.
+        read_version: Read what changes with every change of the schema.
+        read_moment: Read what the running transaction sees; None where a file is read.
+        lock: Write the statement that keeps the tables as they are until the transaction ends;
+            "" where none is needed.
     """
 
     default_schema: str
     read_stored: Callable[[Any], SchemaShape]
-    read_version: Callable[[Any], int]
+    read_version: Callable[[Any], Hashable]
+    read_moment: Callable[[Any], Moment] | None = None
+    lock: Callable[[SchemaShape], str] = lambda _: ""

@@ -1,0 +1,283 @@
+"""The hooks on statements to a server: each transaction reads only, and from one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from weakref import ref
+
+from sqlalchemy import Connection, CursorResult, ExceptionContext, RootTransaction
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import DBAPIError
+
+from landscape_compat.engine.lookout import Lookout
+from landscape_compat.engine.memo import PreparedPlan
+from landscape_compat.engine.reading import AS_STORED
+from landscape_compat.errors import SourceChangedError, WriteRefusedError, printable
+from landscape_compat.projection.scan import Effect
+
+__all__ = ["SERVER_READER", "ServerReader", "ServerReading", "begin_reading"]
+
+# The key under which a pooled connection keeps its `ServerReader`.
+SERVER_READER = "landscape_compat_server"
+_ATTEMPTS = 5
+# Without parameters a percent sign is one; and what the program said of its own is not for us.
+_PLAIN = {"no_parameters": True, "stream_results": False, "yield_per": None}
+# Source: PostgreSQL manual, appendix A.
+_READ_ONLY, _NO_TRANSACTION = "25006", "25P01"
+
+
+def begin_reading(connection: Any, dialect: Dialect) -> None:
+    """Have the driver begin transactions that only read, and read from one snapshot.
+
+    Nothing is set in the session: where a pool of the server's hands that to other programs,
+    they are not to find it read-only.
+
+    Args:
+        connection: A raw DBAPI connection, outside a transaction.
+        dialect: Its dialect.
+    """
+    dialect.set_isolation_level(connection, "REPEATABLE READ")
+    setter: Callable[[Any, bool], None] = dialect.set_readonly  # type: ignore[attr-defined]
+    setter(connection, True)
+
+
+def _none() -> None:
+    """Stand for a reference to no transaction."""
+
+
+@dataclass(slots=True)
+class ServerReader:
+    """What is known of one read-only connection.
+
+    Args:
+        prepared: The plan by which it reads.
+        version: The version of the schema that the plan is for.
+        transaction: Gives the transaction in which statements were sent, if it still runs.
+        checked: Whether that was seen to be fixed, and to have that version.
+        is_busy: Whether the statement that is sent is one of ours.
+    """
+
+    prepared: PreparedPlan
+    version: object
+    transaction: Callable[[], RootTransaction | None] = _none
+    checked: bool = False
+    is_busy: bool = False
+
+
+class ServerReading:
+    """The listeners that every statement to a read-only database pays for.
+
+    Args:
+        lookout: What is known of the database.
+    """
+
+    def __init__(self, lookout: Lookout) -> None:
+        self._lookout = lookout
+
+    def listeners(self) -> list[tuple[str, Callable[..., Any]]]:
+        """Name the events and what listens to each."""
+        return [
+            ("before_cursor_execute", self.before_cursor_execute),
+            ("after_cursor_execute", self.after_cursor_execute),
+            ("handle_error", self.handle_error),
+        ]
+
+    def before_cursor_execute(
+        self,
+        connection: Connection,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> tuple[str, Any]:
+        """Send a statement in the form that what is stored can answer."""
+        reader: ServerReader | None = connection.connection.info.get(SERVER_READER)
+        if reader is None or reader.is_busy:
+            return statement, parameters
+        as_stored = context is not None and bool(context.execution_options.get(AS_STORED))
+        try:
+            # Before the transaction is begun for its sake: a write starts nothing.
+            rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            transaction = connection.get_transaction()
+            goes_on = transaction is not None and reader.transaction() is transaction
+            if not goes_on:
+                reader.checked = False
+            # Some settings must come first in a transaction; what they did is seen after it.
+            sets = rewritten.moves and rewritten.effect is Effect.OTHER
+            if not sets and (not reader.checked or _is_autocommit(connection)):
+                prepared = reader.prepared
+                self._check(connection, reader, may_restart=not goes_on)
+                if reader.prepared is not prepared:
+                    rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+                reader.checked = True
+            if rewritten.moves or rewritten.effect is Effect.CONTROL:
+                reader.checked = False
+            # Weakly: a transaction that nobody wants gives its connection back.
+            reader.transaction = _none if transaction is None else ref(transaction)
+        except WriteRefusedError as error:
+            self._lookout.notices.write_refused(error.reason)
+            raise
+        return rewritten.text, parameters
+
+    def after_cursor_execute(
+        self,
+        connection: Connection,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> None:
+        """End the transaction of a single statement, as a program expects that asked for it."""
+        reader: ServerReader | None = connection.connection.info.get(SERVER_READER)
+        if reader is None or reader.is_busy or not _is_autocommit(connection):
+            return
+        # A server's cursor lives in it, until the next statement.
+        if not getattr(context, "_is_server_side", False):
+            raw: Any = connection.connection.dbapi_connection
+            raw.rollback()
+
+    def handle_error(self, context: ExceptionContext) -> None:
+        """Say in our words what the server refused for our locks."""
+        connection = context.connection
+        if connection is None or connection.closed or connection.invalidated:
+            return
+        if SERVER_READER not in connection.connection.info:
+            return
+        error = context.original_exception
+        if _code(error) == _READ_ONLY:
+            refused = WriteRefusedError(
+                "The statement was refused, because the database is read in transactions that "
+                f"only read ({printable(error).splitlines()[0]}); nothing was changed.",
+                remedy="Export the database as it is (`landscape-compat export`), migrate a copy "
+                "of it, or start a fresh database to write to.",
+            )
+            self._lookout.notices.write_refused(refused.reason)
+            raise refused from error
+
+    def _check(self, connection: Connection, reader: ServerReader, *, may_restart: bool) -> None:
+        """Fix what the transaction sees, and see that the plan was made for it.
+
+        Args:
+            connection: The connection.
+            reader: What is known of it.
+            may_restart: Whether nothing was sent yet in this transaction.
+        """
+        raw: Any = connection.connection.dbapi_connection
+        dialect = connection.dialect
+        may_restart = may_restart or _is_autocommit(connection)
+        if _is_autocommit(connection):
+            raw.rollback()
+            if raw.autocommit:
+                begin_reading(raw, dialect)
+        reader.is_busy, last = True, None
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    if self._is_fixed(connection, reader, may_restart=may_restart):
+                        return
+                except DBAPIError as error:
+                    if _code(error.orig) == _NO_TRANSACTION:
+                        raise _ended() from error
+                    if not may_restart or error.connection_invalidated:
+                        raise
+                    # A table was dropped, or is out of this role's reach now.
+                    raw.rollback()
+                    self._look_again(_Through(connection), connection, reader)
+                    raw.rollback()
+                    last = error
+        finally:
+            reader.is_busy = False
+        raise SourceChangedError(
+            f"The schema of {self._lookout.database} keeps changing while it is read.",
+            remedy="Wait until the other program is done, and try again.",
+        ) from last
+
+    def _is_fixed(self, connection: Connection, reader: ServerReader, *, may_restart: bool) -> bool:
+        """Lock the tables and look once; tell whether all is as the plan says."""
+        raw: Any = connection.connection.dbapi_connection
+        catalogue = self._lookout.catalogue
+        assert catalogue.read_moment is not None
+        through = _Through(connection)
+        lock = catalogue.lock(reader.prepared.plan.stored)
+        if lock:
+            through.execute(lock)
+        moment = catalogue.read_moment(through)
+        if not moment.is_fixed:
+            if not may_restart:
+                raise WriteRefusedError(
+                    "The running transaction was set to write, or to see what others commit "
+                    "meanwhile, which is not how a degraded database is read.",
+                    remedy="Roll it back, and leave the transaction's mode as it is.",
+                )
+            raw.rollback()
+            begin_reading(raw, connection.dialect)
+            return False
+        if moment.version == reader.version:
+            return True
+        self._look_again(through, connection, reader)
+        if may_restart:
+            raw.rollback()  # what is locked is no longer what is read
+        return False
+
+    def _look_again(self, through: _Through, connection: Connection, reader: ServerReader) -> None:
+        former = reader.version
+        reader.prepared, reader.version = self._lookout.look(through, connection.dialect)
+        plan = reader.prepared.plan
+        self._lookout.latest = (plan, "as before; its schema changed since")
+        if reader.version != former:
+            self._lookout.notices.source_changed("the schema, or the search path, was changed")
+        if not plan.is_degraded:
+            # The next one that is made may write again.
+            connection.connection.invalidate(soft=True)
+
+
+class _Through:
+    """A DBAPI connection's face over SQLAlchemy's, which says what its errors mean.
+
+    Args:
+        connection: SQLAlchemy's connection.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._result: CursorResult[Any] | None = None
+
+    def cursor(self) -> _Through:
+        """Give what executes."""
+        return self
+
+    def execute(self, sql: str) -> None:
+        """Execute a statement."""
+        self._result = self._connection.exec_driver_sql(sql, execution_options=_PLAIN)
+
+    def fetchall(self) -> list[Any]:
+        """Fetch every row."""
+        assert self._result is not None
+        return list(self._result.fetchall())
+
+    def close(self) -> None:
+        """Close what was executed."""
+        if self._result is not None:
+            self._result.close()
+
+
+def _code(error: BaseException | None) -> str | None:
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+
+
+def _ended() -> WriteRefusedError:
+    return WriteRefusedError(
+        "The transaction was ended by a statement, so nothing keeps the next one from writing.",
+        remedy="End transactions by the connection's own commit() or rollback().",
+    )
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    level = connection.get_execution_options().get("isolation_level")
+    return (level or getattr(connection.dialect, "_on_connect_isolation_level", None)) == (
+        "AUTOCOMMIT"
+    )

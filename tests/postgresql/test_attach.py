@@ -1,0 +1,373 @@
+"""An engine on PostgreSQL reads a database that lacks what is declared, and changes nothing."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Engine, event, select
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.exc import DBAPIError
+
+from landscape_compat import (
+    DegradedDatabaseError,
+    DegradedReadWarning,
+    UnreadableError,
+    WriteRefusedError,
+    absent,
+    attach,
+    derived,
+    mapped,
+    renamed,
+)
+from support.postgres import READER, PostgresDatabase
+
+METADATA = sa.MetaData()
+TOKENS = sa.Table(
+    "tokens",
+    METADATA,
+    sa.Column("token_id", sa.String(8), primary_key=True),
+    sa.Column("row_id", sa.String(8)),
+    sa.Column("weight", sa.Numeric(10, 2)),
+    sa.Column("grp", sa.String(4)),
+)
+ROWS = sa.Table(
+    "rows",
+    METADATA,
+    sa.Column("row_id", sa.String(8), primary_key=True),
+    sa.Column("run_id", sa.String(8)),
+)
+OLD = """
+    CREATE TABLE tokens (token_id varchar(8) PRIMARY KEY, row_id varchar(8));
+    CREATE TABLE rows (row_id varchar(8) PRIMARY KEY, run_id varchar(8));
+    INSERT INTO rows VALUES ('r1', 'run'), ('r2', NULL);
+    INSERT INTO tokens VALUES ('t1', 'r1'), ('t2', 'r2'), ('t3', NULL)"""
+
+
+@contextmanager
+def unchanged(postgres: PostgresDatabase) -> Iterator[None]:
+    """Check that the block changes nothing that is stored."""
+    before = postgres.content()
+    yield
+    assert postgres.content() == before
+
+
+def rows(engine: Engine, statement: Any, parameters: Any = None) -> list[tuple[Any, ...]]:
+    """Execute a statement in a transaction of its own."""
+    if isinstance(statement, str):
+        statement = sa.text(statement)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.execute(statement, parameters or {})]
+
+
+def test_missing_columns_and_tables_read_as_absent(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Core, text and driver SQL alike; filters on what is missing find nothing."""
+    postgres.run(OLD + "; DROP TABLE rows")
+    with unchanged(postgres), attach(engine, METADATA):
+        assert rows(engine, select(TOKENS).order_by(TOKENS.c.token_id)) == [
+            ("t1", "r1", None, None),
+            ("t2", "r2", None, None),
+            ("t3", None, None, None),
+        ]
+        assert rows(engine, select(TOKENS.c.token_id).where(TOKENS.c.grp == "x")) == []
+        assert rows(engine, select(ROWS)) == []
+        assert rows(engine, "SELECT count(*), count(grp) FROM tokens") == [(3, 0)]
+        star = "SELECT t.* FROM public.tokens AS t WHERE row_id = :r"
+        assert rows(engine, star, {"r": "r1"}) == [("t1", "r1", None, None)]
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql(
+                "SELECT grp FROM tokens WHERE token_id LIKE %s", ("t%",)
+            )
+            assert len(found.all()) == 3
+
+
+def test_every_null_has_its_declared_type(postgres: PostgresDatabase, engine: Engine) -> None:
+    """So that set operations, functions and result types are those of a migrated copy."""
+    metadata = sa.MetaData()
+    columns: dict[str, sa.types.TypeEngine[Any]] = {
+        "a": sa.Integer(),
+        "b": sa.DateTime(timezone=True),
+        "c": pg.JSONB(),
+        "d": pg.ARRAY(sa.Text()),
+        "e": sa.Enum("x", "y", name="new_enum"),
+        "f": sa.LargeBinary(),
+        "g": sa.Boolean(),
+        "h": sa.Uuid(),
+        "i": pg.INTERVAL(),
+        "j": pg.DOMAIN("new_domain", sa.Numeric(6, 2)),
+        "k": sa.CHAR(3),
+        "l": pg.ARRAY(sa.Enum("x", name="new_enum")),
+        "m": sa.Float(),
+        "n": pg.INT4RANGE(),
+    }
+    table = sa.Table("t", metadata, *(sa.Column(name, type_) for name, type_ in columns.items()))
+    postgres.run("CREATE TABLE t (own int); INSERT INTO t VALUES (1)")
+    with unchanged(postgres), attach(engine, metadata):
+        assert rows(engine, select(table)) == [(None,) * len(columns)]
+        types = ", ".join(f"pg_typeof({name})::text" for name in columns)
+        assert rows(engine, f"SELECT {types} FROM t") == [
+            (
+                "integer",
+                "timestamp with time zone",
+                "jsonb",
+                "text[]",
+                "text",  # an older database has no such type
+                "bytea",
+                "boolean",
+                "uuid",
+                "interval",
+                "numeric",
+                "character",
+                "text[]",
+                "double precision",
+                "int4range",
+            )
+        ]
+        assert rows(engine, "SELECT a + 1 FROM t UNION SELECT 7 ORDER BY 1") == [(7,), (None,)]
+
+
+def test_rules_give_values(postgres: PostgresDatabase, engine: Engine) -> None:
+    """Renamed, derived from another table, mapped: each over stored columns only."""
+    postgres.run(OLD)
+    rows_ = sa.table("rows", sa.column("row_id"), sa.column("run_id"))
+    tokens = sa.table("tokens", sa.column("row_id"), sa.column("token_id"))
+    rules = [
+        derived(
+            "tokens.grp",
+            select(sa.func.upper(rows_.c.run_id)).where(rows_.c.row_id == tokens.c.row_id),
+        ),
+        mapped("rows.run_id", {"run": "100% mapped"}),
+        absent("tokens.weight"),
+    ]
+    with unchanged(postgres), attach(engine, METADATA, rules=rules):
+        assert rows(engine, select(TOKENS.c.token_id, TOKENS.c.grp).order_by("token_id")) == [
+            ("t1", "RUN"),
+            ("t2", None),
+            ("t3", None),
+        ]
+        assert rows(engine, select(ROWS.c.run_id).order_by("row_id")) == [("100% mapped",), (None,)]
+        joined = select(TOKENS.c.token_id).join(ROWS, ROWS.c.row_id == TOKENS.c.row_id)
+        assert rows(engine, joined.where(TOKENS.c.grp == "RUN")) == [("t1",)]
+
+
+def test_a_renamed_column_keeps_its_length(postgres: PostgresDatabase, engine: Engine) -> None:
+    """A cast to the declared length would cut longer values without a word."""
+    postgres.run("CREATE TABLE tokens (token_id text, old text); CREATE TABLE rows (row_id text)")
+    postgres.run("INSERT INTO tokens VALUES ('t1', 'much longer than declared')")
+    with attach(engine, METADATA, rules=[renamed("tokens.grp", "old")]):
+        assert rows(engine, select(TOKENS.c.grp)) == [("much longer than declared",)]
+
+
+@pytest.mark.parametrize("name", ["50%", "a:b", 'q"u', "Mixed", "select", "s p", "\u00e9t\u00e9"])
+def test_names_of_all_kinds(postgres: PostgresDatabase, engine: Engine, name: str) -> None:
+    """For drivers that take a percent sign for a placeholder it is doubled, and only for them."""
+    metadata = sa.MetaData()
+    table = sa.Table(
+        name, metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column(name, sa.Text)
+    )
+    quoted = '"' + name.replace('"', '""') + '"'
+    with postgres.server.connect(postgres.name, "owner") as connection:
+        connection.execute(f"CREATE TABLE {quoted} (id int PRIMARY KEY)".encode())
+        connection.execute(f"INSERT INTO {quoted} VALUES (7)".encode())
+    with unchanged(postgres), attach(engine, metadata):
+        assert rows(engine, select(table)) == [(7, None)]
+        assert rows(engine, select(table.c.id).where(table.c[name].is_(None))) == [(7,)]
+        alias = table.alias("x%y")
+        assert rows(engine, select(alias.c[name]).where(alias.c.id == 7)) == [(None,)]
+
+
+def test_writes_are_refused_before_they_reach_the_server(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Also where they hide in a common table expression, or lock rows."""
+    postgres.run(OLD)
+    statements: list[Any] = [
+        TOKENS.insert().values(token_id="x"),
+        TOKENS.update().values(row_id="x"),
+        TOKENS.delete(),
+        sa.text("WITH gone AS (DELETE FROM tokens RETURNING *) SELECT * FROM gone"),
+        sa.text("SELECT * INTO copy FROM tokens"),
+        sa.text("TRUNCATE tokens"),
+        sa.text("DROP TABLE tokens"),
+        sa.text("DO $$ BEGIN DELETE FROM tokens; END $$"),
+        sa.text("EXPLAIN ANALYZE DELETE FROM tokens"),
+        select(TOKENS).with_for_update(),
+    ]
+    sent = []
+    with unchanged(postgres), attach(engine, METADATA):
+        event.listen(engine, "after_cursor_execute", lambda *args: sent.append(args[2]))
+        for statement in statements:
+            with engine.connect() as connection, pytest.raises(WriteRefusedError):
+                connection.execute(statement)
+        with engine.connect() as connection, pytest.raises(WriteRefusedError):
+            METADATA.drop_all(connection)
+    assert not [text for text in sent if "pg_catalog" not in text and "LOCK" not in text], sent
+
+
+def test_what_writes_in_disguise_is_refused_by_the_server(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """A function that writes looks like any other."""
+    postgres.run(OLD)
+    postgres.run(
+        """CREATE FUNCTION sly() RETURNS int LANGUAGE sql AS
+        $$ INSERT INTO tokens VALUES ('sly') RETURNING 1 $$; CREATE SEQUENCE numbers"""
+    )
+    with unchanged(postgres), attach(engine, METADATA):
+        for text in ("SELECT sly()", "SELECT nextval('numbers')", "SELECT sly() FROM tokens"):
+            with engine.connect() as connection:
+                with pytest.raises(WriteRefusedError, match="transactions that only read"):
+                    connection.execute(sa.text(text))
+                connection.rollback()
+                assert connection.execute(sa.text("SELECT count(*) FROM tokens")).scalar() == 3
+
+
+UNLOCK = (
+    "SET TRANSACTION READ WRITE",
+    "SET default_transaction_read_only TO off",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+    "SET transaction_read_only = off",
+    "SELECT set_config('transaction_read_only', 'off', false)",
+    "COMMIT",
+)
+
+
+@pytest.mark.parametrize("level", [None, "AUTOCOMMIT", "READ COMMITTED", "SERIALIZABLE"])
+def test_the_lock_cannot_be_taken_off_by_sql(
+    postgres: PostgresDatabase, engine: Engine, level: Any
+) -> None:
+    """Whatever the isolation level that the program asks for."""
+    postgres.run(OLD)
+    postgres.run(
+        """CREATE FUNCTION sly() RETURNS int LANGUAGE sql AS
+        $$ INSERT INTO tokens VALUES ('sly') RETURNING 1 $$"""
+    )
+    options = {"isolation_level": level} if level else {}
+    with unchanged(postgres), attach(engine, METADATA):
+        for unlock, first in product(UNLOCK, ("SELECT 1", None)):
+            with engine.connect().execution_options(**options) as connection:
+                for text in filter(None, (first, unlock)):
+                    try:
+                        connection.execute(sa.text(text))
+                    except (DBAPIError, WriteRefusedError):
+                        connection.rollback()
+                with pytest.raises(WriteRefusedError):
+                    connection.execute(sa.text("SELECT sly() FROM tokens"))
+
+
+def test_a_current_database_stays_as_it_is(postgres: PostgresDatabase, engine: Engine) -> None:
+    """Readable, writable, and with no listener on its statements."""
+    with postgres.server.connect(postgres.name):
+        METADATA.create_all(engine)
+    with attach(engine, METADATA) as attachment, engine.begin() as connection:
+        connection.execute(TOKENS.insert().values(token_id="t9"))
+        level = connection.exec_driver_sql("SHOW transaction_isolation").scalar()
+        assert level == "read committed"
+        assert not attachment.report().degraded
+        assert not engine.dispatch.before_cursor_execute
+    assert rows(engine, select(TOKENS.c.token_id)) == [("t9",)]
+
+
+def test_a_fresh_database_can_be_filled(postgres: PostgresDatabase, engine: Engine) -> None:
+    """A database that stores none of the declared tables is new, not degraded."""
+    with attach(engine, METADATA):
+        METADATA.create_all(engine)
+        with engine.begin() as connection:
+            connection.execute(ROWS.insert().values(row_id="r"))
+        assert rows(engine, select(ROWS)) == [("r", None)]
+
+
+def test_refusing_is_a_posture(postgres: PostgresDatabase, engine: Engine) -> None:
+    """The mismatch is then known before any work."""
+    postgres.run(OLD)
+    with (
+        attach(engine, METADATA, posture="refuse"),
+        pytest.raises(DegradedDatabaseError, match="1 tables: tokens"),
+    ):
+        engine.connect()
+
+
+def test_detaching_gives_the_engine_back(postgres: PostgresDatabase, engine: Engine) -> None:
+    """It then sees what is stored, and writes again."""
+    postgres.run(OLD)
+    with attach(engine, METADATA):
+        assert len(rows(engine, select(TOKENS))) == 3
+    with pytest.raises(DBAPIError, match="does not exist"):
+        rows(engine, select(TOKENS))
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM tokens")
+    assert rows(engine, "SELECT count(*) FROM tokens") == [(0,)]
+
+
+def test_one_warning_a_table_and_a_report(postgres: PostgresDatabase, engine: Engine) -> None:
+    """The password is nowhere in them."""
+    postgres.run(OLD)
+    with attach(engine, METADATA) as attachment, warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            rows(engine, select(TOKENS.c.grp, ROWS.c.run_id).join_from(TOKENS, ROWS, sa.true()))
+        report = attachment.report()
+    (warning,) = told
+    assert isinstance(warning.message, DegradedReadWarning)
+    assert (warning.message.table, warning.message.missing) == ("tokens", ("weight", "grp"))
+    assert report.dialect == "postgresql"
+    assert [table.name for table in report.tables if table.is_degraded] == ["tokens"]
+
+
+def test_a_role_that_may_only_select_is_enough(postgres: PostgresDatabase) -> None:
+    """Nothing is asked for that only an owner may do."""
+    postgres.run(OLD)
+    engine = sa.create_engine(postgres.url(user=READER))
+    with unchanged(postgres), attach(engine, METADATA), pytest.warns(DegradedReadWarning):
+        assert len(rows(engine, select(TOKENS))) == 3
+    engine.dispose()
+
+
+def test_server_side_cursors_read_bit_by_bit(postgres: PostgresDatabase, engine: Engine) -> None:
+    """The prelude is part of what the cursor is declared for."""
+    postgres.run("CREATE TABLE tokens (token_id varchar(8)); CREATE TABLE rows (row_id text)")
+    postgres.run("INSERT INTO tokens SELECT 't' || n FROM generate_series(1, 2500) AS n")
+    with attach(engine, METADATA), engine.connect() as connection:
+        streamed = connection.execution_options(stream_results=True, max_row_buffer=100)
+        found = streamed.execute(select(TOKENS.c.token_id, TOKENS.c.grp))
+        first = found.fetchmany(3)
+        assert len(first) == 3
+        assert len(found.fetchall()) == 2497
+        parts = streamed.execution_options(yield_per=400).execute(select(TOKENS)).partitions()
+        assert [len(part) for part in parts] == [400] * 6 + [100]
+
+
+def test_the_same_statement_is_always_the_same_text(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """So that a statement prepared once serves every time."""
+    postgres.run(OLD)
+    sent: list[str] = []
+    with attach(engine, METADATA):
+        event.listen(engine, "after_cursor_execute", lambda *args: sent.append(args[2]))
+        with engine.connect() as connection:
+            for value in range(12):
+                connection.execute(select(TOKENS).where(TOKENS.c.grp == str(value)))
+            preparing = connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements")
+            prepared = [text for (text,) in preparing if "AS NOT MATERIALIZED" in text]
+    assert len({text for text in sent if "AS NOT MATERIALIZED" in text}) == 1
+    assert len(prepared) == (1 if engine.dialect.driver == "psycopg" else 0)
+
+
+def test_an_essential_column_that_cannot_be_had_is_refused(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Readers filter on it, so NULL would lose rows without a word."""
+    postgres.run(OLD)
+    rules = [absent("tokens.grp", essential=True)]
+    with attach(engine, METADATA, rules=rules), engine.connect() as connection:
+        with pytest.raises(UnreadableError, match=r"tokens\.grp"):
+            connection.execute(select(TOKENS.c.grp))
+        assert connection.execute(select(TOKENS.c.token_id)).first()

@@ -1,0 +1,213 @@
+"""Each transaction on a degraded database is checked against the catalogue, and sees one moment."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import OperationalError
+
+from landscape_compat import attach
+from support.postgres import OWNER, PostgresDatabase
+
+METADATA = sa.MetaData()
+TOKENS = sa.Table(
+    "tokens",
+    METADATA,
+    sa.Column("token_id", sa.Integer, primary_key=True),
+    sa.Column("grp", sa.Text),
+)
+OLD = "CREATE TABLE tokens (token_id int PRIMARY KEY); INSERT INTO tokens VALUES (1)"
+MIGRATE = "ALTER TABLE tokens ADD COLUMN grp text DEFAULT 'new'"
+
+
+def test_a_transaction_sees_one_moment(postgres: PostgresDatabase, engine: Engine) -> None:
+    """What is committed meanwhile is seen by the next one."""
+    postgres.run(OLD)
+    count = sa.text("SELECT count(*) FROM tokens")
+    with attach(engine, METADATA), engine.connect() as connection:
+        assert connection.execute(count).scalar() == 1
+        postgres.run("INSERT INTO tokens VALUES (2)")
+        assert connection.execute(count).scalar() == 1
+        connection.rollback()
+        assert connection.execute(count).scalar() == 2
+
+
+def test_a_migration_is_seen_by_the_next_transaction(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """The new column's values are not hidden; and the next connection may write again."""
+    postgres.run(OLD)
+    with attach(engine, METADATA):
+        with engine.connect() as connection:
+            assert connection.execute(select(TOKENS)).all() == [(1, None)]
+            connection.commit()
+            postgres.run(MIGRATE)
+            assert connection.execute(select(TOKENS)).all() == [(1, "new")]
+            connection.rollback()
+            assert connection.execute(select(TOKENS)).all() == [(1, "new")]
+        with engine.begin() as connection:
+            connection.execute(TOKENS.update().values(grp="written"))
+            assert connection.execute(select(TOKENS.c.grp)).scalar() == "written"
+
+
+def test_a_column_that_is_lost_meanwhile_is_seen(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """By a connection that reads; also where a table is dropped whole."""
+    postgres.run(OLD + "; ALTER TABLE tokens ADD COLUMN other text")
+    metadata = sa.MetaData()
+    sa.Table("missing", metadata, sa.Column("a", sa.Integer))
+    tokens = sa.Table(
+        "tokens", metadata, sa.Column("token_id", sa.Integer), sa.Column("other", sa.Text)
+    )
+    with attach(engine, metadata), engine.connect() as connection:
+        assert connection.execute(select(tokens)).all() == [(1, None)]
+        connection.rollback()
+        postgres.run("ALTER TABLE tokens DROP COLUMN other")
+        assert connection.execute(select(tokens)).all() == [(1, None)]
+        connection.rollback()
+        postgres.run("DROP TABLE tokens; CREATE TABLE missing (b int)")
+        assert connection.execute(select(tokens)).all() == []
+        connection.rollback()
+        postgres.run("DROP TABLE missing; " + OLD)
+        assert connection.execute(select(tokens)).all() == [(1, None)]
+
+
+def test_no_migration_can_come_between(postgres: PostgresDatabase, engine: Engine) -> None:
+    """The tables are locked against it before the catalogue is compared, until the end."""
+    postgres.run(OLD)
+    done = threading.Event()
+
+    def migrate() -> None:
+        with postgres.server.connect(postgres.name, OWNER) as connection:
+            connection.execute(MIGRATE)
+        done.set()
+
+    with attach(engine, METADATA), engine.connect() as connection:
+        # Only another table is read, so that it is our lock which holds the migration up.
+        connection.execute(sa.text("SELECT 1"))
+        with postgres.server.connect(postgres.name, OWNER) as other:
+            other.execute("SET lock_timeout TO '50ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute(MIGRATE)
+        migration = threading.Thread(target=migrate)
+        migration.start()
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        assert not done.is_set()
+        connection.rollback()
+        migration.join()
+        assert connection.execute(select(TOKENS)).all() == [(1, "new")]
+
+
+def test_another_search_path_is_another_database(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Set in the middle of a transaction, it never leads to another tenant's rows."""
+    postgres.run(OLD)
+    with postgres.server.connect(postgres.name) as connection:
+        connection.execute(f"CREATE SCHEMA tenant AUTHORIZATION {OWNER}")
+    postgres.run("CREATE TABLE tenant.tokens (token_id int, grp text)")
+    postgres.run("INSERT INTO tenant.tokens VALUES (7, 'tenant')")
+    with attach(engine, METADATA), engine.connect() as read:
+        for setting in (
+            "SET LOCAL search_path TO tenant",
+            "SELECT set_config('search_path', 'tenant', true)",
+        ):
+            # First in a transaction, and after something was read.
+            read.execute(sa.text(setting))
+            assert read.execute(select(TOKENS)).all() == [(7, "tenant")]
+            read.rollback()
+            assert read.execute(select(TOKENS)).all() == [(1, None)]
+            read.execute(sa.text(setting))
+            assert read.execute(select(TOKENS)).all() == [(7, "tenant")]
+            read.execute(sa.text("SET LOCAL search_path TO public"))
+            assert read.execute(select(TOKENS)).all() == [(1, None)]
+            read.rollback()
+
+
+def test_savepoints_are_of_the_same_transaction(postgres: PostgresDatabase, engine: Engine) -> None:
+    """Also where a savepoint is the first thing that is asked for."""
+    postgres.run(OLD)
+    with attach(engine, METADATA), engine.connect() as connection:
+        with connection.begin_nested():
+            assert connection.execute(select(TOKENS)).all() == [(1, None)]
+            postgres.run("INSERT INTO tokens VALUES (2)")
+        nested = connection.begin_nested()
+        with pytest.raises(sa.exc.ProgrammingError):
+            connection.execute(sa.text("SELECT nothing"))
+        nested.rollback()
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+
+
+@pytest.mark.parametrize("how", ["engine", "connection", "create_engine"])
+def test_autocommit_sees_each_moment(postgres: PostgresDatabase, engine: Engine, how: str) -> None:
+    """As it does without the shim; and it reads only all the same."""
+    postgres.run(OLD)
+    level: Any = "AUTOCOMMIT"
+    made = None
+    if how == "create_engine":
+        made = engine = sa.create_engine(engine.url, isolation_level=level)
+    with attach(engine, METADATA):
+        used = engine.execution_options(isolation_level=level) if how == "engine" else engine
+        with used.connect() as connection:
+            if how == "connection":
+                connection.execution_options(isolation_level=level)
+            for number in (2, 3, 4):
+                postgres.run(f"INSERT INTO tokens VALUES ({number})")
+                assert len(connection.execute(select(TOKENS.c.token_id)).all()) == number
+            postgres.run(MIGRATE)
+            assert connection.execute(select(TOKENS.c.grp)).scalar() == "new"
+            connection.commit()
+            assert connection.execute(select(TOKENS.c.grp)).scalar() == "new"
+        with engine.connect() as connection:
+            assert connection.execute(select(TOKENS.c.grp)).scalar() == "new"
+    if made is not None:
+        made.dispose()
+
+
+def test_nothing_is_set_in_the_session(postgres: PostgresDatabase, engine: Engine) -> None:
+    """A pool of the server's, which hands sessions on, hands nothing of ours on."""
+    postgres.run(OLD)
+    with attach(engine, METADATA), engine.connect() as connection:
+        connection.execute(select(TOKENS))
+        for name in ("default_transaction_read_only", "default_transaction_isolation"):
+            changed = f"SELECT source FROM pg_settings WHERE name = '{name}'"
+            assert connection.exec_driver_sql(changed).scalar() == "default"
+
+
+def test_a_lost_connection_is_told_as_sqlalchemy_tells_it(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """So that programs which then try again, do."""
+    postgres.run(OLD)
+    with attach(engine, METADATA):
+        with engine.connect() as connection:
+            pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        with postgres.server.connect("postgres") as admin:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        with engine.connect() as connection, pytest.raises(OperationalError) as lost:
+            connection.execute(select(TOKENS))
+        assert lost.value.connection_invalidated
+        with engine.connect() as connection:
+            assert connection.execute(select(TOKENS)).all() == [(1, None)]
+
+
+def test_the_check_is_two_statements_a_transaction(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """A lock and a question; nothing for the statements after it."""
+    postgres.run(OLD)
+    sent: list[str] = []
+    with attach(engine, METADATA):
+        sa.event.listen(engine, "after_cursor_execute", lambda *args: sent.append(args[2]))
+        with engine.connect() as connection:
+            for _ in range(5):
+                connection.execute(select(TOKENS))
+    assert len(sent) == 7
+    assert sent[0].startswith("LOCK TABLE ONLY")
+    assert sent[1].lstrip().startswith("SELECT md5")
