@@ -73,7 +73,7 @@ def test_the_class_on_sqlite(type_: str, expected: str) -> None:
         ("TIMESTAMP WITH TIME ZONE", "timestamp"),
         ("VARCHAR(64)", "text"),
         ("CHARACTER VARYING(64)", "text"),
-        ("JSONB", "text"),
+        ("JSONB", "json"),
         ("INTEGER[]", "array"),
         ("BYTEA", "bytes"),
         ("HSTORE", "hstore"),
