@@ -9,9 +9,12 @@ import pytest
 from sqlalchemy import (
     Boolean,
     Column,
+    DateTime,
     Float,
     Integer,
+    LargeBinary,
     MetaData,
+    Numeric,
     String,
     Table,
     case,
@@ -22,11 +25,13 @@ from sqlalchemy import (
     select,
     table,
 )
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
 
 from landscape_compat.errors import RuleError, UnreadableError
 from landscape_compat.projection.plan import make_plan
 from landscape_compat.projection.rules import RuleSet, derived, mapped, neutral, renamed
+from landscape_compat.projection.tokens import SQLITE
 from landscape_compat.schema.catalogue.sqlite import read_stored
 from landscape_compat.schema.declared import declared_schema
 from support.planned import plan_for
@@ -60,8 +65,12 @@ def render(
 ) -> str:
     plan = plan_for(connection, metadata, rules)  # type: ignore[arg-type]
     projection = plan.projections["tokens"]
+    named = frozenset(names.split())
     return projection.render(
-        "tokens", frozenset(names.split()), everything=how.get("everything", False)
+        "tokens",
+        named,
+        everything=how.get("everything", False),
+        row_numbers=named & SQLITE.row_numbers,
     )
 
 
@@ -145,6 +154,82 @@ def test_a_value_compares_as_a_columns_would(
     cte = render(stored, declare(new=type_), rule, names="new")
     found = stored.execute(f"WITH {cte} SELECT token_id FROM tokens WHERE new = {compared!r}")
     assert found.fetchall() == [("a",)]
+
+
+VALUES = (
+    None, 0, 5, -1, 2**53 + 1, 2**63 - 1, 0.5, 5.0, -0.0, 1e308, 9.3e18, "", "5", "05", " 7 ",
+    "1.0", "1e3", "0.5", "5x", "x", "9223372036854775808", "+5", "0x10", "\u0665", b"", b"5",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("given", ["", "TEXT", "INTEGER", "REAL", "NUMERIC", "VARCHAR(3)"])
+@pytest.mark.parametrize(
+    "type_", [Integer(), String(), Float(), Boolean(), Numeric(10, 2), LargeBinary(), DateTime()]
+)
+@pytest.mark.parametrize("calculated", [False, True])
+def test_a_value_is_as_its_column_would_store_it(
+    empty: sqlite3.Connection, given: str, type_: TypeEngine[Any], calculated: bool
+) -> None:
+    """A column for numbers makes 5 of '5', one for text '5' of 5, and so does a projection."""
+    declared = type_.compile(sqlite.dialect())
+    empty.execute(f"CREATE TABLE tokens (token_id INTEGER PRIMARY KEY, v {given})")
+    values = [value for value in VALUES if not (declared == "VARCHAR" and isinstance(value, bytes))]
+    empty.executemany("INSERT INTO tokens (v) VALUES (?)", [(value,) for value in values])
+    empty.execute(f"CREATE TABLE copy (token_id INTEGER PRIMARY KEY, new {declared})")
+    own = table("tokens", column("v")).c.v
+    if calculated:
+        rule, sql = derived("tokens.new", func.ifnull(own, None)), "ifnull(v, NULL)"
+    else:
+        rule, sql = derived("tokens.new", own), "v"
+    empty.execute(f"INSERT INTO copy SELECT token_id, {sql} FROM tokens")
+    cte = render(empty, declare(new=type_), rule, names="new")
+    for what in (
+        "new, typeof(new)",
+        "new = 5, new = '5', new < 6, new > '6', new = 1.0, new = v.value",
+        "new IN (5, 7), new IN ('5', '7'), new BETWEEN '4' AND '6'",
+    ):
+        both = "(SELECT 5 AS value UNION ALL SELECT '5') AS v ORDER BY token_id"
+        found = empty.execute(f"WITH {cte} SELECT {what} FROM tokens, {both}").fetchall()
+        expected = empty.execute(f"SELECT {what} FROM copy, {both}").fetchall()
+        assert repr(found) == repr(expected)
+
+
+@pytest.mark.parametrize("value", [5, 0.5, 5.0, True])
+@pytest.mark.parametrize("type_", [Integer(), Float(), Numeric(10, 2), String()])
+def test_a_constant_is_as_its_column_would_store_it(
+    stored: sqlite3.Connection, value: object, type_: TypeEngine[Any]
+) -> None:
+    """Half a thing stays half a thing, also in a column for whole numbers."""
+    stored.execute(f"CREATE TABLE copy (new {type_.compile(sqlite.dialect())})")
+    stored.execute("INSERT INTO copy VALUES (?)", (value,))
+    expected = stored.execute("SELECT new FROM copy").fetchall()
+    cte = render(stored, declare(new=type_), neutral("tokens.new", literal(value)), names="new")
+    assert repr(read(stored, cte, "new")[:1]) == repr(expected)
+
+
+@pytest.mark.parametrize("rule", ["absent", "derived", "renamed"])
+def test_a_column_compares_text_in_its_declared_order(
+    stored: sqlite3.Connection, rule: str
+) -> None:
+    """A reader that declares NOCASE finds 'ON' as 'on'; what stands left of it goes first."""
+    rules = {
+        "absent": (),
+        "derived": (derived("tokens.new", func.upper(TOKENS.c.state)),),
+        "renamed": (renamed("tokens.new", "state"),),
+    }[rule]
+    cte = render(stored, declare(new=String(9, collation="NOCASE")), *rules, names="new")
+    stored.execute("CREATE TABLE copy (token_id, state, new VARCHAR(9) COLLATE NOCASE)")
+    value = {"absent": "NULL", "derived": "upper(state)", "renamed": "state"}[rule]
+    stored.execute(f"INSERT INTO copy SELECT token_id, state, {value} FROM tokens")
+    for what in (
+        "new, new = 'oN', 'oN' = new, new IN ('oN'), new > 'OG'",
+        "state = new, new = state, upper(state) = new, max(new, 'oX')",
+        "(SELECT count(*) FROM (SELECT new UNION SELECT 'oN'))",
+        "(SELECT count(*) FROM (SELECT state UNION SELECT new))",
+        "new = 'oN' COLLATE BINARY",
+    ):
+        expected = stored.execute(f"SELECT {what} FROM copy ORDER BY token_id").fetchall()
+        assert read(stored, cte, what) == expected
 
 
 def test_a_missing_table_reads_as_no_rows(stored: sqlite3.Connection) -> None:

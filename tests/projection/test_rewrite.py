@@ -32,6 +32,8 @@ STORED = """
     CREATE TABLE tokens (token_id VARCHAR NOT NULL PRIMARY KEY, row_id VARCHAR, state VARCHAR,
         old VARCHAR);
     CREATE INDEX by_row ON tokens (row_id);
+    CREATE TABLE numbered (oid VARCHAR, n INTEGER);
+    INSERT INTO numbered VALUES ('nine', 9);
     INSERT INTO rows VALUES ('r0', 'A'), ('r1', 'A'), ('r2', 'B'), ('r3', NULL);
     INSERT INTO tokens VALUES ('t0', 'r0', 'on', 'x'), ('t1', 'r0', 'off', NULL),
         ('t2', 'r2', 'on', 'y'), ('t3', 'r9', NULL, 'x');
@@ -98,6 +100,16 @@ STATEMENTS = [
     "VALUES (1, (SELECT max(label) FROM tokens))",
     "SELECT CASE WHEN grp IS NULL THEN label ELSE grp END FROM tokens ORDER BY token_id",
     "SELECT rowid, grp FROM tokens ORDER BY 1",
+    "SELECT row_id AS oid, count(*) FROM tokens GROUP BY oid ORDER BY 1, 2",
+    "SELECT tokens.row_id AS oid, grp FROM tokens JOIN rows USING (row_id) ORDER BY oid DESC",
+    "SELECT t.token_id AS rowid FROM tokens t, rows r WHERE t.row_id = r.row_id"
+    " UNION SELECT grp FROM tokens ORDER BY rowid",
+    "SELECT token_id FROM tokens WHERE rowid IN (SELECT rowid FROM rows) ORDER BY 1",
+    "SELECT z FROM (SELECT rowid AS z, grp FROM tokens), rows WHERE z < 2",
+    "SELECT token_id, (SELECT rowid) FROM tokens ORDER BY 1",
+    "SELECT t.rowid, r._rowid_, t.row_id AS oid FROM (tokens t JOIN rows r USING (row_id))"
+    " ORDER BY 1",
+    "SELECT tokens.row_id, oid FROM tokens, numbered ORDER BY 1, 2",
     "SELECT token_id FROM tokens ORDER BY run_id NULLS LAST, token_id LIMIT 2 OFFSET 1",
     "SELECT 'no tokens here' WHERE 1",
     "SELECT * FROM rows ORDER BY 1",
@@ -163,6 +175,15 @@ def test_writing_is_refused_whatever_it_names(planned: Planned, statement: str) 
     [
         ("SELECT grp FROM tokens; SELECT 1", "one by one"),
         ("SELECT rowid, * FROM tokens", "row number"),
+        (
+            "SELECT tokens.row_id AS oid, count(*) FROM tokens JOIN rows USING (row_id)"
+            " GROUP BY oid",
+            "another name",
+        ),
+        ("SELECT t.row_id AS oid FROM (tokens t, rows r) WHERE oid = 'r0'", "another name"),
+        ("SELECT token_id rowid FROM tokens, rows WHERE rowid = 't0'", "another name"),
+        ("SELECT rank() OVER (ORDER BY oid), t.row_id AS oid FROM tokens t, rows", "another name"),
+        ("SELECT 1 FROM rows WHERE (SELECT oid FROM tokens, gone)", "another name"),
         ("FROBNICATE tokens", "SELECT"),
         (
             "WITH tokens AS (SELECT * FROM (main.tokens)) SELECT * FROM tokens",

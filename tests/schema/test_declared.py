@@ -80,6 +80,20 @@ def test_a_type_is_the_one_that_the_dialect_makes_of_it(
         assert table.columns[0].type == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "collation"), [("NOCASE", "NOCASE"), ('od"d name', 'od"d name'), (None, "")]
+)
+def test_a_collation_is_told_apart_from_the_type(name: str | None, collation: str) -> None:
+    """SQLAlchemy writes both in one; of a type, it would be a difference to what is stored."""
+    metadata = declare(sa.Column("a", sa.String(9, collation=name)), sa.Column("b", sa.Integer))
+    for dialect in (SQLITE, POSTGRESQL):
+        (table,) = declared_schema(metadata, dialect)
+        assert [(c.type, c.collation) for c in table.columns] == [
+            ("VARCHAR(9)", collation),
+            ("INTEGER", ""),
+        ]
+
+
 @pytest.mark.parametrize("type_", [sa.types.NullType(), postgresql.ARRAY(sa.Integer)])
 def test_a_type_that_the_dialect_does_not_have_is_left_open(
     type_: sa.types.TypeEngine[object],

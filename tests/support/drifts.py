@@ -64,6 +64,9 @@ class Kind:
 _TIMES = ("2020-01-01 00:00:00.000000", "2026-11-22 23:59:59.123456", "1999-12-31 12:00:00.000000")
 _WORDS = ("", "a", "A", "b", "5", "05", "1.0", " 5", "x%", "it's", "\u00e9", "e\u0301",
           "\U0001f642", "tokens", "-1", "42", "abc")  # fmt: skip
+# None of them, nor any other word here, is another but for the case of a letter: which one DISTINCT
+# would keep is up to SQLite's order of visiting them.
+_FOLDED = ("", "Q", "Mm", "5", "zZ")
 _NUMBERS = (0, 1, 2, 5, 5, -1, 42, 2**40)
 _WORD_MAP = (("a", "b"), ("5", "\U0001f642 it's 100%"), ("abc", None))
 
@@ -75,6 +78,13 @@ KINDS = {
         Kind("stray", "BIGINT", sa.BigInteger, (*_NUMBERS, "abc", "", "5x"), ((1, 42), (2, 0))),
         Kind("str", "VARCHAR(20)", lambda: sa.String(20), _WORDS, _WORD_MAP),
         Kind("text", "TEXT", sa.Text, _WORDS, _WORD_MAP),
+        Kind(
+            "nocase",
+            "VARCHAR(9) COLLATE NOCASE",
+            lambda: sa.String(9, collation="NOCASE"),
+            _FOLDED,
+            (("Q", "Mm"),),
+        ),
         Kind("float", "FLOAT", sa.Float, (0.5, -2.25, 3.75, 1234567.125), ((0.5, 3.75),)),
         Kind("bool", "BOOLEAN", sa.Boolean, (0, 1), ((0, 1),)),
         Kind("time", "DATETIME", sa.DateTime, _TIMES, ((_TIMES[0], _TIMES[1]),)),
@@ -412,6 +422,14 @@ def _given(draw: Draw, column: Column, table: Table, tables: list[Table]) -> Col
     return replace(column, rule=make(target, expression), sql=sql)
 
 
+# From which other kinds a kind is fed. Never numbers to floats: then 5 and 5.0 would meet.
+_TEXTS, _COUNTS = ("str", "text", "nocase"), ("int", "stray", "bool")
+_FEEDS = {
+    **dict.fromkeys(_TEXTS, (*_TEXTS, *_COUNTS, "float", "num", "time")),
+    **dict.fromkeys(_COUNTS, (*_TEXTS, *_COUNTS, "float")),
+    "num": (*_TEXTS, *_COUNTS, "float"),
+}
+
 Value: TypeAlias = tuple[sa.ColumnElement[Any], str]
 
 
@@ -420,6 +438,11 @@ def _values(kind: Kind, table: Table, tables: list[Table]) -> Iterator[Callable[
     assert table.stored is not None
     yield partial(_constant, kind)
     mine = table.stored.columns
+    others = [c.name for c in mine if c.kind.name in _FEEDS.get(kind.name, ()) and not c.generated]
+    if others:
+        # A column takes what it is given in a form of its own: '5' as 5, or 5 as '5'.
+        yield lambda draw: _as_it_is(table, draw.pick(others))
+        yield lambda draw: _calculated(table, draw.pick(others))
     alike = [c.name for c in mine if c.kind is kind and not c.generated]
     if alike:
         yield lambda draw: _coalesced(table, draw.pick(alike), kind)
@@ -449,6 +472,14 @@ def _coalesced(table: Table, name: str, kind: Kind) -> Value:
     default = kind.values[0]
     expression = sa.func.coalesce(_clause(table).c[name], default)
     return expression, f"coalesce({quoted(name)}, {literal(default)})"
+
+
+def _as_it_is(table: Table, name: str) -> Value:
+    return _clause(table).c[name], quoted(name)
+
+
+def _calculated(table: Table, name: str) -> Value:
+    return sa.func.ifnull(_clause(table).c[name], None), f"ifnull({quoted(name)}, NULL)"
 
 
 def _of_itself(table: Table, name: str) -> Value:

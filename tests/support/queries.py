@@ -24,6 +24,8 @@ _WORDS = frozenset(
 )
 _COMMENTS = ("", "", "", "", "/* tokens, * */", "-- rows ' \"\n", "/* 'WITH */")
 _LITERALS = ("1", "5", "'5'", "'a'", "NULL", "''", "'05'", "0.5", "42", "'tokens'", "x'35'", "-1")
+# Only compared: where they are results, DISTINCT would keep either of two that differ in case.
+_FOLDED = ("'q'", "'MM'", "'mM'", "'zz'")
 _COMPARED = ("=", "<>", "<", "<=", ">", "IS", "IS NOT", "==", "IS DISTINCT FROM")
 _ROW_NUMBERS = ("rowid", "oid", "_ROWID_")
 # What is told apart in the name of a column that has no alias.
@@ -295,6 +297,8 @@ class _Writer:
         alike = [other for other in whole if other.name == source.name]
         if draw.chance(40) and source.is_table and len(alike) == 1:
             return f"{source.prefix}.{draw.pick(_ROW_NUMBERS)}"
+        if draw.chance(60) and source.is_table and len(sources) == len(whole):
+            return draw.pick(_ROW_NUMBERS)
         others = [n for s in whole for n, _ in s.columns if fold_name(n) == fold_name(name)]
         if len(others) == 1 and draw.chance(2):
             return self._name(name)
@@ -344,7 +348,8 @@ class _Writer:
         left = self._expression(sources, depth + 1)
         match how:
             case 0 | 1:
-                return f"{left} {draw.pick(_COMPARED)} {self._literal()}"
+                right = draw.pick(_FOLDED) if draw.chance(4) else self._literal()
+                return f"{left} {draw.pick(_COMPARED)} {right}"
             case 2 | 3:
                 return f"{left} {draw.pick(_COMPARED)} {self._column(sources)}"
             case 4:
@@ -397,6 +402,9 @@ class _Writer:
             self._size = size
             return f"SELECT {self._space()}{stars} FROM {text}{where}", []
         names = [self._new() for _ in range(width)]
+        if depth == 0 and draw.chance(30):
+            names[0] = draw.pick(_ROW_NUMBERS)
+            where += f"{' AND' if where else ' WHERE'} {names[0]} IS NOT {self._literal()}"
         how = draw.below(8)
         tail = ""
         if how == 0:

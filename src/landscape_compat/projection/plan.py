@@ -201,6 +201,7 @@ class _Planner:
             schema=self.schema,
             spelling={fold_name(name): shape.name for name, shape in self.stored.tables.items()},
             homes={shape.name: shape.schema for shape in self.stored if shape.schema},
+            stored=stored,
         )
         refusal = None
         essential = stored is not None and self.rules.is_essential(table.name, column.name)

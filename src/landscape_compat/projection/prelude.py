@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeGuard
 
 from sqlalchemy import BindParameter, ColumnElement, Select, column, literal_column, select
 from sqlalchemy import table as table_clause
@@ -23,7 +23,6 @@ __all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule"]
 
 # Source: https://www.sqlite.org/limits.html, SQLITE_MAX_COLUMN.
 _MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600}
-_ROWIDS = ("rowid", "oid", "_rowid_")
 # SQLite's own words that SQLAlchemy takes for ordinary names.
 _UNKNOWN_WORDS = frozenset({"nothing", "recursive", "returning"})
 # SQLite gives a column of a common table expression that is named so another name.
@@ -83,22 +82,30 @@ class Projection:
     def _fold(self, name: str) -> str:
         return name if self.dialect.name == "postgresql" else fold_name(name)
 
-    def render(self, cte: str, named: frozenset[str], *, everything: bool) -> str:
+    def render(
+        self,
+        cte: str,
+        named: frozenset[str],
+        *,
+        everything: bool,
+        row_numbers: frozenset[str] = frozenset(),
+    ) -> str:
         """Write the common table expression for one statement.
 
         Args:
             cte: The name it gets.
             named: The folded names that the statement mentions.
             everything: Whether the statement may read columns it does not name (`*`, NATURAL).
+            row_numbers: The names by which it may read the table's hidden row number.
 
         Raises:
             UnreadableError: The statement needs a column that cannot be projected faithfully.
         """
         self._refuse_unnameable(named, everything)
         body = (
-            self._empty(named, everything)
+            self._empty(row_numbers, everything)
             if self.stored is None
-            else self._select(named, everything)
+            else self._select(named, row_numbers, everything)
         )
         # Without the hint, a table used twice is copied whole before the first row is read.
         return f"{self._quote(cte)} AS NOT MATERIALIZED ({body})"
@@ -117,13 +124,14 @@ class Projection:
                     remedy="Read the other columns by their names.",
                 )
 
-    def _empty(self, named: frozenset[str], everything: bool) -> str:
+    def _empty(self, row_numbers: frozenset[str], everything: bool) -> str:
         items = [f"{c.sql} AS {self._quote(c.column.name)}" for c in self.columns]
-        items += [f"CAST(NULL AS INTEGER) AS {name}" for name in self._rowids(named, everything)]
+        carried = self._carried(row_numbers, everything)
+        items += [f"CAST(NULL AS INTEGER) AS {name}" for name in carried]
         never = "0" if self.dialect.name == "sqlite" else "false"
         return f"SELECT {', '.join(items)} WHERE {never}"
 
-    def _select(self, named: frozenset[str], everything: bool) -> str:
+    def _select(self, named: frozenset[str], row_numbers: frozenset[str], everything: bool) -> str:
         assert self.stored is not None
         wanted = [c for c in self.columns if everything or self._fold(c.column.name) in named]
         for c in wanted:
@@ -147,7 +155,8 @@ class Projection:
             )
         items = self._stored_items(wanted)
         items += [f"{c.sql} AS {self._quote(c.column.name)}" for c in added]
-        items += [f"{self.alias}.{name} AS {name}" for name in self._rowids(named, everything)]
+        carried = self._carried(row_numbers, everything)
+        items += [f"{self.alias}.{name} AS {name}" for name in carried]
         return f"SELECT {', '.join(items)} FROM {self.source} AS {self.alias}"
 
     def _stored_items(self, wanted: list[ProjectedColumn]) -> list[str]:
@@ -163,13 +172,20 @@ class Projection:
             for name in self.stored.column_names
         ]
 
-    def _rowids(self, named: frozenset[str], everything: bool) -> list[str]:
-        """Carry SQLite's row number along, which a common table expression does not have."""
-        if self.dialect.name != "sqlite" or (self.stored and not self.stored.has_rowid):
+    def row_numbers(self, names: frozenset[str]) -> list[str]:
+        """Tell by which of the names the table's hidden row number is read.
+
+        Args:
+            names: Names of a row number.
+        """
+        if self.stored and not self.stored.has_rowid:
             return []
         columns = [*(c.column for c in self.columns), *(self.stored.columns if self.stored else ())]
-        taken = {fold_name(column.name) for column in columns}
-        asked = [name for name in _ROWIDS if name in named and name not in taken]
+        return sorted(names - {fold_name(column.name) for column in columns})
+
+    def _carried(self, names: frozenset[str], everything: bool) -> list[str]:
+        """Carry the row number along, which a common table expression does not have."""
+        asked = self.row_numbers(names)
         if asked and everything:
             raise UnreadableError(
                 f"The statement reads {asked[0]!r} and every column at once; the row number "
@@ -190,6 +206,7 @@ def render_rule(
     schema: str,
     spelling: Mapping[str, str],
     homes: Mapping[str, str] | None = None,
+    stored: TableShape | None = None,
 ) -> str:
     """Write the value that a rule gives a column, in the dialect's SQL.
 
@@ -201,6 +218,7 @@ def render_rule(
         schema: The schema of the other stored tables.
         spelling: Folded table name to the name as stored.
         homes: Name as stored to the schema of a table that is in another one.
+        stored: The stored table; None for a missing one.
 
     Raises:
         RuleError: The dialect cannot express the rule.
@@ -209,26 +227,62 @@ def render_rule(
         type_ = affinity(declared.type)
     else:
         type_ = unbounded_type(declared.base or declared.type) or "TEXT"
+    collated = f" COLLATE {quote_name(dialect, declared.collation)}" if declared.collation else ""
     if rule is None or rule.expression is None:
         # Without a type, a UNION with other values would compare in another way.
-        return f"CAST(NULL AS {type_})"
+        return f"CAST(NULL AS {type_}){collated}"
     own = table_clause(alias)
     expression = rule.expression
     bound = _bind(expression, rule.table, own, dialect, schema, spelling, homes or {})
     sql = _compile(rule, bound, own, dialect)
-    if dialect.name == "sqlite":
-        # A column has an affinity and an expression has none: compared with a number or a text,
-        # the two would differ. CAST gives it one, but would make a number of any text, too.
-        if isinstance(expression, ColumnClause) and expression.table is not None:
-            return sql
-        if type_ != "TEXT" and not _is_number(expression):
-            return f"(SELECT {sql} UNION ALL SELECT CAST(NULL AS {type_}) WHERE 0)"
-    return f"CAST({sql} AS {type_})"
+    if dialect.name != "sqlite":
+        return f"CAST({sql} AS {type_}){collated}"
+    replaced = stored.column(rule.column) if stored and rule.replaces else None
+    if replaced is not None:
+        type_ = affinity(replaced.type)
+    is_own = _is_column_of(rule.table, expression)
+    kept = stored.column(expression.name) if stored and is_own else None
+    if kept is not None and affinity(kept.type) == type_:
+        return f"{sql}{collated}"
+    return f"{_stored_as(type_, sql, expression)}{collated}"
 
 
-def _is_number(expression: ColumnElement[Any]) -> bool:
+def _is_column_of(table: str, expression: ColumnElement[Any]) -> TypeGuard[ColumnClause[Any]]:
+    return (
+        isinstance(expression, ColumnClause)
+        and isinstance(expression.table, TableClause)
+        and fold_name(expression.table.name) == fold_name(table)
+    )
+
+
+def _stored_as(type_: str, sql: str, expression: ColumnElement[Any]) -> str:
+    """Make of a value what SQLite makes of it when a column of an affinity takes it in.
+
+    A column also has an affinity where an expression has none: compared with a number or a text,
+    the two would differ. CAST gives it one, but would make a number of any text, too.
+
+    Source: https://www.sqlite.org/datatype3.html, section 3.
+    """
+    if type_ == "TEXT" or _is_integer(expression):
+        return f"CAST({sql} AS {type_})"
+    if type_ == "BLOB":
+        value = "v"
+    elif type_ == "REAL":
+        # What is added makes 0.0 of -0.0.
+        value = "CASE WHEN CAST(v AS NUMERIC) = v THEN CAST(v AS REAL) + 0.0 ELSE v END"
+    else:
+        value = (
+            "CASE WHEN CAST(v AS INTEGER) = v THEN CAST(v AS INTEGER) "
+            "WHEN CAST(v AS NUMERIC) = v THEN CAST(v AS NUMERIC) ELSE v END"
+        )
+    # Of a compound, the last SELECT gives the affinity.
+    typed = f"SELECT CAST(NULL AS {type_}) WHERE 0"
+    return f"(SELECT {value} FROM (SELECT {sql} AS v) UNION ALL {typed})"
+
+
+def _is_integer(expression: ColumnElement[Any]) -> bool:
     if isinstance(expression, BindParameter):
-        return isinstance(expression.value, int | float)
+        return isinstance(expression.value, int)
     return isinstance(expression, True_ | False_)
 
 

@@ -80,6 +80,7 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
             table=uses[0].projection.label,
             remedy="Read the table by a SELECT.",
         )
+    _refuse_row_numbers(scan, plan)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
     return Rewritten(_merge(text, scan, uses), read, scan.effect, moves)
 
@@ -125,14 +126,17 @@ def _merge(text: str, scan: StatementScan, uses: list[_Use]) -> str:
     for use in uses:
         name, projection = use.name, use.projection
         everything = scan.has_star or scan.has_natural or name in scan.operands
+        render = partial(
+            projection.render, named=scan.names, everything=everything, row_numbers=scan.row_numbers
+        )
         if use.bare and name not in scan.own_ctes:
-            ctes.append(projection.render(projection.name, scan.names, everything=everything))
+            ctes.append(render(projection.name))
         taken = not use.bare or use.apart or name in scan.own_ctes or name in scan.inner_ctes
         if taken and any(q.role != "column" for q in use.qualified):
             # A name of its own: the bare one may mean something else at this place.
             _refuse_enclosed(use)
             cte = _free_name(projection.label, scan)
-            ctes.append(projection.render(cte, scan.names, everything=everything))
+            ctes.append(render(cte))
         else:
             cte = ""
         edits += [_requalify(q, text, use, cte) for q in use.qualified]
@@ -147,6 +151,20 @@ def _merge(text: str, scan: StatementScan, uses: list[_Use]) -> str:
         pieces += [text[position:start], replacement]
         position = end
     return "".join([*pieces, text[position:]])
+
+
+def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
+    # Among several tables it means a column or a result, or is an error. A common table expression
+    # has no row number, so that SQLite would take it for that of the other table.
+    for name, tables in scan.no_row_numbers:
+        paths = [f"{table}.{name}" for table in tables]
+        if not any(plan.stored.has(path) or plan.declared.has(path) for path in paths):
+            raise UnreadableError(
+                f"The statement names {name!r} where it reads several tables, and SQLite would "
+                "take that for the row number of one that is read as it is stored.",
+                column=name,
+                remedy="Write the table's name before it, or give a result another name.",
+            )
 
 
 def _refuse_enclosed(use: _Use) -> None:

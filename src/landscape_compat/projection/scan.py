@@ -74,6 +74,10 @@ class StatementScan:
         has_outer_join: Whether it may have an outer join.
         multiple: Whether there is more than one statement.
         inner_ctes: The names that a WITH within it may define, folded.
+        row_numbers: The names of a hidden row number that may mean one here: with a table before
+            it, or where only one table is read.
+        no_row_numbers: Those that stand alone where several tables are read, and so mean none,
+            each with the tables that are read there.
     """
 
     effect: Effect
@@ -91,6 +95,8 @@ class StatementScan:
     multiple: bool = False
     operands: frozenset[str] = frozenset()
     inner_ctes: frozenset[str] = frozenset()
+    row_numbers: frozenset[str] = frozenset()
+    no_row_numbers: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 _READS = frozenset({"SELECT", "VALUES", "TABLE"})
@@ -158,6 +164,8 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
             if body.withs > (head.with_end is not None)
             else frozenset()
         ),
+        row_numbers=frozenset(body.row_numbers),
+        no_row_numbers=tuple(body.no_row_numbers),
     )
 
 
@@ -325,6 +333,13 @@ class _Level:
     # `extract(year FROM x)` and its like have a FROM that names no table.
     in_call: bool = False
     in_using: bool = False
+    # Of the SELECT in hand: how many tables it reads, and the row numbers named without one.
+    is_source: bool = False
+    selects: bool = False
+    orders: bool = False
+    tables: list[str] = field(default_factory=list)
+    numbers: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -348,6 +363,8 @@ class _Body:
     withs: int = 0
     visible: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
+    row_numbers: set[str] = field(default_factory=set)
+    no_row_numbers: list[tuple[str, frozenset[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -371,10 +388,10 @@ class _Body:
                     in_call = _is_word(before, *_CALLS_WITH_FROM)
                     in_using = _is_word(before, "USING")
                     expects = level.expects_table
-                    levels.append(_Level(expects, expects, "", in_call, in_using))
+                    levels.append(_Level(expects, expects, "", in_call, in_using, expects))
                 elif token.text == ")":
                     if len(levels) > 1:
-                        levels.pop()
+                        self._close(levels.pop(), levels[-1])
                     levels[-1].expects_table = False
                 elif token.text == ",":
                     level.expects_table = level.in_from
@@ -385,8 +402,37 @@ class _Body:
             else:
                 level.expects_table = False
             at += 1
+        while len(levels) > 1:
+            self._close(levels.pop(), levels[-1])
+        self._end_select(levels[0])
+        self.row_numbers |= levels[0].numbers
         if self.syntax.name == "postgresql" and self.visible & self.bare:
             self.has_star = True  # a whole row as one value
+
+    def _close(self, level: _Level, outer: _Level) -> None:
+        """Take in what a pair of parentheses held."""
+        if level.selects:
+            self._end_select(level)
+            outer.tables += [""] * level.is_source
+        else:
+            outer.tables += level.tables
+        outer.numbers |= level.numbers
+
+    def _end_select(self, level: _Level) -> None:
+        """Tell what its row numbers mean, now that all its tables are known.
+
+        SQLite takes a name for a row number only where one table is read; where there is none,
+        it looks further out.
+        """
+        if len(level.tables) == 1:
+            self.row_numbers |= level.numbers
+        else:
+            tables = frozenset(level.tables)
+            self.no_row_numbers += [(name, tables) for name in sorted(level.numbers) if tables]
+        if level.tables:
+            level.numbers.clear()
+        level.tables.clear()
+        level.orders = False
 
     def _token(self, at: int) -> Token | None:
         return self.tokens[at] if 0 <= at < len(self.tokens) else None
@@ -428,8 +474,10 @@ class _Body:
             self.names.add(token.name)
         if level.expects_table:
             level.expects_table = False
-            return self._source(at, level, "source")
-        return self._column(at)
+            end = self._source(at, level, "source")
+            level.tables.append(level.last_source)
+            return end
+        return self._column(at, level)
 
     def _keyword(self, at: int, word: str, level: _Level) -> bool:
         """Follow a word that moves us within the statement; tell whether it did."""
@@ -446,11 +494,14 @@ class _Body:
             level.in_from = level.expects_table = True
         elif word in ("SELECT", "VALUES", "WITH"):
             self.withs += word == "WITH"
+            self._end_select(level)
+            level.selects = True
             level.in_from = level.expects_table = level.in_call = False
         elif self._ends_from(at, word):
             if word == "FOR" and self.syntax.name == "postgresql" and not level.in_call:
                 self.locks |= _is_word(after, "UPDATE", "SHARE", "NO", "KEY")
             level.in_from = False
+            level.orders = level.selects and word == "ORDER"
         elif word == "INTO":
             self.into = True
         elif word == "IN" and self.syntax.strings_as_names:
@@ -574,7 +625,7 @@ class _Body:
             token.kind is TokenKind.STRING and self.syntax.strings_as_names
         )
 
-    def _column(self, at: int) -> int:
+    def _column(self, at: int, level: _Level) -> int:
         """Take in a reference in an expression: `a`, `a.b`, `a.b.c`, `a.b.*`, and longer ones."""
         last = at
         while self._is_dot(last + 1) and self._is_name(last + 2, or_string=True):
@@ -584,7 +635,11 @@ class _Body:
         if last == at:
             if not self._is_call_or_cte(at):
                 self.bare.add(first.name)
+                if first.name in self.syntax.row_numbers:
+                    self._row_number(at, first.name, level)
             return at + 1
+        if self.tokens[last].name in self.syntax.row_numbers:
+            self.row_numbers.add(self.tokens[last].name)
         if self._is_dot(last + 1) and after is not None and after.text == "*":
             self.has_star = True
             table_at = last
@@ -599,3 +654,16 @@ class _Body:
                 )
             )
         return last + 1
+
+    def _row_number(self, at: int, name: str, level: _Level) -> None:
+        """Take in the name of a row number that stands alone."""
+        before, after = self._token(at - 1), self._token(at + 1)
+        if _is_word(before, "AS"):
+            level.given.add(name)
+            return
+        is_term = (_is_word(before, "BY") or (before is not None and before.text == ",")) and (
+            after is None or after.text in (",", ")", ";", "ASC", "DESC", "NULLS", "LIMIT")
+        )
+        # Alone in ORDER BY, a name is first that of a result.
+        if not (level.orders and is_term and name in level.given):
+            level.numbers.add(name)

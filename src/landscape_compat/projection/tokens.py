@@ -52,6 +52,7 @@ class Syntax:
         nested_comments: Whether block comments nest.
         strings_as_names: Whether a string literal is a name where a table is expected.
         doubles_percent: Whether the driver takes `%%` for a percent sign, also in names.
+        row_numbers: The names by which every table's hidden row number goes.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Syntax:
     nested_comments: bool
     strings_as_names: bool
     doubles_percent: bool = False
+    row_numbers: frozenset[str] = frozenset()
 
     def fold(self, name: str, *, quoted: bool) -> str:
         """Fold a name as the dialect compares it."""
@@ -94,6 +96,7 @@ SQLITE = Syntax(
     folds_quoted=True,
     nested_comments=False,
     strings_as_names=True,
+    row_numbers=frozenset({"rowid", "oid", "_rowid_"}),
 )
 
 # Source: PostgreSQL manual, 4.1 Lexical Structure; and the placeholders of its drivers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from sqlalchemy import MetaData, Table
@@ -13,6 +14,8 @@ from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from landscape_compat.schema.types import is_builtin, normalize_type, spelled_type
 
 __all__ = ["declared_for", "declared_schema"]
+
+_COLLATED = re.compile(r'(.*?) COLLATE (?:"((?:[^"]|"")+)"|(\w+))', re.DOTALL)
 
 
 def declared_schema(metadata: MetaData, dialect: Dialect, schema: str | None = None) -> SchemaShape:
@@ -84,20 +87,30 @@ def _declared_table(
                 primary_key=column.primary_key,
                 generated=column.computed is not None,
                 base=base,
+                collation=_compiled(column.type, dialect)[1],
             )
         )
     return TableShape(table.name, tuple(columns), exact=stored is not None and stored.exact)
+
+
+def _compiled(declared: TypeEngine[object], dialect: Dialect) -> tuple[str, str]:
+    """Give a declared type, and the collation that SQLAlchemy calls part of it."""
+    try:
+        type_ = declared.compile(dialect)
+    except CompileError:
+        return "", ""  # a column without a type, or one this dialect cannot have
+    found = _COLLATED.fullmatch(type_)
+    if found is None:
+        return type_, ""
+    return found[1], (found[2] or "").replace('""', '"') or found[3]
 
 
 def _types(
     declared: TypeEngine[object], dialect: Dialect, stored: SchemaShape | None
 ) -> tuple[str, str]:
     """Give a declared type, and what holds its values where the database has no such type."""
-    try:
-        type_ = normalize_type(declared.compile(dialect))
-    except CompileError:
-        return "", ""  # a column without a type, or one this dialect cannot have
-    if dialect.name != "postgresql" or stored is None:
+    type_ = normalize_type(_compiled(declared, dialect)[0])
+    if not type_ or dialect.name != "postgresql" or stored is None:
         return type_, ""
     type_ = spelled_type(type_)
     element = type_.partition("[")[0]

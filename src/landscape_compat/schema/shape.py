@@ -34,6 +34,7 @@ class ColumnShape:
         generated: Whether the database computes its values.
         base: The type beneath it: a domain's, or what holds the values of a declared type where
             the database has no such type; "" where it is the type itself.
+        collation: The order of text that it is declared with; "" where none is, or none is told.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ColumnShape:
     primary_key: bool = False
     generated: bool = False
     base: str = ""
+    collation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
