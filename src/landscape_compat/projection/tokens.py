@@ -9,7 +9,17 @@ from typing import NamedTuple
 
 from landscape_compat.schema.shape import fold_name
 
-__all__ = ["POSTGRESQL", "SQLITE", "Syntax", "Token", "TokenKind", "tokenize"]
+__all__ = [
+    "NAMES",
+    "POSTGRESQL",
+    "SQLITE",
+    "Syntax",
+    "Token",
+    "TokenKind",
+    "is_operator",
+    "is_word",
+    "tokenize",
+]
 
 
 class TokenKind(Enum):
@@ -21,6 +31,10 @@ class TokenKind(Enum):
     NUMBER = auto()
     PARAMETER = auto()
     OPERATOR = auto()
+
+
+# The kinds that are names wherever they stand.
+NAMES = (TokenKind.WORD, TokenKind.QUOTED)
 
 
 class Token(NamedTuple):
@@ -39,6 +53,16 @@ class Token(NamedTuple):
     name: str
     start: int
     end: int
+
+
+def is_operator(token: Token) -> bool:
+    """Tell whether a token is an operator, a parenthesis or another mark."""
+    return token.kind is TokenKind.OPERATOR
+
+
+def is_word(token: Token | None, *words: str) -> bool:
+    """Tell whether a token is one of some words, given in upper case."""
+    return token is not None and token.kind is TokenKind.WORD and token.text in words
 
 
 @dataclass(frozen=True, slots=True)

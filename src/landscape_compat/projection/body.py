@@ -1,0 +1,394 @@
+"""The body of a statement: one walk over its tokens that knows where a table may stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from landscape_compat.projection.head import MODIFIES
+from landscape_compat.projection.statement import IndexHint, QualifiedName
+from landscape_compat.projection.tokens import (
+    NAMES,
+    Syntax,
+    Token,
+    TokenKind,
+    is_operator,
+    is_word,
+)
+
+__all__ = ["Body"]
+
+_ENDS_FROM = frozenset(
+    """WHERE GROUP ORDER HAVING LIMIT UNION INTERSECT EXCEPT WINDOW SET RETURNING OFFSET FETCH
+    FOR""".split()
+)
+_NOT_AN_ALIAS = _ENDS_FROM | frozenset(
+    """JOIN INNER LEFT RIGHT FULL OUTER CROSS NATURAL ON USING INDEXED NOT TABLESAMPLE
+    WITH""".split()
+)
+# Source: https://www.sqlite.org/lang_keywords.html and the fallbacks in SQLite's grammar: words
+# that begin a clause in PostgreSQL and are mere names where SQLite has no such clause.
+_NAMES_IN_SQLITE = frozenset({"FETCH", "FOR", "OFFSET", "TABLESAMPLE", "WITH"})
+# What may stand where a table is expected, and is no table's name.
+_INSTEAD_OF_TABLE = frozenset({"SELECT", "VALUES", "WITH", "TABLE", "LATERAL", "ONLY"})
+_CALLS_WITH_FROM = ("EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
+_BEFORE_STAR = frozenset({"SELECT", "DISTINCT", "ALL"})
+
+
+@dataclass(slots=True)
+class _Level:
+    """Where we are within one pair of parentheses.
+
+    Args:
+        in_from: Whether the tables of a SELECT are being named.
+        expects_table: Whether the next name is a table's.
+        last_source: The table named last.
+        in_call: Whether it holds the arguments of `extract(year FROM x)` or its like, whose FROM
+            names no table.
+        in_using: Whether it holds the columns of USING.
+        is_source: Whether it stands where a table may.
+        selects: Whether it holds a SELECT of its own.
+        orders: Whether its ORDER BY has begun.
+        tables: What its SELECT reads; "" for a subquery.
+        numbers: The row numbers that stand alone in its SELECT.
+        given: The names of a row number that its SELECT gives to results.
+    """
+
+    in_from: bool = False
+    expects_table: bool = False
+    last_source: str = ""
+    in_call: bool = False
+    in_using: bool = False
+    is_source: bool = False
+    selects: bool = False
+    orders: bool = False
+    tables: list[str] = field(default_factory=list)
+    numbers: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Body:
+    """One walk over all tokens, keeping track of where a table may stand."""
+
+    tokens: list[Token]
+    syntax: Syntax
+    names: set[str] = field(default_factory=set)
+    sources: set[str] = field(default_factory=set)
+    operands: set[str] = field(default_factory=set)
+    qualified: list[QualifiedName] = field(default_factory=list)
+    index_hints: list[IndexHint] = field(default_factory=list)
+    has_star: bool = False
+    has_natural: bool = False
+    has_outer_join: bool = False
+    multiple: bool = False
+    modifies: bool = False
+    locks: bool = False
+    into: bool = False
+    withs: int = 0
+    visible: set[str] = field(default_factory=set)
+    bare: set[str] = field(default_factory=set)
+    row_numbers: set[str] = field(default_factory=set)
+    no_row_numbers: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        levels = [_Level()]
+        at, count = 0, len(self.tokens)
+        begun = ended = False
+        while at < count:
+            token = self.tokens[at]
+            level = levels[-1]
+            if token.kind is TokenKind.OPERATOR and token.text == ";":
+                ended = begun
+            else:
+                self.multiple |= ended
+                begun = True
+            or_string = level.expects_table or level.in_using or self._is_dot(at + 1)
+            if self._is_name(at, or_string=or_string):
+                at = self._name(at, level)
+                continue
+            if token.kind is TokenKind.OPERATOR:
+                if token.text == "(":
+                    before = self._token(at - 1)
+                    in_call = is_word(before, *_CALLS_WITH_FROM)
+                    in_using = is_word(before, "USING")
+                    expects = level.expects_table
+                    levels.append(_Level(expects, expects, "", in_call, in_using, expects))
+                elif token.text == ")":
+                    if len(levels) > 1:
+                        self._close(levels.pop(), levels[-1])
+                    levels[-1].expects_table = False
+                elif token.text == ",":
+                    level.expects_table = level.in_from
+                elif token.text == "*":
+                    self.has_star = self.has_star or self._is_star(at)
+                elif token.text == ";":
+                    level.in_from = level.expects_table = False
+            else:
+                level.expects_table = False
+            at += 1
+        while len(levels) > 1:
+            self._close(levels.pop(), levels[-1])
+        self._end_select(levels[0])
+        self.row_numbers |= levels[0].numbers
+        if self.syntax.name == "postgresql" and self.visible & self.bare:
+            self.has_star = True  # a whole row as one value
+
+    def _close(self, level: _Level, outer: _Level) -> None:
+        """Take in what a pair of parentheses held."""
+        if level.selects:
+            self._end_select(level)
+            outer.tables += [""] * level.is_source
+        else:
+            outer.tables += level.tables
+        outer.numbers |= level.numbers
+
+    def _end_select(self, level: _Level) -> None:
+        """Tell what its row numbers mean, now that all its tables are known.
+
+        SQLite takes a name for a row number only where one table is read; where there is none,
+        it looks further out.
+        """
+        if len(level.tables) == 1:
+            self.row_numbers |= level.numbers
+        else:
+            tables = frozenset(level.tables)
+            self.no_row_numbers += [(name, tables) for name in sorted(level.numbers) if tables]
+        if level.tables:
+            level.numbers.clear()
+        level.tables.clear()
+        level.orders = False
+
+    def _token(self, at: int) -> Token | None:
+        return self.tokens[at] if 0 <= at < len(self.tokens) else None
+
+    def _is_name(self, at: int, *, or_string: bool = False) -> bool:
+        token = self._token(at)
+        return token is not None and (
+            token.kind in NAMES
+            or (or_string and token.kind is TokenKind.STRING and self.syntax.strings_as_names)
+        )
+
+    def _is_dot(self, at: int) -> bool:
+        token = self._token(at)
+        return token is not None and token.kind is TokenKind.OPERATOR and token.text == "."
+
+    def _is_star(self, at: int) -> bool:
+        before = self._token(at - 1)
+        if before is None:
+            return False
+        if before.kind is TokenKind.WORD:
+            return before.text in _BEFORE_STAR and not self._is_dot(at - 2)
+        if before.kind is not TokenKind.OPERATOR:
+            return False
+        after = self._token(at + 1)
+        # Behind DISTINCT ON (...) it is one, too; nothing else has FROM behind it.
+        return before.text in (",", ".") or (
+            before.text == ")"
+            and (is_word(after, "FROM") or (after is not None and after.text == ","))
+        )
+
+    def _name(self, at: int, level: _Level) -> int:
+        """Take in a name or keyword; return where to go on."""
+        token = self.tokens[at]
+        if token.kind is TokenKind.WORD and not self._is_dot(at - 1) and not self._is_dot(at + 1):
+            self.names.add(token.name)
+            if self._keyword(at, token.text, level):
+                return at + 1
+        else:
+            self.names.add(token.name)
+        if level.expects_table:
+            level.expects_table = False
+            end = self._source(at, level, "source")
+            level.tables.append(level.last_source)
+            return end
+        return self._column(at, level)
+
+    def _keyword(self, at: int, word: str, level: _Level) -> bool:
+        """Follow a word that moves us within the statement; tell whether it did."""
+        after = self._token(at + 1)
+        if self._is_mere_name(at, word, level):
+            return False
+        if word in MODIFIES:
+            self.modifies |= self._modifies(at, word)
+            return False
+        if word == "FROM":
+            if not (level.in_call or self._is_distinct_from(at)):
+                level.in_from = level.expects_table = True
+        elif word == "JOIN":
+            level.in_from = level.expects_table = True
+        elif word in ("SELECT", "VALUES", "WITH"):
+            self.withs += word == "WITH"
+            self._end_select(level)
+            level.selects = True
+            level.in_from = level.expects_table = level.in_call = False
+        elif self._ends_from(at, word):
+            if word == "FOR" and self.syntax.name == "postgresql" and not level.in_call:
+                self.locks |= is_word(after, "UPDATE", "SHARE", "NO", "KEY")
+            level.in_from = False
+            level.orders = level.selects and word == "ORDER"
+        elif word == "INTO":
+            self.into = True
+        elif word == "IN" and self.syntax.strings_as_names:
+            if self._is_name(at + 1, or_string=True):
+                self._source(at + 1, level, "operand")
+                self.operands.add(level.last_source)
+        elif word == "TABLE" and self.syntax.name == "postgresql":
+            level.expects_table = self.has_star = True
+        elif word in ("LATERAL", "ONLY") and level.expects_table:
+            return self.syntax.name == "postgresql"
+        elif word == "NATURAL":
+            self.has_natural = True
+        elif word in ("LEFT", "RIGHT", "FULL", "OUTER"):
+            self.has_outer_join = True
+        elif word == "INDEXED" and not level.expects_table:
+            self._index_hint(at, level)
+        else:
+            return False
+        return True
+
+    def _is_mere_name(self, at: int, word: str, level: _Level) -> bool:
+        """Tell by its neighbours that a keyword is a name here, as both databases allow."""
+        if is_word(self._token(at - 1), "AS") and word != "NOT":
+            return True
+        if level.expects_table:
+            # A table is named here by any word that cannot begin a subquery.
+            before = self._token(at - 1)
+            opened = before is not None and is_operator(before) and before.text == "("
+            if word not in _INSTEAD_OF_TABLE or (
+                word in ("VALUES", "WITH", "TABLE") and not opened
+            ):
+                return True
+        if word == "INDEXED":
+            return False
+        if word == "WITH" and level.in_from and not level.expects_table:
+            return True  # WITH ORDINALITY
+        after = self._token(at + 1)
+        return after is None or (is_operator(after) and after.text in (",", ")", ";"))
+
+    def _ends_from(self, at: int, word: str) -> bool:
+        """Tell whether a word begins the clause behind the tables."""
+        if self.syntax.name != "sqlite":
+            return word in _ENDS_FROM
+        if word == "WINDOW":
+            return self._is_name(at + 1) and is_word(self._token(at + 2), "AS")
+        return word in _ENDS_FROM and word not in _NAMES_IN_SQLITE
+
+    def _is_call_or_cte(self, at: int) -> bool:
+        after, then = self._token(at + 1), self._token(at + 2)
+        if after is None or after.text == "(":
+            return after is not None
+        is_body = then is not None and (then.text == "(" or is_word(then, "NOT", "MATERIALIZED"))
+        return is_word(after, "AS") and is_body
+
+    def _modifies(self, at: int, word: str) -> bool:
+        """Tell whether a common table expression changes rows here, as PostgreSQL allows."""
+        before, after = self._token(at - 1), self._token(at + 1)
+        if before is None or before.text not in ("(", ")"):
+            return False
+        if word in ("INSERT", "MERGE"):
+            return is_word(after, "INTO")
+        if word == "DELETE":
+            return is_word(after, "FROM")
+        is_name = after is not None and after.kind in NAMES
+        return word == "UPDATE" and is_name and not is_word(after, "FROM", "AS")
+
+    def _is_distinct_from(self, at: int) -> bool:
+        return is_word(self._token(at - 1), "DISTINCT") and is_word(
+            self._token(at - 2), "IS", "NOT"
+        )
+
+    def _index_hint(self, at: int, level: _Level) -> None:
+        before, after = self._token(at - 1), self._token(at + 1)
+        if before and is_word(before, "NOT"):
+            self.index_hints.append(IndexHint(before.start, self.tokens[at].end, level.last_source))
+        elif is_word(after, "BY") and (index := self._token(at + 2)):
+            self.index_hints.append(IndexHint(self.tokens[at].start, index.end, level.last_source))
+
+    def _source(self, at: int, level: _Level, role: Literal["source", "operand"]) -> int:
+        """Take in a table's name, with its schema if it has one; return where to go on."""
+        first = self.tokens[at]
+        last = at
+        while self._is_dot(last + 1) and self._is_name(last + 2, or_string=True):
+            self.names.add(self.tokens[last].name)
+            last += 2
+        table = self.tokens[last]
+        self.names.add(table.name)
+        self.sources.add(table.name)
+        level.last_source = table.name
+        after = self._token(last + 1)
+        is_call = after is not None and is_operator(after) and after.text == "("
+        aliased = self._is_alias(last + 1)
+        self.visible.add(table.name)
+        end = last + 1
+        if aliased:
+            end += 1 + is_word(after, "AS")
+            alias = self._token(end - 1)  # none, if the statement breaks off behind AS
+            if alias is not None:
+                self.visible.add(alias.name)
+                self.names.add(alias.name)
+        if last > at and not is_call:
+            before = self._token(at - 1)
+            enclosed = before is not None and before.text == "(" and is_operator(before)
+            schema = self.tokens[last - 2].name
+            self.qualified.append(
+                QualifiedName(
+                    first.start, table.start, table.end, schema, table.name, role, aliased, enclosed
+                )
+            )
+        return end
+
+    def _is_alias(self, at: int) -> bool:
+        token = self._token(at)
+        if token is None:
+            return False
+        if token.kind is TokenKind.WORD:
+            if self.syntax.name == "sqlite" and token.text in (*_NAMES_IN_SQLITE, "WINDOW"):
+                return token.text != "WINDOW" or not self._ends_from(at, token.text)
+            return token.text not in _NOT_AN_ALIAS
+        return token.kind is TokenKind.QUOTED or (
+            token.kind is TokenKind.STRING and self.syntax.strings_as_names
+        )
+
+    def _column(self, at: int, level: _Level) -> int:
+        """Take in a reference in an expression: `a`, `a.b`, `a.b.c`, `a.b.*`, and longer ones."""
+        last = at
+        while self._is_dot(last + 1) and self._is_name(last + 2, or_string=True):
+            last += 2
+            self.names.add(self.tokens[last].name)
+        first, after = self.tokens[at], self._token(last + 2)
+        if last == at:
+            if not self._is_call_or_cte(at):
+                self.bare.add(first.name)
+                if first.name in self.syntax.row_numbers:
+                    self._row_number(at, first.name, level)
+            return at + 1
+        if self.tokens[last].name in self.syntax.row_numbers:
+            self.row_numbers.add(self.tokens[last].name)
+        if self._is_dot(last + 1) and after is not None and after.text == "*":
+            self.has_star = True
+            table_at = last
+            last += 2
+        else:
+            table_at = last - 2
+        if table_at > at:
+            schema, table = self.tokens[table_at - 2], self.tokens[table_at]
+            self.qualified.append(
+                QualifiedName(
+                    first.start, table.start, table.end, schema.name, table.name, "column", False
+                )
+            )
+        return last + 1
+
+    def _row_number(self, at: int, name: str, level: _Level) -> None:
+        """Take in the name of a row number that stands alone."""
+        before, after = self._token(at - 1), self._token(at + 1)
+        if is_word(before, "AS"):
+            level.given.add(name)
+            return
+        is_term = (is_word(before, "BY") or (before is not None and before.text == ",")) and (
+            after is None or after.text in (",", ")", ";", "ASC", "DESC", "NULLS", "LIMIT")
+        )
+        # Alone in ORDER BY, a name is first that of a result.
+        if not (level.orders and is_term and name in level.given):
+            level.numbers.add(name)

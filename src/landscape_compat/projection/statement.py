@@ -1,0 +1,97 @@
+"""What the text of a statement tells: what running it does, and which names it mentions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+__all__ = ["Effect", "IndexHint", "QualifiedName", "StatementScan"]
+
+
+class Effect(StrEnum):
+    """What running a statement does."""
+
+    READS = "reads"
+    WRITES = "writes"
+    CONTROL = "control"
+    PRAGMA = "pragma"
+    EMPTY = "empty"
+    OTHER = "other"
+
+
+class QualifiedName(NamedTuple):
+    """A table named with its schema, as `schema.table`.
+
+    Args:
+        start: Offset of the schema's name.
+        table_start: Offset of the table's name.
+        end: Offset after the table's name.
+        schema: The schema, folded.
+        table: The table, folded.
+        role: Where it stands: as a source of rows, as what follows IN, or before `.column`.
+        aliased: Whether an alias follows.
+        enclosed: Whether a parenthesis opens before it.
+    """
+
+    start: int
+    table_start: int
+    end: int
+    schema: str
+    table: str
+    role: Literal["source", "operand", "column"]
+    aliased: bool
+    enclosed: bool = False
+
+
+class IndexHint(NamedTuple):
+    """An `INDEXED BY name` or `NOT INDEXED` after a table."""
+
+    start: int
+    end: int
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementScan:
+    """What the text of a statement tells.
+
+    Args:
+        effect: What running it does.
+        verb: The word that decides that, upper case; "" if there is none.
+        names: Every name mentioned, folded, whatever it stands for; more than are tables.
+        sources: The names that stand where a table is read.
+        operands: Those of them that stand after IN, where a table's only column is meant.
+        own_ctes: The CTEs that its leading WITH defines, folded.
+        with_end: Offset after a leading `WITH` or `WITH RECURSIVE`, if there is one.
+        insert_at: Offset where a WITH clause goes if there is none.
+        qualified: Tables named with their schema.
+        index_hints: Index hints.
+        has_star: Whether a select list has `*` or `t.*`.
+        has_natural: Whether it has a NATURAL join.
+        has_outer_join: Whether it may have an outer join.
+        multiple: Whether there is more than one statement.
+        inner_ctes: The names that a WITH within it may define, folded.
+        row_numbers: The names of a hidden row number that may mean one here: with a table before
+            it, or where only one table is read.
+        no_row_numbers: Those that stand alone where several tables are read, and so mean none,
+            each with the tables that are read there.
+    """
+
+    effect: Effect
+    verb: str = ""
+    names: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+    own_ctes: frozenset[str] = frozenset()
+    with_end: int | None = None
+    insert_at: int = 0
+    qualified: tuple[QualifiedName, ...] = ()
+    index_hints: tuple[IndexHint, ...] = ()
+    has_star: bool = False
+    has_natural: bool = False
+    has_outer_join: bool = False
+    multiple: bool = False
+    operands: frozenset[str] = frozenset()
+    inner_ctes: frozenset[str] = frozenset()
+    row_numbers: frozenset[str] = frozenset()
+    no_row_numbers: tuple[tuple[str, frozenset[str]], ...] = ()
