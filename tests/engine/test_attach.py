@@ -244,7 +244,10 @@ def test_detaching_leaves_nothing_behind(old: Path, engine: Engine) -> None:
     events: list[tuple[Any, tuple[str, ...]]] = [
         (engine.pool.dispatch, ("connect", "close")),
         (engine.dispatch, ("begin", "commit", "rollback", "before_cursor_execute")),
-        (engine.dialect.dispatch, ("do_connect", "handle_error")),
+        (
+            engine.dialect.dispatch,
+            ("do_connect", "do_execute", "do_execute_no_params", "do_executemany", "handle_error"),
+        ),
     ]
 
     def listeners() -> dict[str, int]:

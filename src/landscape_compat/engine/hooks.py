@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 from weakref import ref
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 
+from landscape_compat.engine.ending import connection_class, tell_of_ends
 from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.opening import Opening, open_readonly
@@ -54,16 +56,17 @@ class Hooks:
         self._read_only = read_only
         self._lock = threading.Lock()
         self._current_version: int | None = None
-        self._listens = False
+        self._listening: list[tuple[str, Callable[..., Any]]] = []
 
     # Listening ------------------------------------------------------------------------------
 
     def listen(self, engine: Engine) -> None:
         """Register what decides how connections are opened; nothing that statements pay for."""
+        event.listen(engine, "do_connect", self.do_connect)
         # First in line: a program's own listeners may set pragmas that write.
-        event.listen(engine, "do_connect", self.do_connect, insert=True)
         event.listen(engine, "connect", self.connect, insert=True)
         event.listen(engine, "close", self.close)
+        event.listen(engine, "handle_error", self.handle_error)
         if source_of(*engine.dialect.create_connect_args(engine.url)).path is not None:
             engine.dispose()  # what is pooled was opened for writing
 
@@ -71,11 +74,12 @@ class Hooks:
         """Take every listener back, and close the connections that were opened read-only."""
         event.remove(engine, "do_connect", self.do_connect)
         event.remove(engine, "connect", self.connect)
+        event.remove(engine, "handle_error", self.handle_error)
         with self._lock:
-            listened, self._listens = self._listens, False
-        if listened:
-            for name, listener in self._reading.listeners():
-                event.remove(engine, name, listener)
+            listening, self._listening = self._listening, []
+        for name, listener in listening:
+            event.remove(engine, name, listener)
+        if listening:
             engine.dispose()
         event.remove(engine, "close", self.close)
 
@@ -83,12 +87,11 @@ class Hooks:
         """Register what every statement pays for; only what is read-only gets it."""
         engine = self._engine()
         with self._lock:
-            if engine is None or self._listens:
+            if engine is None or self._listening:
                 return
-            self._listens = True
-            for name, listener in self._reading.listeners():
-                retval = {"retval": True} if name == "before_cursor_execute" else {}
-                event.listen(engine, name, listener, insert=True, **retval)
+            self._listening = self._reading.listeners(engine.dialect)
+            for name, listener in self._listening:
+                event.listen(engine, name, listener, retval=True)
 
     # Connecting -----------------------------------------------------------------------------
 
@@ -108,8 +111,11 @@ class Hooks:
         ):
             return None
 
+        factory = connection_class(dialect, keywords.get("factory"))
+
         def connect(uri: str) -> Any:
-            return dialect.connect(uri, *arguments[1:], **{**keywords, "uri": True})
+            options = {**keywords, "uri": True, "factory": factory}
+            return dialect.connect(uri, *arguments[1:], **options)
 
         try:
             connection, opening = open_readonly(source.path, connect)
@@ -143,6 +149,7 @@ class Hooks:
         reader = record.info.get(READER)
         if reader is not None:
             on_driver(connection, lock_sqlite)
+            on_driver(connection, lambda driver: tell_of_ends(driver, reader.end))
             self._listen_to_statements()
             return
         source = record.info.pop(_SOURCE, None)
@@ -156,6 +163,21 @@ class Hooks:
         reader = record.info.pop(READER, None)
         if reader is not None and reader.opening is not None:
             reader.opening.close()
+
+    def handle_error(self, context: ExceptionContext) -> None:
+        """See whether a statement failed because a current database no longer is."""
+        connection = context.connection
+        if self._current_version is None or connection is None:
+            return
+        if connection.closed or connection.invalidated or READER in connection.connection.info:
+            return
+        try:
+            self._look_again(connection.connection.dbapi_connection)
+        except SourceChangedError as changed:
+            connection.connection.invalidate(soft=True)
+            raise changed from context.original_exception
+        except Exception:
+            return  # what went wrong first is to be told
 
     def _look_again(self, connection: Any) -> None:
         """See whether a database that was current still is; cheap while nothing changed."""

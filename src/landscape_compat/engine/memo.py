@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
+from landscape_compat.engine.skeleton import skeleton_of
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.projection.rewrite import Rewritten, rewrite_statement
+from landscape_compat.projection.scan import Effect
 
 __all__ = ["PreparedPlan"]
 
+# SQLAlchemy itself remembers 500 statements of an engine; but a text can be very long.
 _MOST_STATEMENTS = 1000
-# Statements that differ by a comment or by the length of an IN list must not fill the memory.
 _MOST_CHARACTERS = 4_000_000
+_T = TypeVar("_T")
 
 
 class PreparedPlan:
     """A plan that remembers what it made of each statement; safe to share between threads.
+
+    Texts that differ only by a comment around them, or by how many parameters a list has, are
+    scanned and rewritten once.
 
     Args:
         plan: The plan.
         on_use: Called for each projection that a statement uses, when it is first seen.
     """
 
-    __slots__ = ("_characters", "_on_use", "_rewritten", "_stored", "plan")
+    __slots__ = ("_on_use", "_rewritten", "_stored", "plan", "sent")
 
     def __init__(self, plan: Plan, on_use: Callable[[Projection], None]) -> None:
         self.plan = plan
+        # What is sent for a text that reads: asked for every statement, by `get` and nothing else.
+        self.sent = _Memory[str]()
         self._on_use = on_use
-        self._rewritten: dict[str, Rewritten] = {}
-        self._stored: dict[str, Rewritten] = {}
-        self._characters = 0
+        self._rewritten = _Memory[Rewritten]()
+        self._stored = _Memory[Rewritten]()
 
     def rewrite(self, text: str, *, as_stored: bool = False) -> Rewritten:
         """Rewrite a statement, or take it from memory.
@@ -43,22 +51,41 @@ class PreparedPlan:
             WriteRefusedError: The statement writes.
             UnreadableError: It cannot be answered faithfully from what is stored.
         """
-        memory = self._stored if as_stored else self._rewritten
-        found = memory.get(text)
-        return found if found is not None else self._remember(memory, text, as_stored)
-
-    def _remember(self, memory: dict[str, Rewritten], text: str, as_stored: bool) -> Rewritten:
-        # Two threads may both do this; they come to the same result.
-        rewritten = rewrite_statement(text, self.plan, as_stored=as_stored)
-        for table in rewritten.tables:
-            self._on_use(self.plan.projection(table))
-        self._characters += len(text) + len(rewritten.text)
-        if len(memory) >= _MOST_STATEMENTS or self._characters > _MOST_CHARACTERS:
-            self._rewritten.clear()
-            self._stored.clear()
-            self._characters = len(text) + len(rewritten.text)
-        memory[text] = rewritten
+        skeleton = skeleton_of(text)
+        found = self._recall(skeleton.text, as_stored)
+        if not skeleton.fits(found.text):
+            return self._recall(text, as_stored)
+        rewritten = Rewritten(skeleton.fill(found.text), found.tables, found.effect)
+        # A comment may be another each time, and would only push out what comes again.
+        if rewritten.effect is Effect.READS and not (as_stored or skeleton.has_comment):
+            self.sent.keep(text, rewritten.text, len(text) + len(rewritten.text))
         return rewritten
 
+    def _recall(self, text: str, as_stored: bool) -> Rewritten:
+        memory = self._stored if as_stored else self._rewritten
+        found = memory.get(text)
+        if found is None:
+            # Two threads may both do this; they come to the same result.
+            found = rewrite_statement(text, self.plan, as_stored=as_stored)
+            for table in found.tables:
+                self._on_use(self.plan.projection(table))
+            memory.keep(text, found, len(text) + len(found.text))
+        return found
+
     def __len__(self) -> int:
-        return len(self._rewritten) + len(self._stored)
+        return len(self.sent) + len(self._rewritten) + len(self._stored)
+
+
+class _Memory(dict[str, _T], Generic[_T]):
+    """What is remembered by a statement's text; when it is full, it begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._characters = 0
+
+    def keep(self, text: str, value: _T, characters: int) -> None:
+        if len(self) >= _MOST_STATEMENTS or self._characters + characters > _MOST_CHARACTERS:
+            self.clear()
+            self._characters = 0
+        self._characters += characters
+        self[text] = value

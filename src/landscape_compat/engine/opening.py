@@ -20,7 +20,7 @@ from landscape_compat.engine.classify import (
 )
 from landscape_compat.engine.descriptors import descriptors
 from landscape_compat.engine.private_copy import PrivateCopy, copy_privately
-from landscape_compat.engine.stamps import Stamp, Stamps, settle
+from landscape_compat.engine.stamps import Stamp, Stamps, settle, stamp_of
 from landscape_compat.engine.states import REFUSALS, Facts, Lock, Refusal, Way, state_of
 from landscape_compat.errors import OpeningRefusedError, SourceChangedError, printable
 
@@ -40,6 +40,7 @@ class Opening:
         reason: What state that is, and why the way is right.
         guard: What the file and its sidecars were.
         copy: The private copy, once it is made.
+        settled: Whether any change since must have changed the guard.
     """
 
     given: Path
@@ -50,6 +51,7 @@ class Opening:
     reason: str
     guard: Stamps
     copy: PrivateCopy | None = None
+    settled: bool = False
 
     @property
     def uri(self) -> str:
@@ -67,6 +69,11 @@ class Opening:
             )
         return _uri(self.copy.path, _OPTIONS[Way.IMMUTABLE])
 
+    @property
+    def must_hold_to_the_end(self) -> bool:
+        """Tell whether it takes a check after the last row to know that no row was torn."""
+        return self.way is Way.IMMUTABLE
+
     def holds(self) -> bool:
         """Tell whether what was found when it was opened is still so; takes microseconds."""
         return not self._difference()
@@ -74,8 +81,8 @@ class Opening:
     def check(self) -> None:
         """Require that what was found when it was opened is still so.
 
-        To be called before a transaction reads, and where `way` is `IMMUTABLE` also after its
-        last row: only then is it known that no writer came between.
+        To be called before a transaction reads, and where it `must_hold_to_the_end` also after
+        its last row: only then is it known that no writer came between.
 
         Raises:
             SourceChangedError: It is not; rows read since the last check may be torn.
@@ -99,37 +106,40 @@ class Opening:
 
     def _difference(self) -> str:
         try:
-            if Stamp.of(self.given.stat()).identity != self.guard.database.identity:
+            now = Stamp.of(os.stat(self.given))
+            if now.identity != self.guard.database.identity:
                 return "was replaced by another file"
-            return _CHANGED[self.way](self)
+            return _CHANGED[self.way](self, now)
         except OSError:
             return "was moved, deleted or locked away"
 
 
-def _changed_read_only(opening: Opening) -> str:
+def _changed_read_only(opening: Opening, now: Stamp) -> str:
     # A file that turns into a WAL database would get a -wal and -shm from our next read.
-    if Stamps.of(opening.path).wal is not None:
+    if stamp_of(opening.path, "-wal") is not None:
         return "was changed to WAL mode"
+    if opening.settled and now == opening.guard.database:
+        return ""  # nor was its header, then
     with descriptors().borrow(opening.path) as source:
         return "was changed to WAL mode" if os.pread(source.descriptor, 1, 19) == b"\2" else ""
 
 
-def _changed_immutable(opening: Opening) -> str:
-    now = Stamps.of(opening.path)
-    if now.database != opening.guard.database or now.journal != opening.guard.journal:
+def _changed_immutable(opening: Opening, now: Stamp) -> str:
+    if now != opening.guard.database or stamp_of(opening.path, "-journal") != opening.guard.journal:
         return "was changed"
-    return "was written to" if now.wal is not None and now.wal.size else ""
+    wal = stamp_of(opening.path, "-wal")
+    return "was written to" if wal is not None and wal.size else ""
 
 
-def _changed_shm(opening: Opening) -> str:
-    now, then = Stamps.of(opening.path).wal, opening.guard.wal
+def _changed_shm(opening: Opening, _: Stamp) -> str:
+    now, then = stamp_of(opening.path, "-wal"), opening.guard.wal
     if now is None or then is None or now.identity != then.identity:
         return "lost its -wal"
     return ""
 
 
-def _changed_copied(opening: Opening) -> str:
-    return "" if Stamps.of(opening.path) == opening.guard else "was changed"
+def _changed_copied(opening: Opening, now: Stamp) -> str:
+    return "" if Stamps.of(opening.path, now) == opening.guard else "was changed"
 
 
 _OPTIONS = {
@@ -137,7 +147,7 @@ _OPTIONS = {
     Way.IMMUTABLE: "mode=ro&immutable=1",
     Way.READ_ONLY_SHM: "mode=ro&readonly_shm=1",
 }
-_CHANGED: dict[Way, Callable[[Opening], str]] = {
+_CHANGED: dict[Way, Callable[[Opening, Stamp], str]] = {
     Way.READ_ONLY: _changed_read_only,
     Way.IMMUTABLE: _changed_immutable,
     Way.READ_ONLY_SHM: _changed_shm,
@@ -237,6 +247,7 @@ def _attempt(path: Path, action: Callable[[], _T]) -> _T:
 def _choose(given: Path, allow_copy: bool, *, failing: bool = False) -> Opening:
     path = resolve(given)
     try:
+        began = time.time_ns()
         stamps = Stamps.of(path)
         found = look(path, stamps.database)
         steady = Stamps.of(path) == stamps
@@ -258,7 +269,16 @@ def _choose(given: Path, allow_copy: bool, *, failing: bool = False) -> Opening:
         # The guard must be such that any change to come will differ from it.
         settle(path)
         raise AgainError(REFUSALS["changing"].error(path))
-    return Opening(given.absolute(), path, state.way, state.name, facts, state.reason, stamps)
+    return Opening(
+        given=given.absolute(),
+        path=path,
+        way=state.way,
+        state=state.name,
+        facts=facts,
+        reason=state.reason,
+        guard=stamps,
+        settled=stamps.settled_at(began),
+    )
 
 
 # Opening --------------------------------------------------------------------------------------

@@ -1,12 +1,21 @@
-"""The hooks on statements: what is sent, checked against the snapshot it is sent to."""
+"""The hooks on statements: what is sent, checked against the snapshot it is sent to.
+
+A listener on an engine's connections (`before_cursor_execute`, `begin`), even one that does nothing,
+costs every statement and every transaction of that engine several microseconds, for good. One on
+the dialect (`do_execute`) costs a fraction, sees the same statements, and sees them after everybody
+else has had their say. So that is where statements are rewritten; `before_cursor_execute` is used
+only where somebody else executes on the dialect already.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from weakref import ref
 
 from sqlalchemy import Connection, ExceptionContext
+from sqlalchemy.engine.interfaces import Dialect
 
 from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.engine.lookout import Lookout
@@ -23,6 +32,10 @@ AS_STORED = "landscape_compat_stored"
 READER = "landscape_compat"
 
 
+def _nothing() -> None:
+    """Stand for a reference to a transaction where there is none."""
+
+
 @dataclass(slots=True)
 class Reader:
     """What is known of one read-only connection.
@@ -31,13 +44,27 @@ class Reader:
         prepared: The plan by which it reads.
         version: The version of the schema that the plan is for.
         opening: How its file was opened.
-        checked: Whether the running transaction's snapshot was seen to have that version.
+        transaction: Gives SQLAlchemy's transaction whose snapshot was seen to have that version.
+        reads: Whether anything was read since the last transaction of the driver's ended.
     """
 
     prepared: PreparedPlan
     version: int
     opening: Opening | None
-    checked: bool = False
+    transaction: Callable[[], object] = _nothing
+    reads: bool = False
+
+    def end(self) -> None:
+        """See that the file stayed as it was to the last row, where no lock kept it so.
+
+        Raises:
+            SourceChangedError: It did not.
+        """
+        self.transaction = _nothing
+        if self.reads:
+            self.reads = False
+            if self.opening is not None and self.opening.must_hold_to_the_end:
+                self.opening.check()
 
 
 class Reading:
@@ -50,28 +77,62 @@ class Reading:
     def __init__(self, lookout: Lookout) -> None:
         self._lookout = lookout
 
-    def listeners(self) -> list[tuple[str, Callable[..., Any]]]:
-        """Name the events and what listens to each."""
-        return [
-            ("begin", self.begin),
-            ("commit", self.end),
-            ("rollback", self.end),
-            ("before_cursor_execute", self.before_cursor_execute),
-            ("handle_error", self.handle_error),
+    def listeners(self, dialect: Dialect) -> list[tuple[str, Callable[..., Any]]]:
+        """Name the events and what listens to each.
+
+        Args:
+            dialect: The engine's; whoever listens to it already comes before us, and may execute
+                a statement before we see it.
+        """
+        own: list[tuple[str, Callable[..., Any]]] = [
+            ("do_execute", self.do_execute),
+            ("do_execute_no_params", self.do_execute_no_params),
+            ("do_executemany", self.do_executemany),
         ]
+        if any(len(getattr(dialect.dispatch, name)) for name, _ in own):
+            own = [("before_cursor_execute", self.before_cursor_execute)]
+        return [*own, ("handle_error", self.handle_error)]
 
-    def begin(self, connection: Connection) -> None:
-        """Forget that the schema was checked: a transaction begins."""
-        reader = _reader(connection)
-        if reader is not None:
-            reader.checked = False
+    # Statements -----------------------------------------------------------------------------
 
-    def end(self, connection: Connection) -> None:
-        """See that the file stayed as it was to the last row, where no lock kept it so."""
-        reader = _reader(connection)
-        if reader is not None and reader.checked and reader.opening is not None:
-            reader.checked = False
-            self._check_file(connection, reader.opening)
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        """Send a statement in the form that what is stored can answer."""
+        text = self._form(statement, context)
+        if text is None:
+            return False
+        dialect = context.dialect
+        if len(dialect.dispatch.do_execute) > 1:
+            for listener in self._later(dialect.dispatch.do_execute, self.do_execute):
+                if listener(cursor, text, parameters, context):
+                    return True
+        dialect.do_execute(cursor, text, parameters, context)
+        return True
+
+    def do_execute_no_params(self, cursor: Any, statement: str, context: Any) -> bool:
+        """Send a statement whose percent signs are its own."""
+        text = self._form(statement, context)
+        if text is None:
+            return False
+        dialect = context.dialect
+        for listener in self._later(
+            dialect.dispatch.do_execute_no_params, self.do_execute_no_params
+        ):
+            if listener(cursor, text, context):
+                return True
+        dialect.do_execute_no_params(cursor, text, context)
+        return True
+
+    def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        """Refuse what is executed for many parameters, unless it reads."""
+        text = self._form(statement, context)
+        if text is None:
+            return False
+        dialect = context.dialect
+        for listener in self._later(dialect.dispatch.do_executemany, self.do_executemany):
+            if listener(cursor, text, parameters, context):
+                return True
+        dialect.do_executemany(cursor, text, parameters, context)
+        return True
 
     def before_cursor_execute(
         self,
@@ -82,44 +143,83 @@ class Reading:
         context: Any,
         executemany: bool,
     ) -> tuple[str, Any]:
-        """Send a statement in the form that what is stored can answer."""
-        reader: Reader | None = connection.connection.info.get(READER)
+        """Put a statement into that form before anybody executes it."""
+        text = self._form(statement, context)
+        return statement if text is None else text, parameters
+
+    @staticmethod
+    def _later(listeners: Any, own: Callable[..., Any]) -> list[Callable[..., Any]]:
+        """Find whom SQLAlchemy will not ask any more once we say that we have executed."""
+        everybody = list(listeners)
+        return everybody[everybody.index(own) + 1 :] if own in everybody else []
+
+    def _form(self, statement: str, context: Any) -> str | None:
+        """Give the text to send; None if the connection is none of ours."""
+        connection: Connection = context.root_connection
+        try:
+            reader: Reader | None = connection.connection.info.get(READER)
+        except NotImplementedError:
+            return None  # SQLAlchemy gets to know a new database on a connection of no pool
         if reader is None:
-            return statement, parameters
-        as_stored = context is not None and bool(context.execution_options.get(AS_STORED))
+            return None
+        options = context.execution_options
+        text = None if AS_STORED in options else reader.prepared.sent.get(statement)
+        if text is None:
+            return self._rewrite(statement, connection, reader, bool(options.get(AS_STORED)))
+        transaction = connection.get_transaction()
+        if transaction is None or reader.transaction() is not transaction:
+            prepared = reader.prepared
+            self._check(connection, reader)
+            if reader.prepared is not prepared:
+                return reader.prepared.rewrite(statement).text
+        return text
+
+    def _rewrite(
+        self, statement: str, connection: Connection, reader: Reader, as_stored: bool
+    ) -> str:
+        """Give the text of a statement that is new, or does more than read what is declared."""
         try:
             # Before the transaction is begun for its sake: a write starts nothing.
             rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
             if rewritten.effect is Effect.CONTROL:
-                reader.checked = False
-            elif not reader.checked and rewritten.effect is not Effect.PRAGMA:
-                prepared = reader.prepared
-                self._check(connection, reader)
-                if reader.prepared is not prepared:
-                    rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+                reader.end()
+            elif rewritten.effect is not Effect.PRAGMA:
+                transaction = connection.get_transaction()
+                if transaction is None or reader.transaction() is not transaction:
+                    prepared = reader.prepared
+                    self._check(connection, reader)
+                    if reader.prepared is not prepared:
+                        rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
         except WriteRefusedError as error:
             self._lookout.notices.write_refused(error.reason)
             raise
-        return rewritten.text, parameters
+        return rewritten.text
+
+    # Transactions and errors ----------------------------------------------------------------
 
     def handle_error(self, context: ExceptionContext) -> None:
-        """Say in our words what the database refused for our locks."""
-        if context.connection is None or _reader(context.connection) is None:
+        """Say in our words what the database refused for our locks, and give a changed file up."""
+        connection = context.connection
+        if connection is None or _reader(connection) is None:
             return
-        refused = explain_refusal(context.original_exception)
+        error = context.original_exception
+        if isinstance(error, SourceChangedError):
+            self._lookout.notices.source_changed("the file was replaced or written to")
+            connection.connection.invalidate(soft=True)
+            return
+        refused = explain_refusal(error)
         if refused is not None:
             self._lookout.notices.write_refused(refused.reason)
-            raise refused from context.original_exception
+            raise refused from error
 
     def _check(self, connection: Connection, reader: Reader) -> None:
         """Take the transaction's snapshot and see that the plan was made for it."""
+        transaction = connection.get_transaction()
         raw: Any = connection.connection.dbapi_connection
         if reader.opening is not None:
-            self._check_file(connection, reader.opening)
-        if not on_driver(raw, _in_transaction):
-            cursor = raw.cursor()
-            cursor.execute("BEGIN")
-            cursor.close()
+            reader.opening.check()
+        on_driver(raw, _begin)
+        reader.reads = True
         version = self._lookout.catalogue.read_version(raw)
         if version != reader.version:
             reader.prepared, reader.version = self._lookout.look(raw, connection.dialect)
@@ -129,15 +229,8 @@ class Reading:
             if not plan.is_degraded:
                 # The next checkout opens it as the driver does, and may write again.
                 connection.connection.invalidate(soft=True)
-        reader.checked = True
-
-    def _check_file(self, connection: Connection, opening: Opening) -> None:
-        try:
-            opening.check()
-        except SourceChangedError:
-            self._lookout.notices.source_changed("the file was replaced or written to")
-            connection.connection.invalidate(soft=True)
-            raise
+        # Weakly: a transaction that nobody wants any more gives its connection back.
+        reader.transaction = _nothing if transaction is None else ref(transaction)
 
 
 def on_driver(connection: Any, work: Callable[[Any], Any]) -> Any:
@@ -153,8 +246,9 @@ def on_driver(connection: Any, work: Callable[[Any], Any]) -> Any:
     return work(connection)
 
 
-def _in_transaction(connection: Any) -> bool:
-    return bool(connection.in_transaction)
+def _begin(connection: Any) -> None:
+    if not connection.in_transaction:
+        connection.execute("BEGIN").close()
 
 
 def _reader(connection: Connection) -> Reader | None:

@@ -36,12 +36,15 @@ def source_of(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Source:
     database = str(arguments[0] if arguments else keywords.get("database", ""))
     if database in ("", ":memory:"):
         return Source(None)
+    # A function in the place of a class makes connections in a way that cannot be seen.
+    steerable = isinstance(keywords.get("factory", type), type)
     if not (keywords.get("uri") and database.startswith("file:")):
-        return Source(Path(database))
+        return Source(Path(database), steerable)
     parts = urlsplit(database)
     options = parse_qs(parts.query)
     path = unquote(parts.path, errors="surrogateescape")
     if path in ("", ":memory:") or "memory" in options.get("mode", ()):
         return Source(None)
     # Another file system layer, or a lock-free opening, is the program's own choice.
-    return Source(Path(path), steerable=not options.keys() & {"vfs", "nolock", "immutable"})
+    own = options.keys() & {"vfs", "nolock", "immutable"}
+    return Source(Path(path), steerable=steerable and not own)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-__all__ = ["Stamp", "Stamps", "settle"]
+__all__ = ["Stamp", "Stamps", "settle", "stamp_of"]
 
 _ATTEMPTS = 3
 # A kernel may stamp files by a clock that ticks only every 10 ms (CONFIG_HZ=100): a second
@@ -16,8 +15,7 @@ _ATTEMPTS = 3
 _TICK_NS = 20_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What `stat` says of one file; a change of its bytes changes it.
 
     Args:
@@ -45,8 +43,7 @@ class Stamp:
         return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Stamps:
+class Stamps(NamedTuple):
     """The stamps of all that a database consists of.
 
     Args:
@@ -60,26 +57,32 @@ class Stamps:
     journal: Stamp | None
 
     @classmethod
-    def of(cls, path: Path) -> Stamps:
+    def of(cls, path: Path, database: Stamp | None = None) -> Stamps:
         """Stamp a database.
 
         Args:
             path: Its file, with no symlink on the way.
+            database: That file's stamp, if it was taken just now.
 
         Raises:
             OSError: The file is gone, or its folder cannot be searched.
         """
-        return cls(Stamp.of(path.lstat()), _stamp(path, "-wal"), _stamp(path, "-journal"))
+        return cls(
+            database or Stamp.of(os.lstat(path)), stamp_of(path, "-wal"), stamp_of(path, "-journal")
+        )
 
     @property
     def fresh(self) -> bool:
         """Tell whether a change right now could leave the stamps as they are."""
-        now = time.time_ns()
+        return not self.settled_at(time.time_ns())
+
+    def settled_at(self, moment_ns: int) -> bool:
+        """Tell whether every change after a moment makes the stamps others."""
         parts = (part for part in (self.database, self.wal, self.journal) if part)
-        return any(
-            abs(now - moment) < _TICK_NS
+        return all(
+            abs(moment_ns - changed) >= _TICK_NS
             for part in parts
-            for moment in (part.mtime_ns, part.ctime_ns)
+            for changed in (part.mtime_ns, part.ctime_ns)
         )
 
 
@@ -103,7 +106,17 @@ def settle(path: Path) -> Stamps | None:
     return None
 
 
-def _stamp(path: Path, suffix: str) -> Stamp | None:
-    with suppress(FileNotFoundError):
+def stamp_of(path: Path, suffix: str) -> Stamp | None:
+    """Stamp a file beside a database, if there is one.
+
+    Args:
+        path: The database.
+        suffix: What its name has more.
+
+    Raises:
+        OSError: The folder cannot be searched.
+    """
+    try:
         return Stamp.of(os.lstat(f"{path}{suffix}"))
-    return None
+    except FileNotFoundError:
+        return None
