@@ -68,8 +68,7 @@ OLD_DDL = (
 NEW_DDL = (
     "ALTER TABLE tokens ADD COLUMN run_id VARCHAR(64)",
     "ALTER TABLE tokens ADD COLUMN expand_group_id VARCHAR(32)",
-    "UPDATE tokens SET run_id ="
-    " (SELECT r.run_id FROM rows AS r WHERE r.row_id = tokens.row_id)",
+    "UPDATE tokens SET run_id = (SELECT r.run_id FROM rows AS r WHERE r.row_id = tokens.row_id)",
     "CREATE TABLE token_outcomes (outcome_id VARCHAR(64) NOT NULL PRIMARY KEY,"
     " token_id VARCHAR(64))",
 )

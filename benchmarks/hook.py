@@ -143,7 +143,8 @@ def _bound(
 
 def _cells(spreads: dict[str, Spread]) -> Iterator[str]:
     for label, spread in spreads.items():
-        yield f"{label} {spread.ratio:.3f} [{spread.low:.3f}-{spread.high:.3f}] {spread.cpu_us:.1f}us"
+        quartiles = f"[{spread.low:.3f}-{spread.high:.3f}]"
+        yield f"{label} {spread.ratio:.3f} {quartiles} {spread.cpu_us:.1f}us"
 
 
 def main() -> None:

@@ -215,24 +215,26 @@ def test_a_transaction_ended_behind_sqlalchemy(old: Path, engine: Engine) -> Non
 
 
 @pytest.mark.parametrize("how", ["commit", "rollback", "close", "text"])
-def test_a_torn_read_is_told_when_its_transaction_ends(
-    old: Path, engine: Engine, how: str
-) -> None:
+def test_a_torn_read_is_told_when_its_transaction_ends(old: Path, engine: Engine, how: str) -> None:
     """Read without locks, because nobody had it open, and written to before the last row."""
     run_script(old, "PRAGMA journal_mode=WAL")
     attach(engine, METADATA)
     assert read(engine) == PROJECTED
+    connection = engine.connect()
+    rows = connection.execute(READ)
+    writer = sqlite3.connect(old)
+    writer.execute("INSERT INTO tokens VALUES ('t3')")
+    writer.commit()
+    assert len(rows.all()) == 2
+    ways = {
+        "commit": connection.commit,
+        "rollback": connection.rollback,
+        "close": connection.close,
+        "text": lambda: connection.exec_driver_sql("COMMIT"),
+    }
     with pytest.raises(SourceChangedError, match=r"was (changed|written to)"):
-        with engine.connect() as connection:
-            rows = connection.execute(READ)
-            writer = sqlite3.connect(old)
-            writer.execute("INSERT INTO tokens VALUES ('t3')")
-            writer.commit()
-            assert len(rows.all()) == 2
-            if how == "text":
-                connection.exec_driver_sql("COMMIT")
-            elif how != "close":
-                getattr(connection, how)()
+        ways[how]()
+    connection.close()
     assert len(read(engine)) == 3
     writer.close()
 
@@ -250,10 +252,12 @@ def test_a_torn_read_of_an_async_engine(old: Path) -> None:
             assert len((await connection.execute(READ)).all()) == 2
             assert len((await connection.execute(READ)).all()) == 2
         assert not engine.sync_engine._has_events
+        connection = await engine.connect()
+        await connection.execute(READ)
+        run_script(old, "INSERT INTO tokens VALUES ('t3')")
         with pytest.raises(SourceChangedError):
-            async with engine.connect() as connection:
-                await connection.execute(READ)
-                run_script(old, "INSERT INTO tokens VALUES ('t3')")
+            await connection.close()
+        await connection.close()
         async with engine.connect() as connection:
             count = len((await connection.execute(READ)).all())
         await engine.dispose()

@@ -1,4 +1,4 @@
-"""Texts of one statement share a skeleton, and filling it gives back the text, whatever it holds."""
+"""Texts of one statement share a skeleton, and filling it gives the text back, whatever it is."""
 
 from __future__ import annotations
 
@@ -80,8 +80,10 @@ def test_what_does_not_fit() -> None:
 
 
 _PIECES = st.sampled_from(
-    ("SELECT a FROM t ", "/*", "*/", "--", "\n", "'", '"', "$$", "(", ")", "IN ", "90713558")
-    + tuple(f"({lists(style, 9)})" for style in _STYLES)
+    (
+        *("SELECT a FROM t ", "/*", "*/", "--", "\n", "'", '"', "$$", "(", ")", "IN ", "90713558"),
+        *(f"({lists(style, 9)})" for style in _STYLES),
+    )
 )
 
 

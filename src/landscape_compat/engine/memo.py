@@ -34,7 +34,7 @@ class PreparedPlan:
 
     def __init__(self, plan: Plan, on_use: Callable[[Projection], None]) -> None:
         self.plan = plan
-        # What is sent for a text that reads: asked for every statement, by `get` and nothing else.
+        # What is sent for a text that reads and does no more: asked for every statement.
         self.sent = _Memory[str]()
         self._on_use = on_use
         self._rewritten = _Memory[Rewritten]()
@@ -55,9 +55,10 @@ class PreparedPlan:
         found = self._recall(skeleton.text, as_stored)
         if not skeleton.fits(found.text):
             return self._recall(text, as_stored)
-        rewritten = Rewritten(skeleton.fill(found.text), found.tables, found.effect)
+        rewritten = found._replace(text=skeleton.fill(found.text))
+        plain = rewritten.effect is Effect.READS and not rewritten.moves
         # A comment may be another each time, and would only push out what comes again.
-        if rewritten.effect is Effect.READS and not (as_stored or skeleton.has_comment):
+        if plain and not (as_stored or skeleton.has_comment):
             self.sent.keep(text, rewritten.text, len(text) + len(rewritten.text))
         return rewritten
 

@@ -106,7 +106,7 @@ class Opening:
 
     def _difference(self) -> str:
         try:
-            now = Stamp.of(os.stat(self.given))
+            now = Stamp.of(os.stat(self.given))  # noqa: PTH116 - half the time
             if now.identity != self.guard.database.identity:
                 return "was replaced by another file"
             return _CHANGED[self.way](self, now)

@@ -1,10 +1,10 @@
 """The hooks on statements: what is sent, checked against the snapshot it is sent to.
 
-A listener on an engine's connections (`before_cursor_execute`, `begin`), even one that does nothing,
-costs every statement and every transaction of that engine several microseconds, for good. One on
-the dialect (`do_execute`) costs a fraction, sees the same statements, and sees them after everybody
-else has had their say. So that is where statements are rewritten; `before_cursor_execute` is used
-only where somebody else executes on the dialect already.
+A listener on an engine's connections (`before_cursor_execute`, `begin`), even one that does
+nothing, costs every statement and every transaction of that engine several microseconds, for good.
+One on the dialect (`do_execute`) costs a fraction, sees the same statements, and sees them after
+everybody else has had their say. So that is where statements are rewritten; `before_cursor_execute`
+is used only where somebody else listens to the dialect already.
 """
 
 from __future__ import annotations
