@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -226,7 +226,7 @@ def test_a_torn_read_is_told_when_its_transaction_ends(old: Path, engine: Engine
     writer.execute("INSERT INTO tokens VALUES ('t3')")
     writer.commit()
     assert len(rows.all()) == 2
-    ways = {
+    ways: dict[str, Callable[[], Any]] = {
         "commit": connection.commit,
         "rollback": connection.rollback,
         "close": connection.close,
