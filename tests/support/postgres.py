@@ -113,6 +113,15 @@ class PostgresDatabase:
         with self.server.connect(self.name, OWNER) as connection:
             connection.execute(script)
 
+    def set(self, name: str, value: str) -> None:
+        """Set what sessions on it begin with."""
+        with self.server.connect(self.name) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET {} TO {}").format(
+                    sql.Identifier(self.name), sql.Identifier(name), sql.Literal(value)
+                )
+            )
+
     def content(self) -> str:
         """Dump all that it stores, to tell whether it was changed."""
         command = [str(self.server.binaries / "pg_dump"), "-h", str(self.server.folder)]

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Connection,
     Integer,
     Select,
+    Text,
     bindparam,
+    cast,
     column,
     func,
     literal,
@@ -38,7 +41,7 @@ def takes_json(connection: Connection) -> bool:
         connection: A connection to it.
     """
     if connection.dialect.name != "sqlite":
-        return False
+        return connection.dialect.name == "postgresql"
     each = func.json_each("[7]").table_valued("value")
     try:
         return list(read(connection, select(each.c.value))) == [(7,)]
@@ -58,12 +61,8 @@ class ListQuery:
     def __init__(self, by_list: ByList, table: str, *, json_lists: bool) -> None:
         self._by_list = by_list
         self._table = table
+        self._json_lists = json_lists
         self._statement: Select[Any] | None = None
-        if json_lists:
-            each = func.json_each(bindparam("keys")).table_valued(
-                column("key", Integer), column("value"), name="given"
-            )
-            self._statement = by_list(each.c.key, each.c.value)
 
     def read(
         self, connection: Connection, keys: Sequence[Any], parameters: Mapping[str, Any]
@@ -75,8 +74,11 @@ class ListQuery:
             keys: The keys; None finds nothing.
             parameters: The statement's other parameters.
         """
-        given = _as_json(keys)
-        if self._statement is not None and given is not None:
+        on_server = connection.dialect.name == "postgresql"
+        given = _as_json(keys, texts_only=on_server) if self._json_lists else None
+        if given is not None:
+            if self._statement is None:
+                self._statement = self._by_list(*(_elements() if on_server else _each()))
             values = {**parameters, "keys": given}
             yield from read(connection, self._statement, values, table=self._table)
             return
@@ -92,9 +94,27 @@ class ListQuery:
                 yield from read(connection, statement, parameters, table=self._table)
 
 
-def _as_json(keys: Sequence[Any]) -> str | None:
-    """Write keys as JSON, or give up where JSON, or SQLite's reading of it, would alter one."""
-    if not all(type(key) in (str, int, type(None)) for key in keys):
+def _each() -> tuple[ColumnElement[int], ColumnElement[Any]]:
+    """Give the position and the key of each element of a JSON list, as SQLite has them."""
+    each = func.json_each(bindparam("keys")).table_valued(
+        column("key", Integer), column("value"), name="given"
+    )
+    return each.c.key, each.c.value
+
+
+def _elements() -> tuple[ColumnElement[int], ColumnElement[Any]]:
+    """Give the position and the key of each element of a JSON list, as PostgreSQL has them."""
+    each = func.json_array_elements_text(cast(bindparam("keys", type_=Text()), JSON)).table_valued(
+        column("key", Text), with_ordinality="number", name="given"
+    )
+    each = each.render_derived()
+    return cast(each.c.number, Integer) - 1, each.c.key
+
+
+def _as_json(keys: Sequence[Any], *, texts_only: bool) -> str | None:
+    """Write keys as JSON, or give up where JSON, or a database's reading of it, would alter one."""
+    kinds = (str, type(None)) if texts_only else (str, int, type(None))
+    if not all(type(key) in kinds for key in keys):
         return None
     text = json.dumps(keys, ensure_ascii=False, separators=(",", ":"))
     return None if "\\u0000" in text else text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -192,6 +192,9 @@ def _time(value: Any) -> Any:
         if _WRITTEN.fullmatch(value) is None:
             return value
         return f"{value[:10]}T{value[11:].removesuffix('.000000')}"
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        # A moment has one form, whatever time zone the session is in.
+        value = value.astimezone(UTC)
     return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 

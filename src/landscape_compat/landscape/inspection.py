@@ -110,7 +110,10 @@ def report_landscape(engine: Engine, attachment: Attachment) -> SchemaReport:
         attachment: Its attachment.
     """
     with engine.connect() as connection:
-        epoch = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        # A server's databases have no such stamp.
+        is_file = engine.dialect.name == "sqlite"
+        stamp = connection.exec_driver_sql("PRAGMA user_version") if is_file else None
+        epoch = stamp.scalar_one() if stamp is not None else None
     shapes = known_shapes()
     identification = identify(attachment.plan().stored, shapes, epoch or None)
     target = f"the newest known schema ({shapes[-1].name})"

@@ -139,7 +139,9 @@ class StoredTable:
         ]
         if rowid:
             columns.append(column(rowid))
-        clause = table_clause(quoted_name(shape.name, quote=True), *columns)
+        # Said outright: the search path may change under a program's hands.
+        schema = quoted_name(shape.schema, quote=True) if shape.schema else None
+        clause = table_clause(quoted_name(shape.name, quote=True), *columns, schema=schema)
         collation = "BINARY" if dialect == "sqlite" else None
         return cls(shape, facts_for(shape.name), clause, rowid, collation)
 
