@@ -303,7 +303,7 @@ def test_connections_pooled_before_are_not_used_again(old: Path, pool: Any) -> N
 def test_threads_that_race_for_first_use(old: Path, engine: Engine) -> None:
     """Each thread reads right, and each table warns once."""
     attach(engine, METADATA, rules=RULES)
-    barrier = threading.Barrier(12)
+    barrier = threading.Barrier(32)
     results: list[list[tuple[Any, ...]]] = []
     errors: list[BaseException] = []
 
@@ -316,14 +316,14 @@ def test_threads_that_race_for_first_use(old: Path, engine: Engine) -> None:
 
     with warnings.catch_warnings(record=True) as caught, untouched(old):
         warnings.simplefilter("always")
-        threads = [threading.Thread(target=work) for _ in range(12)]
+        threads = [threading.Thread(target=work) for _ in range(32)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         engine.dispose()
     assert not errors
-    assert results == [PROJECTED] * 60
+    assert results == [PROJECTED] * 160
     assert [w.category for w in caught] == [DegradedReadWarning]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from landscape_compat.projection.rules import RuleSet, derived, mapped, neutral,
 from landscape_compat.projection.tokens import SQLITE
 from landscape_compat.schema.catalogue.sqlite import read_stored
 from landscape_compat.schema.declared import declared_schema
+from projection.statements import KEYWORDS
 from support.planned import plan_for
 
 TOKENS = table("tokens", column("token_id"), column("state"), column("n"))
@@ -232,6 +234,20 @@ def test_a_column_compares_text_in_its_declared_order(
         assert read(stored, cte, what) == expected
 
 
+def test_a_replaced_column_keeps_its_stored_order_of_text(empty: sqlite3.Connection) -> None:
+    """Whatever the reader declares: a migration would have changed its values alone."""
+    empty.executescript(
+        "CREATE TABLE tokens (token_id VARCHAR PRIMARY KEY, state VARCHAR COLLATE NOCASE);"
+        "INSERT INTO tokens VALUES ('a', 'On'), ('b', 'new'), ('c', 'x')"
+    )
+    rule = mapped("tokens.state", {"new": "ON"})
+    for collation in (None, "RTRIM"):
+        metadata = declare(state=String(collation=collation))
+        cte = render(empty, metadata, rule, names="state")
+        found = empty.execute(f"WITH {cte} SELECT state FROM tokens WHERE state = 'on'").fetchall()
+        assert sorted(found) == [("ON",), ("On",)]
+
+
 def test_a_missing_table_reads_as_no_rows(stored: sqlite3.Connection) -> None:
     """It has the declared columns, and nothing in them."""
     metadata = declare()
@@ -295,6 +311,21 @@ def test_odd_names_are_quoted(empty: sqlite3.Connection, name: str) -> None:
     cte = projection.render(name, frozenset(), everything=True)
     found = empty.execute(f"WITH {cte} SELECT id, {quoted} FROM {quoted}").fetchall()
     assert found == [(7, None)]
+
+
+def test_every_word_of_sqlites_may_be_a_name() -> None:
+    """Of a table and of its columns, stored, replaced or missing; two cannot be shown at all."""
+    for word in (*KEYWORDS, "materialized", "strict"):
+        with closing(sqlite3.connect(":memory:")) as connection:
+            connection.execute(f'CREATE TABLE "{word}" (id TEXT, "{word}" TEXT)')
+            connection.execute(f"INSERT INTO \"{word}\" VALUES ('1', 'x')")
+            metadata = MetaData()
+            columns = [Column(name, String) for name in (word, f"{word}_more")]
+            Table(word, metadata, Column("id", String, primary_key=True), *columns)
+            plan = plan_for(connection, metadata, [mapped(f"{word}.{word}", {"x": "y"})])
+            cte = plan.projections[word].render(word, frozenset(), everything=True)
+            found = connection.execute(f'WITH {cte} SELECT * FROM "{word}"').fetchall()
+            assert found == [("1", "y", None)], word
 
 
 @pytest.mark.parametrize("name", ["true", "FALSE"])

@@ -150,6 +150,43 @@ def test_a_strict_table(database: sqlite3.Connection) -> None:
     assert [column.type for column in found.columns] == ["INT", "TEXT", "ANY"]
 
 
+@pytest.mark.parametrize(
+    "defined",
+    [
+        "(a TEXT, b TEXT COLLATE NOCASE, c TEXT COLLATE RTRIM NOT NULL DEFAULT 'COLLATE NOCASE')",
+        '(a TEXT collate nocase PRIMARY KEY, b VARCHAR(10) NOT NULL Collate "NOCASE", c)',
+        "(a COLLATE binary, b COLLATE [rtrim], c COLLATE `nocase`)",
+        "([a] TEXT -- COLLATE RTRIM, b\n COLLATE NOCASE, 'b' /* ( COLLATE RTRIM */ TEXT, \"c\")",
+        "(a CHECK (a COLLATE NOCASE <> 'x'), b DEFAULT ('y' COLLATE RTRIM), c, d AS (a COLLATE "
+        "NOCASE), UNIQUE (a COLLATE NOCASE), PRIMARY KEY (b COLLATE RTRIM)) WITHOUT ROWID",
+        "(a REFERENCES other (a) COLLATE NOCASE, b COLLATE NOCASE COLLATE RTRIM, c CONSTRAINT "
+        "collate_me NOT NULL DEFAULT '' COLLATE RTRIM, CONSTRAINT collated UNIQUE (a, b))",
+        "(a, b, c) -- , a COLLATE NOCASE",
+    ],
+)
+def test_a_column_has_the_collation_that_it_compares_by(
+    database: sqlite3.Connection, defined: str
+) -> None:
+    """It is read off the table's definition, since no pragma tells it."""
+    shape = table(database, f"CREATE TABLE t {defined}")
+    database.execute("INSERT INTO t (a, b, c) VALUES ('A', 'A', 'A')")
+    for column in shape.columns[:3]:
+        compared = f"SELECT {column.name} = 'a', {column.name} = 'A  ' FROM t"
+        nocase, rtrim = database.execute(compared).fetchone()
+        expected = "NOCASE" if nocase else "RTRIM" if rtrim else "BINARY"
+        assert (column.collation.upper() or "BINARY") == expected
+
+
+def test_a_collation_that_was_altered_in_is_seen(database: sqlite3.Connection) -> None:
+    database.executescript(
+        "CREATE TABLE t (a TEXT); ALTER TABLE t ADD COLUMN b TEXT COLLATE NOCASE;"
+        'ALTER TABLE t RENAME COLUMN b TO "collate";'
+        "CREATE VIEW v AS SELECT a, 1 AS b FROM t WHERE a COLLATE NOCASE = 'x';"
+    )
+    table, view = read_stored(database)
+    assert [c.collation for c in (*table.columns, *view.columns)] == ["", "NOCASE", "", ""]
+
+
 def test_the_tables_of_sqlite_itself_are_left_out(database: sqlite3.Connection) -> None:
     database.executescript(
         "CREATE TABLE t (a INTEGER PRIMARY KEY AUTOINCREMENT, b); CREATE INDEX i ON t (b);"

@@ -24,7 +24,7 @@ __all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule"]
 # Source: https://www.sqlite.org/limits.html, SQLITE_MAX_COLUMN.
 _MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600}
 # SQLite's own words that SQLAlchemy takes for ordinary names.
-_UNKNOWN_WORDS = frozenset({"nothing", "recursive", "returning"})
+_UNKNOWN_WORDS = frozenset({"nothing", "recursive", "returning", "window"})
 # SQLite gives a column of a common table expression that is named so another name.
 _UNNAMEABLE = frozenset({"true", "false"})
 
@@ -227,7 +227,7 @@ def render_rule(
         type_ = affinity(declared.type)
     else:
         type_ = unbounded_type(declared.base or declared.type) or "TEXT"
-    collated = f" COLLATE {quote_name(dialect, declared.collation)}" if declared.collation else ""
+    collated = _collated(declared, dialect)
     if rule is None or rule.expression is None:
         # Without a type, a UNION with other values would compare in another way.
         return f"CAST(NULL AS {type_}){collated}"
@@ -239,12 +239,16 @@ def render_rule(
         return f"CAST({sql} AS {type_}){collated}"
     replaced = stored.column(rule.column) if stored and rule.replaces else None
     if replaced is not None:
-        type_ = affinity(replaced.type)
+        type_, collated = affinity(replaced.type), _collated(replaced, dialect)
     is_own = _is_column_of(rule.table, expression)
     kept = stored.column(expression.name) if stored and is_own else None
     if kept is not None and affinity(kept.type) == type_:
         return f"{sql}{collated}"
     return f"{_stored_as(type_, sql, expression)}{collated}"
+
+
+def _collated(column: ColumnShape, dialect: Dialect) -> str:
+    return f" COLLATE {quote_name(dialect, column.collation)}" if column.collation else ""
 
 
 def _is_column_of(table: str, expression: ColumnElement[Any]) -> TypeGuard[ColumnClause[Any]]:

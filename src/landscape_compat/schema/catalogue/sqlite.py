@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from landscape_compat.schema.catalogue.base import Catalogue
-from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableKind, TableShape
+from landscape_compat.schema.shape import (
+    ColumnShape,
+    SchemaShape,
+    TableKind,
+    TableShape,
+    fold_name,
+)
 from landscape_compat.schema.types import normalize_type
 
 __all__ = ["CATALOGUE", "read_stored", "read_version"]
@@ -21,6 +28,13 @@ _COLUMNS = f"""
 # Source: https://www.sqlite.org/pragma.html#pragma_table_xinfo, column "hidden": 1 is a virtual
 # table's own, 2 and 3 are generated columns.
 _HIDDEN, _GENERATED = 1, (2, 3)
+_NAME = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"
+_DDL = re.compile(
+    rf"""--[^\n]*|/\*.*?(?:\*/|\Z)
+    |(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|'(?:[^']|'')*'|\[[^\]]*\])
+    |(?P<word>{_NAME})|(?P<mark>[(),])""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def read_version(connection: Any) -> int:
@@ -70,7 +84,10 @@ def _columns_of(connection: Any, table: tuple[Any, ...]) -> list[tuple[Any, ...]
 def _schema(rows: Iterable[tuple[Any, ...]]) -> SchemaShape:
     heads: dict[str, tuple[str, str | None]] = {}
     columns: dict[str, list[ColumnShape]] = {}
+    collations: dict[str, dict[str, str]] = {}
     for table, kind, sql, name, type_, not_null, key, hidden in rows:
+        if table not in heads:
+            collations[table] = _collations(sql) if kind == "table" else {}
         heads[table] = (kind, sql)
         found = columns.setdefault(table, [])
         if name is not None and hidden != _HIDDEN:
@@ -81,6 +98,7 @@ def _schema(rows: Iterable[tuple[Any, ...]]) -> SchemaShape:
                     nullable=not (not_null or key),
                     primary_key=bool(key),
                     generated=hidden in _GENERATED,
+                    collation=collations[table].get(fold_name(name), ""),
                 )
             )
     return SchemaShape.of(
@@ -104,6 +122,36 @@ def _kind(kind: str, sql: str | None) -> TableKind:
 
 def _is_virtual(sql: str | None) -> bool:
     return str(sql or "").upper().split(None, 2)[1:2] == ["VIRTUAL"]
+
+
+def _collations(sql: str | None) -> dict[str, str]:
+    """Read off a table's definition which columns have a collation: no pragma tells.
+
+    What a constraint of the whole table, an index or an expression says of collations stands in
+    parentheses of its own.
+    """
+    text = str(sql or "")
+    if "COLLATE" not in text.upper():
+        return {}
+    found: dict[str, str] = {}
+    depth, column, follows, begins = 0, "", False, False
+    for token in _DDL.finditer(text):
+        if mark := token["mark"]:
+            depth += {"(": 1, ")": -1, ",": 0}[mark]
+            begins = depth == 1 and mark != ")"
+        elif (name := token["word"] or _unquoted(token["quoted"] or "")) and depth == 1:
+            if begins:
+                column = fold_name(name)
+            elif follows:
+                found[column] = name
+            follows = not begins and bool(token["word"]) and fold_name(name) == "collate"
+            begins = False
+    return found
+
+
+def _unquoted(text: str) -> str:
+    inner = text[1:-1]
+    return inner if text[:1] == "[" else inner.replace(text[:1] * 2, text[:1])
 
 
 def _is_without_rowid(sql: str | None) -> bool:
