@@ -1,6 +1,6 @@
 """Every check of the project as a session; `.ci/run` runs them all.
 
-    nox                  the linters, the types and the documentation
+    nox                  the linters, the types, the documentation and the packages
     nox -s docs          one of them
     nox -s tests -- -k fingerprint
 
@@ -9,13 +9,16 @@ The tests themselves are run by `python3 tests/run.py`, which needs nothing inst
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
-nox.options.sessions = ["lint", "types", "docs"]
+nox.options.sessions = ["lint", "types", "docs", "packaging"]
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
+EXTRAS = ("rich", "completion")
 PLACES = ("src", "tests", "docs", "noxfile.py")
 
 
@@ -25,14 +28,15 @@ def lint(session: nox.Session) -> None:
     session.install("ruff>=0.9", "codespell>=2.4")
     session.run("ruff", "check", "--no-cache", *PLACES)
     session.run("ruff", "format", "--no-cache", "--check", *PLACES)
-    session.run("codespell", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", *PLACES)
+    session.run("codespell", *map(str, Path().glob("*.md")), *PLACES)
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types."""
-    session.install("--editable", ".[dev]")
+    """Check the types: of everything by mypy, of what users see by pyright too."""
+    session.install("--editable", ".[dev]", "pyright[nodejs]>=1.1.400")
     session.run("mypy", "--strict", "--no-error-summary", f"--cache-dir={session.create_tmp()}")
+    session.run("pyright", "tests/typing")
 
 
 @nox.session
@@ -41,6 +45,25 @@ def docs(session: nox.Session) -> None:
     session.install("--editable", ".[docs]")
     out = session.create_tmp()
     session.run("sphinx-build", "-W", "-n", "-q", "--keep-going", "-E", "docs", f"{out}/html")
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Build what is published, and use each of it as built, without extras and with each."""
+    session.install("build>=1.2", "hatchling>=1.27")
+    out = Path(session.create_tmp()).absolute()
+    for old in out.glob("*.*"):
+        old.unlink()
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", str(out), ".", silent=True)
+    (wheel,), (sdist,) = out.glob("*.whl"), out.glob("*.tar.gz")
+    database = out / "audit.db"
+    session.run("python", "docs/examples/legacy_audit.py", str(database), silent=True)
+    for built, extras in ((sdist, ()), (wheel, ()), *((wheel, (name,)) for name in EXTRAS)):
+        wanted = f"landscape-compat[{','.join(extras)}] @ {built.as_uri()}"
+        session.run("python", "-m", "venv", "--clear", str(out / "venv"))
+        python = str(out / "venv" / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "--quiet", wanted, external=True)
+        session.run(python, "-I", "tests/support/smoke.py", str(database), *extras, external=True)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Run all tests on every supported Python on this machine, with SQLAlchemy 2.0 and 2.1.
+"""Run all tests on every supported Python on this machine, with old and new SQLAlchemy.
 
     python3 tests/run.py                    every environment
     python3 tests/run.py --quick            this Python, newest SQLAlchemy
@@ -14,10 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +45,7 @@ OLDEST = (3, 11)
 NEWEST = (3, 14)
 OLDEST_SQLITE = (3, 35, 0)
 SERIES = {"2.0": "sqlalchemy>=2.0,<2.1", "2.1": "sqlalchemy>=2.1,<2.2"}
+LOWEST = "lowest"
 PROBE = """
 import json, sqlite3, sys
 try:
@@ -54,7 +57,7 @@ facts = {"version": sys.version_info[:2], "sqlite": sqlite3.sqlite_version_info}
 print(json.dumps({**facts, "complete": complete}))
 """
 # What else is checked, by the sessions of noxfile.py.
-SESSIONS = ("lint", "types", "docs")
+SESSIONS = ("lint", "types", "docs", "packaging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +167,33 @@ def _probe(python: str) -> dict[str, Any] | None:
 
 
 def _matrix(pythons: dict[tuple[int, int], str]) -> Iterator[tuple[str, str]]:
-    """Pair the oldest and the newest Python with both series, the others with the newer."""
-    ends = {min(pythons), max(pythons)}
+    """Pair each Python with the newest versions, the oldest with the lowest that are allowed.
+
+    The newest Python meets the older series of SQLAlchemy as well.
+    """
+    older = {max(pythons): "2.0", min(pythons): LOWEST}
     for version, python in pythons.items():
-        for series in SERIES if version in ends else ["2.1"]:
-            yield python, series
+        if version in older:
+            yield python, older[version]
+        yield python, "2.1"
+
+
+def _versions(series: str) -> list[str]:
+    """Say what to install beside the project, so that a series is what is tested."""
+    if series != LOWEST:
+        return [SERIES[series]]
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    bounds = [re.match(r"([\w-]+)>=([\w.]+)", text) for text in metadata["project"]["dependencies"]]
+    return [f"{bound[1]}=={bound[2]}" for bound in bounds if bound]
 
 
 def _test(cache: Path, python: str, series: str, arguments: Sequence[str]) -> Outcome:
     facts = _probe(python)
     version = ".".join(map(str, facts["version"])) if facts else "3"
-    name = f"Python {version}, SQLAlchemy {series}"
+    kind = "lowest versions" if series == LOWEST else f"SQLAlchemy {series}"
+    name = f"Python {version}, {kind}"
     try:
-        interpreter = _project(cache / f"py{version}-sa{series}", python, "test", series)
+        interpreter = _project(cache / f"py{version}-sa{series}", python, series)
     except VenvError as failure:
         return _told(Outcome(name, fault="no environment", output=str(failure)))
     with tempfile.TemporaryDirectory() as folder:
@@ -243,10 +260,10 @@ def _lint(cache: Path) -> Iterator[Outcome]:
         yield _told(Outcome(session, fault=fault, output=done.stdout))
 
 
-def _project(folder: Path, python: str, extra: str, series: str) -> Path:
+def _project(folder: Path, python: str, series: str) -> Path:
     # An editable installation runs the checkout's code; only the metadata can grow old.
     metadata = sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    requirements = ["--editable", f"{ROOT}[{extra}]", SERIES[series]]
+    requirements = ["--editable", f"{ROOT}[test]", *_versions(series)]
     if not (folder / "made-from.json").exists():
         _say(f"making {folder.name}")
     return environment(folder, requirements, made_from=metadata, python=python)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 import warnings
 from pathlib import Path
@@ -127,17 +128,25 @@ class TestEnvironments:
             venvs.environment(tmp_path / "env", [], made_from="", python=str(tmp_path / "none"))
         assert not (tmp_path / "env").exists()
 
-    def test_the_oldest_and_the_newest_python_meet_both_series(self) -> None:
-        """Every Python meets the newer SQLAlchemy; those at the ends the older one as well."""
+    def test_the_lowest_and_the_newest_versions_are_tested(self) -> None:
+        """Every Python meets the newest SQLAlchemy; those at the ends an older one as well."""
         pythons = {(3, 11): "old", (3, 12): "middle", (3, 13): "new"}
         assert list(runner._matrix(pythons)) == [
-            ("old", "2.0"),
+            ("old", "lowest"),
             ("old", "2.1"),
             ("middle", "2.1"),
             ("new", "2.0"),
             ("new", "2.1"),
         ]
-        assert list(runner._matrix({(3, 12): "only"})) == [("only", "2.0"), ("only", "2.1")]
+        assert list(runner._matrix({(3, 12): "only"})) == [("only", "lowest"), ("only", "2.1")]
+
+    def test_the_lowest_versions_are_those_of_the_metadata(self) -> None:
+        """Each dependency has a lower bound, and that is what the lowest environment gets."""
+        wanted = importlib.metadata.requires("landscape-compat") or []
+        names = {re.split(r"[<>=;\[ ]", text)[0] for text in wanted if "extra ==" not in text}
+        lowest = dict(text.split("==") for text in runner._versions("lowest"))
+        assert lowest.keys() == names
+        assert runner._versions("2.0") == ["sqlalchemy>=2.0,<2.1"]
 
     def test_the_last_line_sums_up_and_the_exit_code_agrees(
         self, capsys: pytest.CaptureFixture[str]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import URL, Engine
 
@@ -42,6 +42,9 @@ from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.plan import Plan
 
 __all__ = ["install", "uninstall", "wrap"]
+
+# Any class: which one is the host's own is known only where the host is installed.
+DatabaseT = TypeVar("DatabaseT", bound=Any)
 
 _REMEDY = (
     "Export the database as it is (`landscape-compat export`), migrate a copy of it, or move it "
@@ -79,7 +82,7 @@ def uninstall() -> None:
     _INSTALLATION.patches.undo()
 
 
-def wrap(db: Any) -> Any:
+def wrap(db: DatabaseT) -> DatabaseT:
     """Let one `LandscapeDB` that is open already read what its code declares.
 
     Args:
