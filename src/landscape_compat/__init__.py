@@ -34,12 +34,14 @@ if TYPE_CHECKING:
     from landscape_compat.landscape.database import Landscape, open_landscape
     from landscape_compat.landscape.difference import SchemaDifference, diff_databases
     from landscape_compat.landscape.inspection import diagnose_database, inspect_database
-    from landscape_compat.landscape.install import install, uninstall, wrap
+    from landscape_compat.landscape.install import uninstall, wrap
     from landscape_compat.landscape.lineage import Lineage, explain
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
     from landscape_compat.landscape.records import ABSENT
     from landscape_compat.migrate.aside import reset_database
     from landscape_compat.migrate.migration import Migration, migrate_database
+    from landscape_compat.migrate.posture import install
+    from landscape_compat.migrate.swap import Swapped, migrate_in_place
     from landscape_compat.projection.rules import (
         Rule,
         RuleSet,
@@ -81,12 +83,14 @@ _HOMES = {
     "landscape.database": ("Landscape", "open_landscape"),
     "landscape.inspection": ("diagnose_database", "inspect_database"),
     "landscape.difference": ("SchemaDifference", "diff_databases"),
-    "landscape.install": ("install", "uninstall", "wrap"),
+    "landscape.install": ("uninstall", "wrap"),
     "landscape.lineage": ("Lineage", "explain"),
     "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
     "migrate.aside": ("reset_database",),
     "migrate.migration": ("Migration", "migrate_database"),
+    "migrate.posture": ("install",),
+    "migrate.swap": ("Swapped", "migrate_in_place"),
     "projection.rules": (
         "Rule",
         "RuleSet",
@@ -129,6 +133,7 @@ __all__ = [
     "SchemaReport",
     "Selection",
     "SourceChangedError",
+    "Swapped",
     "TableDrift",
     "TableFingerprint",
     "UnreadableError",
@@ -148,6 +153,7 @@ __all__ = [
     "install",
     "mapped",
     "migrate_database",
+    "migrate_in_place",
     "neutral",
     "open_landscape",
     "renamed",

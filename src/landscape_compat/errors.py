@@ -140,22 +140,31 @@ class RowsRefusedError(LandscapeCompatError):
 
     Args:
         reason: What is wrong.
-        rows: Each row and the constraint that it violates, as a phrase.
+        table: The table concerned, if one is.
+        column: The column concerned, if one is.
         remedy: What to do next.
+        rows: Each row and the constraint that it violates, as a phrase.
     """
 
     exit_code = ExitCode.INTEGRITY
 
     def __init__(
-        self, reason: str, *, rows: tuple[str, ...] = (), remedy: str | None = None
+        self,
+        reason: str,
+        *,
+        table: str | None = None,
+        column: str | None = None,
+        remedy: str | None = None,
+        rows: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(reason, remedy=remedy)
+        super().__init__(reason, table=table, column=column, remedy=remedy)
         self.rows = rows
 
     def __str__(self) -> str:
         rest = len(self.rows) - _MOST_ROWS
         more = f"; and {rest} more" if rest > 0 else ""
-        return f"{super().__str__()} Refused: {'; '.join(self.rows[:_MOST_ROWS])}{more}."
+        named = f" Refused: {'; '.join(self.rows[:_MOST_ROWS])}{more}." if self.rows else ""
+        return super().__str__() + named
 
     def __reduce__(self) -> tuple[object, ...]:
         return (partial(RowsRefusedError, rows=self.rows, remedy=self.remedy), (self.reason,))

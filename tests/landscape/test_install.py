@@ -690,8 +690,8 @@ def test_another_posture_is_refused(place: Place) -> None:
     install()
     with pytest.raises(AttachError, match="posture 'degrade'"):
         install(posture="refuse")
-    with pytest.raises(AttachError, match="no posture 'migrate'"):
-        install(posture="migrate")  # type: ignore[arg-type]
+    with pytest.raises(AttachError, match="no posture 'mend'"):
+        install(posture="mend")  # type: ignore[arg-type]
     uninstall()
     install(posture="refuse")
 

@@ -33,6 +33,7 @@ from landscape_compat.migrate import proof, work
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support.hosts import places
+from support.killing import killed_at_every_step
 from support.legacy import Written, build_shape, build_small
 from support.untouched import state_of, untouched
 from support.wal import left_alone, writing
@@ -40,28 +41,6 @@ from support.wal import left_alone, writing
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
 NEWEST = known_shapes()[-1]
-
-# Ends as a kill would, at the n-th of the calls that change a folder or make a change last.
-KILLED = """
-import os, sys
-old, new, at = sys.argv[1], sys.argv[2], int(sys.argv[3])
-calls = 0
-
-def ending(real):
-    def call(*words, **more):
-        global calls
-        calls += 1
-        if calls == at:
-            os._exit(9)
-        return real(*words, **more)
-    return call
-
-from landscape_compat import migrate_database
-import landscape_compat.migrate.migration
-for name in ("mkdir", "link", "unlink", "fsync", "replace", "rename", "rmdir"):
-    setattr(os, name, ending(getattr(os, name)))
-migrate_database(old, new)
-"""
 
 
 def in_child(code: str, *words: object, **more: Any) -> subprocess.CompletedProcess[str]:
@@ -356,17 +335,13 @@ def test_what_is_no_landscape(tmp_path: Path, new: Path) -> None:
 def test_killed_at_every_step(legacy: Written, new: Path) -> None:
     """The new database is whole, with its proof, or not there; a rerun makes it, and cleans up."""
     seen = set()
-    for at in range(1, 60):
-        ended = in_child(KILLED, legacy.path, new, at)
-        assert ended.returncode in (0, 9), ended.stderr
-        seen.add((new.exists(), ended.returncode))
+    for killed in killed_at_every_step(lambda: migrate_database(legacy.path, new)):
+        seen.add((new.exists(), killed))
         if new.exists():
             told = json.loads(new.with_name("new.db.intoto.json").read_bytes())
             assert told["subject"][0]["digest"]["sha256"] == state_of(new).file.sha256
             new.unlink()
-        if not ended.returncode:
-            break
-    assert seen == {(False, 9), (True, 9), (True, 0)}
+    assert seen == {(False, True), (True, True), (True, False)}
     migrate_database(legacy.path, new)
     assert sorted(p.name for p in new.parent.iterdir()) == ["new.db", "new.db.intoto.json"]
 

@@ -16,9 +16,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--posture",
-        choices=("degrade", "refuse"),
+        choices=("degrade", "refuse", "migrate"),
         default="degrade",
-        help="what a degraded database gets: opened read-only (the default), or an error",
+        help="what a degraded database gets: opened read-only (the default), an error, or, for "
+        "writing, brought forward with the original kept beside it",
     )
     parser.add_argument(
         "words",
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
         complain("run needs a command, as in: landscape-compat run -- elspeth explain ...")
         return ExitCode.USAGE
 
-    from landscape_compat.landscape.install import install
+    from landscape_compat.migrate.posture import install
 
     _hand_over_logging()
     install(posture=options.posture)

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from sqlalchemy import URL, Engine
 
-from landscape_compat.engine.attach import Posture, attach, attachment_of
+from landscape_compat.engine.attach import attach, attachment_of
 from landscape_compat.errors import (
     AttachError,
     DegradedDatabaseError,
@@ -41,7 +41,11 @@ from landscape_compat.landscape.rescue import (
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.plan import Plan
 
-__all__ = ["install", "uninstall", "wrap"]
+__all__ = ["Migrator", "Posture", "install", "uninstall", "wrap"]
+
+Posture: TypeAlias = Literal["degrade", "refuse", "migrate"]
+# Brings a database forward, if it is still wanted when nobody else is at it.
+Migrator: TypeAlias = Callable[[str | URL, Callable[[], bool]], None]
 
 # Any class: which one is the host's own is known only where the host is installed.
 DatabaseT = TypeVar("DatabaseT", bound=Any)
@@ -52,7 +56,7 @@ _REMEDY = (
 )
 
 
-def install(*, posture: Posture = "degrade") -> None:
+def install(*, posture: Posture = "degrade", migrator: Migrator | None = None) -> None:
     """Let every `LandscapeDB` made from now on read any Landscape.
 
     A database that the host reads by itself is opened by the host as ever. One that it could
@@ -61,14 +65,16 @@ def install(*, posture: Posture = "degrade") -> None:
 
     Args:
         posture: What a degraded database gets: `degrade` opens it read-only and refuses to
-            write, `refuse` raises when it is opened.
+            write, `refuse` raises when it is opened, `migrate` brings it forward when it is
+            opened for writing, and else does as `degrade`.
+        migrator: What brings it forward.
 
     Raises:
         AttachError: It is installed with another posture, or the host is of no known version.
     """
-    if posture not in ("degrade", "refuse"):
-        raise AttachError(f"There is no posture {posture!r}; use 'degrade' or 'refuse'.")
-    _INSTALLATION.take(posture)
+    if posture not in ("degrade", "refuse", "migrate"):
+        raise AttachError(f"There is no posture {posture!r}; use 'degrade', 'refuse' or 'migrate'.")
+    _INSTALLATION.take(posture, migrator)
     try:
         _INSTALLATION.patches.apply()
     except BaseException:
@@ -111,10 +117,11 @@ class _Installation:
 
     def __init__(self) -> None:
         self.posture: Posture | None = None
+        self.migrator: Migrator | None = None
         self.patches = Patches(_PREPARATIONS)
         self._lock = threading.Lock()
 
-    def take(self, posture: Posture) -> None:
+    def take(self, posture: Posture, migrator: Migrator | None) -> None:
         """Take a posture, or find that another is taken."""
         with self._lock:
             if self.posture not in (None, posture):
@@ -122,7 +129,7 @@ class _Installation:
                     f"The shim is installed with the posture {self.posture!r}.",
                     remedy="Call uninstall() first.",
                 )
-            self.posture = posture
+            self.posture, self.migrator = posture, migrator
 
 
 # What is wrapped --------------------------------------------------------------------------------
@@ -279,6 +286,16 @@ def _rescue(host: Host, kind: type[Any], asked: _Asked) -> Engine | None:
             writes or (asked.creates and not finding.shifts_values)
         ):
             return None  # what works without the shim works the same with it
+        if writes and _INSTALLATION.posture == "migrate" and _INSTALLATION.migrator:
+
+            def wanted() -> bool:
+                found = examine(host, kind, asked.url, asked.options, creating=asked.creates)
+                return found is not None
+
+            _INSTALLATION.migrator(asked.url, wanted)
+            writes = wanted()
+            if not writes:
+                return None  # it is the host's own by now
         if _INSTALLATION.posture == "refuse" or writes:
             raise _refusal(finding, command)
         return open_degraded(host, asked.url, asked.options)
@@ -314,6 +331,7 @@ def _in_the_hosts_family(error: LandscapeCompatError, host: Host) -> LandscapeCo
     made: LandscapeCompatError = kind(
         error.reason, table=error.table, column=error.column, remedy=error.remedy
     )
+    vars(made).update(vars(error))
     return made
 
 

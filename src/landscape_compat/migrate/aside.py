@@ -21,7 +21,7 @@ from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.inspection import inspect_landscape
 from landscape_compat.migrate.placing import make_lasting
 
-__all__ = ["MovedAside", "reset_database"]
+__all__ = ["MovedAside", "reset_database", "undo_unfinished"]
 
 _SIDECARS = ("-wal", "-shm", "-journal")
 
@@ -71,7 +71,7 @@ def reset_database(
             remedy="Give its path; on a server, create a fresh database under another name.",
         )
     given = Path(url.database)
-    _undo_unfinished(given)
+    undo_unfinished(given)
     report = inspect_landscape(database, target=target)
     if not report.degraded:
         raise LandscapeCompatError(
@@ -193,7 +193,7 @@ def _bytes_of(stamps: Stamps) -> list[tuple[int, ...]]:
     return [(*part.identity, part.size, part.mtime_ns) if part else () for part in parts]
 
 
-def _undo_unfinished(given: Path) -> None:
+def undo_unfinished(given: Path) -> None:
     """Take away the second names that a reset left behind when it was killed."""
     path = Path(os.path.realpath(given))
     stem, ending = re.escape(path.stem), re.escape(path.suffix)

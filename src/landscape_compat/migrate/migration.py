@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from hashlib import file_digest
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine
@@ -15,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
 from landscape_compat.engine.classify import resolve
-from landscape_compat.engine.digests import digest_source
+from landscape_compat.engine.digests import SourceDigests, digest_source
 from landscape_compat.errors import (
     LandscapeCompatError,
     OutputError,
@@ -24,6 +25,7 @@ from landscape_compat.errors import (
 )
 from landscape_compat.landscape.database import database_url, open_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
+from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.migrate.placing import (
     cannot_place,
@@ -34,9 +36,9 @@ from landscape_compat.migrate.placing import (
 from landscape_compat.migrate.proof import statement
 from landscape_compat.migrate.target import Target, make_by_host, make_of_shape
 from landscape_compat.migrate.work import Done, Work
-from landscape_compat.schema.known import KnownShape
+from landscape_compat.schema.known import Identification, KnownShape
 
-__all__ = ["Migration", "migrate_database"]
+__all__ = ["Made", "Migration", "copy_and_prove", "file_of", "migrate_database", "told_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,42 +92,115 @@ def migrate_database(
         OutputError: The place is taken, or cannot be written to.
         LandscapeCompatError: No such shape is known, or no host is installed.
     """
-    url = database_url(database)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        raise LandscapeCompatError("Only a SQLite file can be migrated.", remedy="Give its path.")
-    source = resolve(Path(url.database))
+    url, source = file_of(database)
     final = Path(os.path.abspath(new))  # noqa: PTH100 - resolve() would follow a symlink there
     proof = final.with_name(f"{final.name}.intoto.json")
     require_free(final)
-    with open_landscape(url) as old:
-        identification = old.report().identification
-    with made_beside(final) as folder, _told_of(final):
+    with open_landscape(url):
+        pass  # what cannot be read, or is no Landscape, is to be known before anything is made
+    with made_beside(final) as folder, told_of(final):
         path = folder / final.name
-        target = _make(path, to, host=host)
-        before = digest_source(source)
-        with _connected(url, path, target) as work:
-            done = work.run(keep_extra=keep_extra, quarantine=quarantine)
-        if digest_source(source) != before:
-            raise SourceChangedError(
-                f"{printable(source)} changed while it was copied, so nothing was kept.",
-                remedy="End the program that writes to it, then try again.",
-            )
-        predicate = {
-            "source": {
-                "name": printable(source.name),
-                **before.to_dict(),
-                "shape": identification.to_dict() if identification else None,
-            },
-            "target": {"shape": target.name, "epoch": target.epoch},
-            **done.to_dict(),
-        }
+        made = copy_and_prove(
+            url, source, path, to=to, host=host, keep_extra=keep_extra, quarantine=quarantine
+        )
         beside = folder / proof.name
-        beside.write_bytes(statement(final, digest_source(path).database, predicate))
+        beside.write_bytes(made.statement)
         # A database without its proof would be taken for one that was never proven; a proof
         # without its database is replaced by the next run.
         put_in_place(beside, proof, replace=True)
         put_in_place(path, final)
-    return Migration(path=final, proof=proof, target=target.name, done=done)
+    return Migration(path=final, proof=proof, target=made.target.name, done=made.done)
+
+
+def file_of(database: str | os.PathLike[str] | URL) -> tuple[URL, Path]:
+    """Find the file of a database that is to be migrated.
+
+    Args:
+        database: A path, or a SQLAlchemy URL of a SQLite file.
+
+    Returns:
+        Its URL, and its path with no symlink on the way.
+
+    Raises:
+        LandscapeCompatError: It is of another kind.
+        OpeningRefusedError: It is no file that can be read safely.
+    """
+    url = database_url(database)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        raise LandscapeCompatError("Only a SQLite file can be migrated.", remedy="Give its path.")
+    return url, resolve(Path(url.database))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new database that holds what the old one shows, where nobody looks for it yet.
+
+    Args:
+        target: What it was made as.
+        done: What was copied and compared.
+        source: The digests of the old database.
+        identification: Which known shape the old one has.
+        statement: The proof, in bytes.
+    """
+
+    target: Target
+    done: Done
+    source: SourceDigests
+    identification: Identification | None
+    statement: bytes
+
+
+def copy_and_prove(
+    url: URL,
+    source: Path,
+    path: Path,
+    *,
+    to: str | int | None,
+    host: bool,
+    keep_extra: bool,
+    quarantine: bool,
+    approve: Callable[[Target, Identification | None], None] = lambda target, old: None,
+) -> Made:
+    """Make a new database, fill it, and compare it with the old one.
+
+    Args:
+        url: The old database.
+        source: Its file.
+        path: The file to make, by its final name in another folder.
+        to: The wanted shape; the newest known if not given.
+        host: Whether the installed host makes the empty database.
+        keep_extra: Whether what the new shape does not know is carried too.
+        quarantine: Whether refused rows go to side tables.
+        approve: Asked before anything is copied, with what the new one is to be and what is
+            known of the old one; raises if it shall not be.
+
+    Raises:
+        LandscapeCompatError: What `migrate_database` raises.
+        OSError: The file cannot be written.
+        sqlite3.OperationalError: The file cannot be written.
+    """
+    target = _make(path, to, host=host)
+    before = digest_source(source)
+    with _connected(url, path, target) as (work, identification):
+        approve(target, identification)
+        done = work.run(keep_extra=keep_extra, quarantine=quarantine)
+    if digest_source(source) != before:
+        raise SourceChangedError(
+            f"{printable(source)} changed while it was copied, so nothing was kept.",
+            remedy="End the program that writes to it, then try again.",
+        )
+    predicate = {
+        "source": {
+            "name": printable(source.name),
+            **before.to_dict(),
+            "shape": identification.to_dict() if identification else None,
+        },
+        "target": {"shape": target.name, "epoch": target.epoch},
+        **done.to_dict(),
+    }
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    return Made(target, done, before, identification, statement(path, digest, predicate))
 
 
 def _make(path: Path, to: str | int | None, *, host: bool) -> Target:
@@ -141,8 +216,15 @@ def _shape(to: str | int | None) -> KnownShape:
 
 
 @contextmanager
-def _told_of(final: Path) -> Iterator[None]:
-    """Say of which place it is that the system had no room, or took no more writes."""
+def told_of(final: Path) -> Iterator[None]:
+    """Say of which place it is that the system had no room, or took no more writes.
+
+    Args:
+        final: The place.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -155,7 +237,9 @@ def _told_of(final: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _connected(url: URL, path: Path, target: Target) -> Iterator[Work]:
+def _connected(
+    url: URL, path: Path, target: Target
+) -> Iterator[tuple[Work, Identification | None]]:
     engine = create_engine(url, poolclass=NullPool)
     try:
         attachment = attach(
@@ -165,12 +249,12 @@ def _connected(url: URL, path: Path, target: Target) -> Iterator[Work]:
             read_only=True,
             known=known_shapes,
         )
-        report, plan = attachment.report(), attachment.plan()
+        report, plan = report_landscape(engine, attachment), attachment.plan()
         with closing(sqlite3.connect(path, isolation_level=None)) as new:
             # Nothing is lost if the machine fails meanwhile: the whole is begun again.
             new.execute("PRAGMA journal_mode = MEMORY")
             new.execute("PRAGMA synchronous = OFF")
             with engine.connect() as old, old.begin():
-                yield Work(old, new, target, plan, report)
+                yield Work(old, new, target, plan, report), report.identification
     finally:
         engine.dispose()

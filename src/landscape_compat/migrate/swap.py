@@ -1,0 +1,214 @@
+"""Migrating a database in place: a proven copy takes its name, and the original is kept."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import URL
+from sqlalchemy.dialects import sqlite
+
+from landscape_compat.engine.notices import emit
+from landscape_compat.engine.stamps import Stamps, settle
+from landscape_compat.engine.states import REFUSALS
+from landscape_compat.errors import LandscapeCompatError, OutputError, printable
+from landscape_compat.landscape.database import database_url
+from landscape_compat.landscape.history import known_shapes
+from landscape_compat.migrate.aside import undo_unfinished
+from landscape_compat.migrate.exclusive import alone_with, one_at_a_time
+from landscape_compat.migrate.migration import Migration, copy_and_prove, file_of, told_of
+from landscape_compat.migrate.placing import made_beside, make_lasting, put_in_place
+from landscape_compat.migrate.target import Target
+from landscape_compat.migrate.work import Done
+from landscape_compat.schema.declared import declared_schema
+from landscape_compat.schema.known import Identification, identify
+
+__all__ = ["Swapped", "migrate_in_place"]
+
+_PATIENCE = 600.0  # for another process that is migrating the same database
+_MOMENT = 10.0  # for others that are looking at it
+_BUSY = 6.0  # as long as the host waits for a lock, and a little
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """What `migrate_in_place` did.
+
+    Args:
+        migration: The new database, which has the old one's name, and its proof.
+        kept: The old database, read-only, to the last byte as it was.
+    """
+
+    migration: Migration
+    kept: Path
+
+
+def migrate_in_place(
+    database: str | os.PathLike[str] | URL,
+    *,
+    to: str | int | None = None,
+    host: bool = False,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Swapped | None:
+    """Migrate a database, let the new one take its name, and keep the old one beside it.
+
+    The new database is made and proven beside the old one, and takes its name in one step, when
+    nobody has the old one open for writing. The old one keeps every byte and gets a name with
+    the day of its last change and its digest in it: `audit.2026-01-18.3f2a9c11d0e4.db`. On any
+    doubt nothing is changed. Of several processes one migrates, and the others wait.
+
+    Args:
+        database: A path, or a SQLAlchemy URL of a SQLite file.
+        to: The wanted shape: a name, commit, epoch or date; the newest known if not given.
+        host: Whether the installed host makes the empty database.
+        wanted: Asked when no other process is at it: whether it is still to be migrated.
+
+    Returns:
+        What was done; None if it was not wanted any more.
+
+    Raises:
+        LandscapeCompatError: It was left as it is: in use, newer than the target, changing, not
+            closed cleanly, or it holds what nobody knows; or what `migrate_database` raises.
+    """
+    url = database_url(database)
+    if url.get_backend_name() != "sqlite" or not url.database or url.query:
+        raise LandscapeCompatError("Only a SQLite file can be migrated.", remedy="Give its path.")
+    place = Path(os.path.realpath(url.database))
+    with told_of(place), one_at_a_time(place, patience=_PATIENCE):
+        undo_unfinished(place)
+        if not wanted():
+            return None
+        url, path = file_of(url)
+        return _migrate(url, path, to=to, host=host)
+
+
+def _migrate(url: URL, path: Path, *, to: str | int | None, host: bool) -> Swapped:
+    stamps = settle(path)
+    if stamps is None:
+        raise REFUSALS["changing"].error(path)
+    _require_closed(path)
+    proof = path.with_name(f"{path.name}.intoto.json")
+    with made_beside(path) as folder:
+        new = folder / path.name
+        made = copy_and_prove(
+            url,
+            path,
+            new,
+            to=to,
+            host=host,
+            keep_extra=False,
+            quarantine=False,
+            approve=partial(_require_older, path),
+        )
+        _require_all_known(path, made.done)
+        found = path.stat()
+        new.chmod(stat.S_IMODE(found.st_mode))
+        with suppress(PermissionError):
+            os.chown(new, found.st_uid, found.st_gid)
+        make_lasting(new)
+        beside = folder / proof.name
+        beside.write_bytes(made.statement)
+        day = datetime.fromtimestamp(stamps.database.mtime_ns / 1e9, UTC).date()
+        kept = path.with_name(f"{path.stem}.{day}.{made.source.database[:12]}{path.suffix}")
+        with alone_with(path, patience=_MOMENT) as unused:
+            _require_closed(path)
+            if not _is_same(Stamps.of(path), stamps):
+                raise REFUSALS["changing"].error(path)
+            _swap(path, new, kept, beside, proof)
+            # Who opened the old file a moment ago waits for us, and gives up in the end. Were
+            # he let in, he would keep his `-wal` under a name that is the new database's now.
+            unused(_BUSY)
+    migration = Migration(path=path, proof=proof, target=made.target.name, done=made.done)
+    _tell(migration, kept)
+    return Swapped(migration, kept)
+
+
+def _swap(path: Path, new: Path, kept: Path, beside: Path, proof: Path) -> None:
+    """Give the old file its second name, then the new one the first, in one step."""
+    try:
+        kept.hardlink_to(path)
+    except FileExistsError as error:
+        raise OutputError(
+            f"{printable(kept)} exists already; nothing was changed.",
+            remedy="Move it to where such records are kept, then try again.",
+        ) from error
+    try:
+        put_in_place(beside, proof, replace=True)
+        for suffix in ("-wal", "-shm", "-journal"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)  # empty, as was made sure
+        make_lasting(path.parent)
+        new.replace(path)
+    except BaseException:
+        kept.unlink()
+        raise
+    make_lasting(path.parent)
+    kept.chmod(0o444)
+
+
+# --- doubts -------------------------------------------------------------------------------------
+
+
+def _require_closed(path: Path) -> None:
+    """Refuse a database that does not lie whole in its file: SQLite would have to write first."""
+    for suffix in ("-wal", "-journal"):
+        with suppress(FileNotFoundError):
+            if Path(f"{path}{suffix}").lstat().st_size:
+                raise LandscapeCompatError(
+                    f"{printable(path)} was not closed cleanly: there is something in its "
+                    f"{suffix}, so it was left as it is.",
+                    remedy="Let the program that wrote it open and close it once; or make a new "
+                    "database by `landscape-compat migrate`, which reads it as it is.",
+                )
+
+
+def _require_all_known(path: Path, done: Done) -> None:
+    unknown = [
+        name
+        for name, count in done.left_out.items()
+        if count and not any(known.shape.has(name) for known in known_shapes())
+    ]
+    if unknown:
+        raise LandscapeCompatError(
+            f"{printable(path)} holds what no known version of the program made "
+            f"({printable(', '.join(unknown))}), and the new one would not; it was left as it is.",
+            remedy="Make a new database by `landscape-compat migrate --keep-extra`, and look.",
+        )
+
+
+def _require_older(path: Path, target: Target, found: Identification | None) -> None:
+    history = known_shapes()
+    if found is None or not found.nearest or found.is_newer:
+        raise LandscapeCompatError(
+            f"{printable(path)} is of no known version, so it was left as it is.",
+            remedy="Make a new database by `landscape-compat migrate`, and look.",
+        )
+    declared = declared_schema(target.metadata, sqlite.dialect(), "main")
+    wanted = identify(declared, history).nearest
+    if history.index(found.nearest[0]) > max(map(history.index, wanted), default=-1):
+        raise LandscapeCompatError(
+            f"{printable(path)} ({found.nearest[0].name}) is newer than {target.name}, which has "
+            "no place for all of it; it was left as it is.",
+            remedy="Use the program that wrote it.",
+        )
+
+
+def _is_same(one: Stamps, other: Stamps) -> bool:
+    return one.database == other.database
+
+
+def _tell(migration: Migration, kept: Path) -> None:
+    emit(
+        "database_migrated",
+        database=printable(migration.path),
+        kept=printable(kept),
+        proof=printable(migration.proof),
+        target=migration.target,
+        rows=migration.done.rows,
+        left_out={printable(name): count for name, count in migration.done.left_out.items()},
+        relaxed=list(migration.done.relaxed),
+    )

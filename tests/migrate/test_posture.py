@@ -1,0 +1,372 @@
+"""Under the posture `migrate` a stale database is brought forward whole, once, or left as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landscape_compat import inspect_database, install, migrate_in_place, uninstall
+from landscape_compat.errors import (
+    LandscapeCompatError,
+    OutputError,
+    ProofFailedError,
+    RowsRefusedError,
+)
+from landscape_compat.landscape.history import known_shapes
+from landscape_compat.migrate import proof, swap, work
+from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
+from support.hosts import PutInPlace, build_record, places, url_of
+from support.killing import killed_at_every_step
+from support.legacy import Written, build_small
+from support.untouched import state_of, untouched
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+OLD, NEW = "2026-01-18/df2fa70fb", "2026-07-18/84d296d5b"
+Place = Callable[[str], PutInPlace]
+
+# One of several processes that open one database at once, each to record a run in it.
+ONE_OF_MANY = """
+import sys, time
+from pathlib import Path
+folder, url, start, name = sys.argv[1:]
+sys.path.insert(0, folder)
+import landscape_compat
+from elspeth.core.landscape.database import LandscapeDB
+landscape_compat.install(posture="migrate")
+Path(f"{start}.{name}").touch()
+while not Path(start).exists():
+    time.sleep(0.001)
+db = LandscapeDB.from_url(url)
+with db.connection() as connection:
+    connection.exec_driver_sql(
+        "INSERT INTO runs (run_id, started_at, config_hash, settings_json, canonical_version, "
+        "status, openrouter_catalog_sha256, openrouter_catalog_source, seeded_from_cache) "
+        "VALUES (?, '2026-07-19', 'x', '{}', '1', 'running', 'x', 'x', 0)", (name,)
+    )
+db.close()
+"""
+
+
+@pytest.fixture(autouse=True)
+def leave_no_shim() -> Iterator[None]:
+    """Whatever a test installs is gone after it."""
+    yield
+    uninstall()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with places(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def stale(tmp_path: Path) -> Written:
+    """Give a record of January in a folder of its own."""
+    return build_record(tmp_path / "record", OLD)
+
+
+def kept_beside(path: Path) -> list[Path]:
+    return sorted(path.parent.glob(f"{path.stem}.2*{path.suffix}"))
+
+
+def names(path: Path) -> list[str]:
+    return sorted(p.name for p in path.parent.iterdir())
+
+
+def runs(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {run_id for (run_id,) in connection.execute("SELECT run_id FROM runs")}
+
+
+# What it does -------------------------------------------------------------------------------------
+
+
+def test_a_stale_database_is_brought_forward_when_it_is_opened_for_writing(
+    place: Place, stale: Written
+) -> None:
+    """The host then has it to itself, with all that was recorded; the original is kept."""
+    before = state_of(stale.path).file
+    host = place("newest")
+    install(posture="migrate")
+    db = host.db.from_url(url_of(stale.path))
+    assert db._read_only is False
+    db.close()
+    assert "create_all" in host.writes
+    (kept,) = kept_beside(stale.path)
+    assert kept.name.split(".")[2] == before.sha256[:12]
+    after = state_of(kept).file
+    assert (after.sha256, after.mtime_ns, after.inode) == (
+        before.sha256,
+        before.mtime_ns,
+        before.inode,
+    )
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o444
+    assert runs(stale.path) == set(stale.run_ids)
+    assert not inspect_database(stale.path).degraded
+    assert names(stale.path) == sorted(["audit.db", "audit.db.intoto.json", kept.name])
+
+
+def test_to_read_it_nothing_is_migrated(place: Place, stale: Written) -> None:
+    host = place("newest")
+    install(posture="migrate")
+    with untouched(stale.path):
+        db = host.db.from_url(url_of(stale.path), create_tables=False)
+        assert len(host.read(db)) == len(stale.tables["tokens"].rows)
+        db.close()
+
+
+@pytest.mark.parametrize("era", ["epochs", "read-only", "identity"])
+def test_every_host_that_tells_reading_from_writing(place: Place, stale: Written, era: str) -> None:
+    host = place(era)
+    install(posture="migrate")
+    host.db.from_url(url_of(stale.path)).close()
+    assert runs(stale.path) == set(stale.run_ids)
+    assert len(kept_beside(stale.path)) == 1
+
+
+def test_a_current_database_is_the_hosts_alone(place: Place, tmp_path: Path) -> None:
+    host = place("newest")
+    path = tmp_path / "own" / "audit.db"
+    url = host.own(path)
+    install(posture="migrate")
+    host.db.from_url(url).close()
+    assert kept_beside(path) == []
+
+
+def test_the_proof_lies_beside_it(stale: Written) -> None:
+    """It names both: the original by its digest, and the new one as it was when it was proven."""
+    before = state_of(stale.path).file.sha256
+    done = migrate_in_place(stale.path)
+    assert done is not None
+    told = json.loads(done.migration.proof.read_bytes())
+    assert told["subject"][0]["digest"]["sha256"] == state_of(stale.path).file.sha256
+    assert told["predicate"]["source"]["sha256"] == before == state_of(done.kept).file.sha256
+    mode = stat.S_IMODE(stale.path.stat().st_mode)
+    assert mode & 0o200
+
+
+def test_the_way_back_is_one_command(stale: Written) -> None:
+    """The kept original takes its name again, and is what it was."""
+    before = state_of(stale.path).file
+    done = migrate_in_place(stale.path)
+    assert done is not None
+    subprocess.run(["mv", "-f", done.kept, stale.path], check=True)
+    assert state_of(stale.path).file.sha256 == before.sha256
+    again = migrate_in_place(stale.path)
+    assert again is not None
+
+
+def test_a_database_by_a_symlink(stale: Written, tmp_path: Path) -> None:
+    """It is migrated where it lies; the link stays one."""
+    link = tmp_path / "link.db"
+    link.symlink_to(stale.path)
+    done = migrate_in_place(link)
+    assert done is not None
+    assert link.is_symlink()
+    assert done.kept.parent == stale.path.parent
+
+
+# Doubts -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refused(stale: Written) -> Callable[..., Any]:
+    """Check that a block is refused, and that all is as it was."""
+
+    @contextmanager
+    def refusing(kind: type[Exception], match: str, path: Path = stale.path) -> Iterator[None]:
+        before, listing = state_of(path).file, names(path)
+        with pytest.raises(kind, match=match):
+            yield
+        after = state_of(path).file
+        assert (after.sha256, after.mtime_ns, after.mode) == (
+            before.sha256,
+            before.mtime_ns,
+            before.mode,
+        )
+        assert names(path) == listing
+
+    return refusing
+
+
+def test_somebody_has_it_open(stale: Written, refused: Any, monkeypatch: Any) -> None:
+    """Even idle: he would go on writing to it under its new name."""
+    monkeypatch.setattr(swap, "_MOMENT", 0.1)
+    with closing(sqlite3.connect(stale.path)) as other:
+        other.execute("SELECT 1 FROM runs").fetchone()
+        with refused(LandscapeCompatError, f"in use by process {os.getpid()}"):
+            migrate_in_place(stale.path)
+
+
+def test_somebody_reads_it(stale: Written, refused: Any, monkeypatch: Any) -> None:
+    """A reader amid a transaction is waited for, and then not disturbed."""
+    monkeypatch.setattr(swap, "_MOMENT", 0.1)
+    with closing(sqlite3.connect(f"{stale.path.as_uri()}?mode=ro", uri=True)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT 1 FROM runs").fetchone()
+        with refused(LandscapeCompatError, "in use"):
+            migrate_in_place(stale.path)
+
+
+def test_it_was_not_closed_cleanly(stale: Written, refused: Any) -> None:
+    for suffix in ("-wal", "-journal"):
+        beside = Path(f"{stale.path}{suffix}")
+        beside.write_bytes(b"\0" * 512)
+        with refused(LandscapeCompatError, "not closed cleanly"):
+            migrate_in_place(stale.path)
+        beside.unlink()
+
+
+def test_it_changes_meanwhile(stale: Written, monkeypatch: Any) -> None:
+    """A row that is recorded between the proof and the swap is not lost."""
+    before = names(stale.path)
+
+    def meanwhile(path: Path, done: Any) -> None:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("UPDATE runs SET status = 'failed'")
+
+    monkeypatch.setattr(swap, "_require_all_known", meanwhile)
+    with pytest.raises(LandscapeCompatError, match="kept changing"):
+        migrate_in_place(stale.path)
+    assert names(stale.path) == before
+    assert inspect_database(stale.path).degraded
+
+
+def test_a_proof_that_fails(stale: Written, refused: Any, monkeypatch: Any) -> None:
+    def prove(source: Any, target: sqlite3.Connection, *rest: Any) -> Any:
+        target.execute("UPDATE runs SET status = 'other'")
+        return proof.prove_table(source, target, *rest)
+
+    monkeypatch.setattr(work, "prove_table", prove)
+    with refused(ProofFailedError, "does not hold"):
+        migrate_in_place(stale.path)
+
+
+def test_rows_that_the_host_refuses(tmp_path: Path, refused: Any) -> None:
+    folder = tmp_path / "orphaned"
+    folder.mkdir()
+    written = build_small(folder / "audit.db", known_shapes()[20].shape, orphans=True)
+    with refused(RowsRefusedError, "no such row", written.path):
+        migrate_in_place(written.path)
+
+
+def test_what_nobody_knows_is_in_it(tmp_path: Path, refused: Any) -> None:
+    """Data that the program never recorded would not be in the database that it works on."""
+    extra = SchemaShape.of(TableShape("own", (ColumnShape("id", "INTEGER", primary_key=True),)))
+    written = build_record(tmp_path / "extra", OLD, extra=extra)
+    with refused(LandscapeCompatError, "no known version", written.path):
+        migrate_in_place(written.path)
+
+
+def test_it_is_newer(tmp_path: Path, refused: Any) -> None:
+    """An older program has no place for all that a newer one recorded."""
+    written = build_record(tmp_path / "newer", NEW)
+    with refused(LandscapeCompatError, "is newer than", written.path):
+        migrate_in_place(written.path, to=OLD)
+
+
+def test_a_copy_was_kept_before(stale: Written, refused: Any) -> None:
+    copy = stale.path.read_bytes()
+    stamp = stale.path.stat()
+    done = migrate_in_place(stale.path)
+    assert done is not None
+    stale.path.write_bytes(copy)
+    os.utime(stale.path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    with refused(OutputError, "exists already"):
+        migrate_in_place(stale.path)
+
+
+def test_a_refusal_reaches_the_hosts_handlers(place: Place, stale: Written, refused: Any) -> None:
+    """As an error of the host's own family, and of ours."""
+    Path(f"{stale.path}-journal").write_bytes(b"\0" * 512)
+    host = place("newest")
+    install(posture="migrate")
+    with refused(LandscapeCompatError, "not closed cleanly"):
+        host.db.from_url(url_of(stale.path))
+    with pytest.raises(host.load().SchemaCompatibilityError):
+        host.db.from_url(url_of(stale.path))
+
+
+def test_a_migrated_database_is_no_longer_wanted(stale: Written) -> None:
+    before, listing = state_of(stale.path).file, names(stale.path)
+    assert migrate_in_place(stale.path, wanted=lambda: False) is None
+    assert (state_of(stale.path).file, names(stale.path)) == (before, listing)
+
+
+def test_what_is_no_file() -> None:
+    for url in ("sqlite://", "postgresql://nobody@localhost/x"):
+        with pytest.raises(LandscapeCompatError, match="Only a SQLite file"):
+            migrate_in_place(url)
+
+
+# At once, and not to the end ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_several_processes_at_once(
+    place: Place, stale: Written, tmp_path: Path, count: int
+) -> None:
+    """One migrates, the others wait: one new database, one original, and every row recorded."""
+    host = place("newest")
+    before = state_of(stale.path).file.sha256
+    start = tmp_path / "start"
+    path = os.pathsep.join(sys.path)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", ONE_OF_MANY, host.folder, url_of(stale.path), start, f"n{n}"],
+            env={**os.environ, "PYTHONPATH": path},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for n in range(count)
+    ]
+    while len(list(tmp_path.glob("start.*"))) < count:
+        assert all(process.poll() is None for process in processes)
+    start.touch()
+    said = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * count, said
+    (kept,) = kept_beside(stale.path)
+    assert state_of(kept).file.sha256 == before
+    assert runs(stale.path) == {*stale.run_ids, *(f"n{n}" for n in range(count))}
+    assert set(names(stale.path)) == {"audit.db", "audit.db.intoto.json", kept.name}
+
+
+def test_killed_at_every_step(stale: Written) -> None:
+    """The database is the original, or the new one with the original beside it; a rerun ends it."""
+    before = state_of(stale.path).file.sha256
+    seen, kept = set(), None
+    for killed in killed_at_every_step(lambda: migrate_in_place(stale.path)):
+        if state_of(stale.path).file.sha256 == before:
+            seen.add("original")
+            continue
+        seen.add("killed" if killed else "done")
+        (kept,) = kept_beside(stale.path)
+        assert state_of(kept).file.sha256 == before
+        assert runs(stale.path) == set(stale.run_ids)
+        if killed:
+            subprocess.run(["mv", "-f", kept, stale.path], check=True)
+            stale.path.chmod(0o644)
+    assert seen == {"original", "killed", "done"}
+    assert kept is not None
+    assert names(stale.path) == sorted(["audit.db", "audit.db.intoto.json", kept.name])
+
+
+def test_an_unreadable_database_stays(tmp_path: Path, refused: Any) -> None:
+    folder = tmp_path / "none"
+    folder.mkdir()
+    path = folder / "audit.db"
+    path.write_bytes(b"no database" * 1000)
+    with refused(LandscapeCompatError, "SQLite", path):
+        migrate_in_place(path)
