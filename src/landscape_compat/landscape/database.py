@@ -20,7 +20,7 @@ from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.schema.shape import SchemaShape
 
-__all__ = ["Landscape", "database_url", "open_landscape"]
+__all__ = ["Landscape", "database_url", "open_landscape", "require_landscape"]
 
 
 def database_url(database: str | os.PathLike[str] | URL) -> URL:
@@ -133,23 +133,36 @@ def open_landscape(database: str | os.PathLike[str] | URL) -> Landscape:
     )
     landscape = Landscape(engine, attachment)
     try:
-        stored = landscape.stored
-        declared = landscape.declared
-        known = [table for table in stored if declared.table(table.name)]
-        if not known or not stored.has("runs.run_id"):
-            raise NotALandscapeError(
-                f"{printable(url.database)} is a database but not an audit database: it has "
-                "no table of runs.",
-                remedy="Check the path; an ELSPETH audit database is often called audit.db.",
-            )
-        posing = [table for table in known if table.kind != "table"]
-        if posing:
-            raise NotALandscapeError(
-                f"What stands here is a {posing[0].kind}, not a table, so it is no record.",
-                table=posing[0].name,
-                remedy="Find out who put it there; the builds of ELSPETH make only tables.",
-            )
+        require_landscape(url, landscape.stored)
     except BaseException:
         landscape.close()
         raise
     return landscape
+
+
+def require_landscape(url: URL, stored: SchemaShape) -> None:
+    """Refuse a database that is no Landscape.
+
+    Args:
+        url: The database.
+        stored: What it stores.
+
+    Raises:
+        NotALandscapeError: It holds none of the tables of a Landscape, or something else stands
+            under the name of one.
+    """
+    declared = known_shapes()[-1].shape
+    known = [table for table in stored if declared.table(table.name)]
+    if not known or not stored.has("runs.run_id"):
+        raise NotALandscapeError(
+            f"{printable(url.database)} is a database but not an audit database: it has "
+            "no table of runs.",
+            remedy="Check the path; an ELSPETH audit database is often called audit.db.",
+        )
+    posing = [table for table in known if table.kind != "table"]
+    if posing:
+        raise NotALandscapeError(
+            f"What stands here is a {posing[0].kind}, not a table, so it is no record.",
+            table=posing[0].name,
+            remedy="Find out who put it there; the builds of ELSPETH make only tables.",
+        )

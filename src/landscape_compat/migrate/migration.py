@@ -23,7 +23,7 @@ from landscape_compat.errors import (
     SourceChangedError,
     printable,
 )
-from landscape_compat.landscape.database import database_url, open_landscape
+from landscape_compat.landscape.database import database_url, require_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.rules import landscape_rules
@@ -96,8 +96,6 @@ def migrate_database(
     final = Path(os.path.abspath(new))  # noqa: PTH100 - resolve() would follow a symlink there
     proof = final.with_name(f"{final.name}.intoto.json")
     require_free(final)
-    with open_landscape(url):
-        pass  # what cannot be read, or is no Landscape, is to be known before anything is made
     with made_beside(final) as folder, told_of(final):
         path = folder / final.name
         made = copy_and_prove(
@@ -250,6 +248,7 @@ def _connected(
             known=known_shapes,
         )
         report, plan = report_landscape(engine, attachment), attachment.plan()
+        require_landscape(url, plan.stored)
         with closing(sqlite3.connect(path, isolation_level=None)) as new:
             # Nothing is lost if the machine fails meanwhile: the whole is begun again.
             new.execute("PRAGMA journal_mode = MEMORY")

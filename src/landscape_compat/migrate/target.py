@@ -16,7 +16,6 @@ from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.landscape.host import DATABASE_MODULE, find_host
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.projection.tokens import SQLITE, Token, TokenKind, tokenize
-from landscape_compat.schema.catalogue.sqlite import read_stored
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
 
@@ -116,35 +115,36 @@ def add_table(connection: sqlite3.Connection, table: TableShape) -> None:
     connection.execute(f"CREATE TABLE {quoted(table.name)} ({', '.join(parts)})")
 
 
-def relax(connection: sqlite3.Connection, table: str, columns: Iterable[str]) -> tuple[str, ...]:
+def relax(
+    connection: sqlite3.Connection, table: TableShape, columns: Iterable[str]
+) -> tuple[str, ...]:
     """Let columns of an empty table hold NULL that were declared not to.
 
     An old record never held a value there. Whatever stood in its place would be taken for one.
 
     Args:
         connection: The new database, in no transaction.
-        table: The table; its indexes and triggers are made again.
+        table: The table as it was made; its indexes and triggers are made again.
         columns: The columns, as far as they are NOT NULL and of no key.
 
     Returns:
         Those that were changed.
     """
-    stored = read_stored(connection).table(table)
     wanted = {fold_name(name) for name in columns}
     found = tuple(
         column.name
-        for column in (stored.columns if stored else ())
+        for column in table.columns
         if fold_name(column.name) in wanted and not column.nullable and not column.primary_key
     )
-    if stored is None or not found:
+    if not found:
         return ()
     made = connection.execute(
         "SELECT type, sql FROM main.sqlite_master WHERE lower(tbl_name) = lower(?) AND sql NOT NULL"
         " ORDER BY type = 'table' DESC, rowid",
-        (stored.name,),
+        (table.name,),
     ).fetchall()
     (_, ddl), *others = made
-    connection.execute(f"DROP TABLE {quoted(stored.name)}")
+    connection.execute(f"DROP TABLE {quoted(table.name)}")
     connection.execute(_without_not_null(ddl, {fold_name(name) for name in found}))
     for _, sql in others:
         connection.execute(sql)

@@ -144,6 +144,7 @@ class Work:
             # Tables that refer to each other have no order; foreign keys are looked at last.
             warnings.simplefilter("ignore", SAWarning)
             tables = self.target.metadata.sorted_tables
+        empty = read_stored(self.new)
         for name in (table.name for table in tables):
             stored = self.plan.stored.table(name)
             if stored is None:
@@ -152,18 +153,20 @@ class Work:
             if self.new.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 1").fetchone():
                 self._own[name] = count
                 continue
-            self._extra_columns(name, stored, keep_extra=keep_extra)
+            made = empty.table(name)
+            assert made is not None
             if count:
                 absent = [c.column for c in self._told(name) if c.kind == RuleKind.ABSENT]
-                self._relaxed += [f"{name}.{c}" for c in relax(self.new, name, absent)]
-            made = read_stored(self.new).table(name)
-            assert made is not None
-            yield TableCopy(name, tuple(c.name for c in made.columns if not c.generated), stored)
+                self._relaxed += [f"{name}.{c}" for c in relax(self.new, made, absent)]
+            kept = tuple(c.name for c in made.columns if not c.generated)
+            extra = self._extra_columns(name, stored, keep_extra=keep_extra)
+            yield TableCopy(name, (*kept, *extra), stored)
 
-    def _extra_columns(self, name: str, stored: TableShape, *, keep_extra: bool) -> None:
+    def _extra_columns(self, name: str, stored: TableShape, *, keep_extra: bool) -> Iterator[str]:
         for column in self.report.table(name).drift.extra_columns:
             if keep_extra and not column.generated:
                 add_column(self.new, name, column)
+                yield column.name
             else:
                 self._left_out[f"{name}.{column.name}"] = self._count(stored, column.name)
 
