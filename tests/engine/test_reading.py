@@ -179,6 +179,23 @@ def test_programs_see_the_statement_as_they_wrote_it(
     assert not any("MATERIALIZED" in record.getMessage() for record in caplog.records)
 
 
+def test_questions_about_the_connection_can_be_answered(engine: Engine) -> None:
+    """Pragmas and the control of transactions, by who attached; nothing that reads a table."""
+    asked: list[str] = []
+
+    def answer(statement: str, connection: Any) -> str | None:
+        asked.append(statement)
+        return "SELECT 'wal'" if "journal_mode" in statement else None
+
+    attach(engine, METADATA).answer_by(answer)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA query_only").scalar_one() == 1
+        assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
+    assert asked == ["PRAGMA journal_mode", "PRAGMA query_only"]
+    assert not engine._has_events
+
+
 def test_errors_are_wrapped_as_without_us(engine: Engine) -> None:
     """A database's error is SQLAlchemy's, with the program's statement; ours stays ours."""
     attach(engine, METADATA)

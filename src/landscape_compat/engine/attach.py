@@ -14,6 +14,7 @@ from landscape_compat.engine.hooks import Hooks
 from landscape_compat.engine.lookout import Lookout, database_name
 from landscape_compat.engine.report import SchemaReport, report_plan
 from landscape_compat.engine.server import ServerHooks
+from landscape_compat.engine.statements import Answer
 from landscape_compat.errors import AttachError
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.rules import Rule, RuleSet
@@ -94,6 +95,15 @@ class Attachment:
                 remedy="Attach to a database in a file.",
             )
         return self._lookout.latest
+
+    def answer_by(self, answer: Answer) -> None:
+        """Have another statement sent in the place of one about the connection itself.
+
+        Args:
+            answer: Called on a degraded database with each PRAGMA, BEGIN and the like, and the
+                DBAPI connection; gives the text to send instead, or None to send it as it is.
+        """
+        self._hooks.reading.answer = answer
 
     def detach(self) -> None:
         """Take the shim off: its listeners, and the connections it opened read-only.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -51,12 +49,10 @@ class Hooks:
     ) -> None:
         self._engine = ref(engine)
         self._lookout = lookout
-        self._reading = Reading(lookout)
+        self.reading = Reading(lookout)
         self._posture = posture
         self._read_only = read_only
-        self._lock = threading.Lock()
         self._current_version: int | None = None
-        self._listening: list[tuple[str, Callable[..., Any]]] = []
 
     # Listening ------------------------------------------------------------------------------
 
@@ -75,23 +71,9 @@ class Hooks:
         event.remove(engine, "do_connect", self.do_connect)
         event.remove(engine, "connect", self.connect)
         event.remove(engine, "handle_error", self.handle_error)
-        with self._lock:
-            listening, self._listening = self._listening, []
-        for name, listener in listening:
-            event.remove(engine, name, listener)
-        if listening:
+        if self.reading.unlisten(engine):
             engine.dispose()
         event.remove(engine, "close", self.close)
-
-    def _listen_to_statements(self) -> None:
-        """Register what every statement pays for; only what is read-only gets it."""
-        engine = self._engine()
-        with self._lock:
-            if engine is None or self._listening:
-                return
-            self._listening = self._reading.listeners(engine.dialect)
-            for name, listener in self._listening:
-                event.listen(engine, name, listener, retval=True)
 
     # Connecting -----------------------------------------------------------------------------
 
@@ -150,7 +132,7 @@ class Hooks:
         if reader is not None:
             on_driver(connection, lock_sqlite)
             on_driver(connection, lambda driver: tell_of_ends(driver, reader.end))
-            self._listen_to_statements()
+            self.reading.listen(self._alive())
             return
         source = record.info.pop(_SOURCE, None)
         if source is None or not source.steerable:
@@ -184,7 +166,7 @@ class Hooks:
         version = self._lookout.catalogue.read_version(connection)
         if version == self._current_version:
             return
-        prepared, version = self._lookout.look(connection, self._dialect())
+        prepared, version = self._lookout.look(connection, self._alive().dialect)
         degraded = prepared.plan.is_degraded
         self._current_version = None if degraded or _is_fresh(prepared.plan) else version
         if degraded:
@@ -205,7 +187,7 @@ class Hooks:
             cursor.close()
         if not any(files):
             return
-        prepared, _ = self._lookout.look(connection, self._dialect())
+        prepared, _ = self._lookout.look(connection, self._alive().dialect)
         if not prepared.plan.is_degraded:
             return
         if self._posture == "refuse":
@@ -236,11 +218,11 @@ class Hooks:
         connection.close()
         return True
 
-    def _dialect(self) -> Dialect:
+    def _alive(self) -> Engine:
         engine = self._engine()
         if engine is None:
             raise AttachError("The engine is gone, and its attachment with it.")
-        return engine.dialect
+        return engine
 
 
 def _has_content(path: Path) -> bool:

@@ -1,11 +1,4 @@
-"""The hooks on statements: what is sent, checked against the snapshot it is sent to.
-
-A listener on an engine's connections (`before_cursor_execute`, `begin`), even one that does
-nothing, costs every statement and every transaction of that engine several microseconds, for good.
-One on the dialect (`do_execute`) costs a fraction, sees the same statements, and sees them after
-everybody else has had their say. So that is where statements are rewritten; `before_cursor_execute`
-is used only where somebody else listens to the dialect already.
-"""
+"""The hooks on statements that read a file: each checked against the snapshot it is sent to."""
 
 from __future__ import annotations
 
@@ -15,19 +8,17 @@ from typing import Any
 from weakref import ref
 
 from sqlalchemy import Connection, ExceptionContext
-from sqlalchemy.engine.interfaces import Dialect
 
 from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.opening import Opening
+from landscape_compat.engine.statements import AS_STORED, Statements
 from landscape_compat.errors import SourceChangedError, WriteRefusedError
 from landscape_compat.projection.scan import Effect
 
-__all__ = ["AS_STORED", "READER", "Reader", "Reading", "on_driver"]
+__all__ = ["READER", "Reader", "Reading", "on_driver"]
 
-# The execution option by which a statement reads what is stored, with no projection.
-AS_STORED = "landscape_compat_stored"
 # The key under which a pooled connection keeps its `Reader`.
 READER = "landscape_compat"
 
@@ -67,7 +58,7 @@ class Reader:
                 self.opening.check()
 
 
-class Reading:
+class Reading(Statements):
     """The listeners that every statement on a read-only database pays for.
 
     Args:
@@ -75,86 +66,11 @@ class Reading:
     """
 
     def __init__(self, lookout: Lookout) -> None:
+        super().__init__()
         self._lookout = lookout
 
-    def listeners(self, dialect: Dialect) -> list[tuple[str, Callable[..., Any]]]:
-        """Name the events and what listens to each.
-
-        Args:
-            dialect: The engine's; whoever listens to it already comes before us, and may execute
-                a statement before we see it.
-        """
-        own: list[tuple[str, Callable[..., Any]]] = [
-            ("do_execute", self.do_execute),
-            ("do_execute_no_params", self.do_execute_no_params),
-            ("do_executemany", self.do_executemany),
-        ]
-        if any(len(getattr(dialect.dispatch, name)) for name, _ in own):
-            own = [("before_cursor_execute", self.before_cursor_execute)]
-        return [*own, ("handle_error", self.handle_error)]
-
-    # Statements -----------------------------------------------------------------------------
-
-    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        """Send a statement in the form that what is stored can answer."""
-        text = self._form(statement, context)
-        if text is None:
-            return False
-        dialect = context.dialect
-        if len(dialect.dispatch.do_execute) > 1:
-            for listener in self._later(dialect.dispatch.do_execute, self.do_execute):
-                if listener(cursor, text, parameters, context):
-                    return True
-        dialect.do_execute(cursor, text, parameters, context)
-        return True
-
-    def do_execute_no_params(self, cursor: Any, statement: str, context: Any) -> bool:
-        """Send a statement whose percent signs are its own."""
-        text = self._form(statement, context)
-        if text is None:
-            return False
-        dialect = context.dialect
-        for listener in self._later(
-            dialect.dispatch.do_execute_no_params, self.do_execute_no_params
-        ):
-            if listener(cursor, text, context):
-                return True
-        dialect.do_execute_no_params(cursor, text, context)
-        return True
-
-    def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-        """Refuse what is executed for many parameters, unless it reads."""
-        text = self._form(statement, context)
-        if text is None:
-            return False
-        dialect = context.dialect
-        for listener in self._later(dialect.dispatch.do_executemany, self.do_executemany):
-            if listener(cursor, text, parameters, context):
-                return True
-        dialect.do_executemany(cursor, text, parameters, context)
-        return True
-
-    def before_cursor_execute(
-        self,
-        connection: Connection,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        executemany: bool,
-    ) -> tuple[str, Any]:
-        """Put a statement into that form before anybody executes it."""
-        text = self._form(statement, context)
-        return statement if text is None else text, parameters
-
-    @staticmethod
-    def _later(listeners: Any, own: Callable[..., Any]) -> list[Callable[..., Any]]:
-        """Find whom SQLAlchemy will not ask any more once we say that we have executed."""
-        everybody = list(listeners)
-        return everybody[everybody.index(own) + 1 :] if own in everybody else []
-
-    def _form(self, statement: str, context: Any) -> str | None:
-        """Give the text to send; None if the connection is none of ours."""
+    def form(self, statement: str, context: Any) -> str | None:
+        """Give the text to send, once the transaction is seen to be the plan's."""
         connection: Connection = context.root_connection
         try:
             reader: Reader | None = connection.connection.info.get(READER)
@@ -181,6 +97,9 @@ class Reading:
         try:
             # Before the transaction is begun for its sake: a write starts nothing.
             rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            answer = self.answered(statement, rewritten.effect, connection)
+            if answer is not None:
+                return answer
             if rewritten.effect is Effect.CONTROL:
                 reader.end()
             elif rewritten.effect is not Effect.PRAGMA:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 from typing import Any, Literal
 from weakref import ref
@@ -43,12 +42,10 @@ class ServerHooks:
     ) -> None:
         self._engine = ref(engine)
         self._lookout = lookout
-        self._reading = ServerReading(lookout)
+        self.reading = ServerReading(lookout)
         self._posture = posture
         self._read_only = read_only
-        self._lock = threading.Lock()
         self._current_version: object = None
-        self._listens = False
 
     def listen(self, engine: Engine) -> None:
         """Register what looks at each new connection; nothing that statements pay for."""
@@ -59,11 +56,7 @@ class ServerHooks:
     def unlisten(self, engine: Engine) -> None:
         """Take every listener back, and close the connections that only read."""
         event.remove(engine, "connect", self.connect)
-        with self._lock:
-            listened, self._listens = self._listens, False
-        if listened:
-            for name, listener in self._reading.listeners():
-                event.remove(engine, name, listener)
+        if self.reading.unlisten(engine):
             engine.dispose()
 
     def connect(self, connection: Any, record: Any) -> None:
@@ -94,17 +87,7 @@ class ServerHooks:
             return
         record.info[SERVER_READER] = ServerReader(prepared, version)
         begin_reading(connection, engine.dialect)
-        self._listen_to_statements(engine)
-
-    def _listen_to_statements(self, engine: Engine) -> None:
-        """Register what every statement pays for; only what is read-only gets it."""
-        with self._lock:
-            if self._listens:
-                return
-            self._listens = True
-            for name, listener in self._reading.listeners():
-                retval = {"retval": True} if name == "before_cursor_execute" else {}
-                event.listen(engine, name, listener, insert=True, **retval)
+        self.reading.listen(engine)
 
 
 def _refusal(plan: Plan, database: str) -> DegradedDatabaseError:

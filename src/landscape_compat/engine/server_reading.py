@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
-from landscape_compat.engine.reading import AS_STORED
+from landscape_compat.engine.statements import AS_STORED, Statements
 from landscape_compat.errors import SourceChangedError, WriteRefusedError, printable
 from landscape_compat.projection.scan import Effect
 
@@ -66,7 +66,7 @@ class ServerReader:
     is_busy: bool = False
 
 
-class ServerReading:
+class ServerReading(Statements):
     """The listeners that every statement to a read-only database pays for.
 
     Args:
@@ -74,33 +74,39 @@ class ServerReading:
     """
 
     def __init__(self, lookout: Lookout) -> None:
+        super().__init__()
         self._lookout = lookout
 
-    def listeners(self) -> list[tuple[str, Callable[..., Any]]]:
-        """Name the events and what listens to each."""
-        return [
-            ("before_cursor_execute", self.before_cursor_execute),
-            ("after_cursor_execute", self.after_cursor_execute),
-            ("handle_error", self.handle_error),
-        ]
-
-    def before_cursor_execute(
-        self,
-        connection: Connection,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        executemany: bool,
-    ) -> tuple[str, Any]:
-        """Send a statement in the form that what is stored can answer."""
-        reader: ServerReader | None = connection.connection.info.get(SERVER_READER)
+    def form(self, statement: str, context: Any) -> str | None:
+        """Give the text to send, once the transaction is seen to be fixed, and the plan's."""
+        connection: Connection = context.root_connection
+        reader = _reader(connection)
         if reader is None or reader.is_busy:
-            return statement, parameters
-        as_stored = context is not None and bool(context.execution_options.get(AS_STORED))
+            return None
+        transaction = connection.get_transaction()
+        if (
+            reader.checked
+            and transaction is not None
+            and reader.transaction() is transaction
+            and AS_STORED not in context.execution_options
+            and not _is_autocommit(connection)
+        ):
+            text = reader.prepared.sent.get(statement)
+            if text is not None:
+                return text
+        return self._rewrite(statement, connection, reader, context)
+
+    def _rewrite(
+        self, statement: str, connection: Connection, reader: ServerReader, context: Any
+    ) -> str:
+        """Give the text of a statement that is new, or the first of its transaction."""
+        as_stored = bool(context.execution_options.get(AS_STORED))
         try:
             # Before the transaction is begun for its sake: a write starts nothing.
             rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            answer = self.answered(statement, rewritten.effect, connection)
+            if answer is not None:
+                return answer
             transaction = connection.get_transaction()
             goes_on = transaction is not None and reader.transaction() is transaction
             if not goes_on:
@@ -120,25 +126,19 @@ class ServerReading:
         except WriteRefusedError as error:
             self._lookout.notices.write_refused(error.reason)
             raise
-        return rewritten.text, parameters
+        return rewritten.text
 
-    def after_cursor_execute(
-        self,
-        connection: Connection,
-        cursor: Any,
-        statement: str,
-        parameters: Any,
-        context: Any,
-        executemany: bool,
-    ) -> None:
+    def executed(self, context: Any) -> None:
         """End the transaction of a single statement, as a program expects that asked for it."""
-        reader: ServerReader | None = connection.connection.info.get(SERVER_READER)
-        if reader is None or reader.is_busy or not _is_autocommit(connection):
+        connection: Connection = context.root_connection
+        if not _is_autocommit(connection):
             return
+        reader = _reader(connection)
         # A server's cursor lives in it, until the next statement.
-        if not getattr(context, "_is_server_side", False):
-            raw: Any = connection.connection.dbapi_connection
-            raw.rollback()
+        if reader is None or reader.is_busy or getattr(context, "_is_server_side", False):
+            return
+        raw: Any = connection.connection.dbapi_connection
+        raw.rollback()
 
     def handle_error(self, context: ExceptionContext) -> None:
         """Say in our words what the server refused for our locks."""
@@ -263,6 +263,14 @@ class _Through:
         """Close what was executed."""
         if self._result is not None:
             self._result.close()
+
+
+def _reader(connection: Connection) -> ServerReader | None:
+    try:
+        reader: ServerReader | None = connection.connection.info.get(SERVER_READER)
+    except NotImplementedError:
+        return None  # SQLAlchemy gets to know a new database on a connection of no pool
+    return reader
 
 
 def _code(error: BaseException | None) -> str | None:

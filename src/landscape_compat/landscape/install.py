@@ -102,11 +102,11 @@ def wrap(db: DatabaseT) -> DatabaseT:
     """
     host = host_of(db)
     if attachment_of(db.engine) is None:
-        attach(db.engine, host.metadata, rules=landscape_rules(), known=known_shapes)
+        attachment = attach(db.engine, host.metadata, rules=landscape_rules(), known=known_shapes)
         with db.engine.connect():
             pass  # a database that cannot be read is to be known now
         if _is_degraded(db):
-            answer_for(db.engine)
+            answer_for(attachment)
             # Builds since June 2026 then leave out what writes, and would check that it can.
             db._read_only = True
     return db

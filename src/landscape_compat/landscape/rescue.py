@@ -14,7 +14,7 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import StaticPool
 
-from landscape_compat.engine.attach import attach
+from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.opening import open_readonly
 from landscape_compat.engine.source import source_of
@@ -145,7 +145,7 @@ def open_degraded(host: Host, url: str | URL, options: dict[str, Any]) -> Engine
             engine, host.metadata, rules=landscape_rules(), read_only=True, known=known_shapes
         )
         event.listen(engine, "connect", _set_pragmas)
-        answer_for(engine)
+        answer_for(attachment)
         attachment.plan()  # connects: what is wrong is to be known now
     except BaseException:
         engine.dispose()
@@ -191,13 +191,13 @@ def furnish(instance: Any, url: str | URL, engine: Engine, *, must_exist: bool =
         )
 
 
-def answer_for(engine: Engine) -> None:
+def answer_for(attachment: Attachment) -> None:
     """Answer what the host's readers ask a connection besides data.
 
     Args:
-        engine: The engine, attached.
+        attachment: The attachment of its engine.
     """
-    event.listen(engine, "before_cursor_execute", _answer, retval=True)
+    attachment.answer_by(_answer)
 
 
 def _set_pragmas(connection: Any, record: Any) -> None:
@@ -207,19 +207,17 @@ def _set_pragmas(connection: Any, record: Any) -> None:
     cursor.close()
 
 
-def _answer(
-    connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
-) -> tuple[str, Any]:
+def _answer(statement: str, connection: Any) -> str | None:
     asked = " ".join(statement.lower().rstrip("; \n").split())
     # Builds of late spring 2026 insist on WAL before they read; how we opened the file is
     # none of their business, and a file of January says `delete`.
     if asked == "pragma journal_mode":
-        return "SELECT 'wal' AS journal_mode", parameters
+        return "SELECT 'wal' AS journal_mode"
     # Builds since July 2026 begin by themselves on a connection that they take for idle; it
     # is in the transaction that keeps what is read of one moment.
-    if asked in _BEGINNINGS and connection.connection.dbapi_connection.in_transaction:
-        return "SELECT 1", parameters
-    return statement, parameters
+    if asked in _BEGINNINGS and connection.in_transaction:
+        return "SELECT 1"
+    return None
 
 
 # Looking ----------------------------------------------------------------------------------------

@@ -1,0 +1,187 @@
+"""The hooks on statements, of whatever database: who is called, and what is sent.
+
+A listener on an engine's connections (`before_cursor_execute`, `begin`), even one that does
+nothing, costs every statement and every transaction of that engine several microseconds, for good.
+One on the dialect (`do_execute`) costs a fraction, sees the same statements, and sees them after
+everybody else has had their say. So that is where statements are rewritten; `before_cursor_execute`
+is used only where somebody else listens to the dialect already.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection, Engine, ExceptionContext, event
+from sqlalchemy.engine.interfaces import Dialect
+
+from landscape_compat.projection.scan import Effect
+
+__all__ = ["AS_STORED", "Answer", "Statements"]
+
+# Takes a statement about a connection, and the DBAPI connection; gives one to send in its place.
+Answer = Callable[[str, Any], str | None]
+
+# The execution option by which a statement reads what is stored, with no projection.
+AS_STORED = "landscape_compat_stored"
+
+
+class Statements(ABC):
+    """The listeners that every statement on a read-only database pays for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listening: list[tuple[str, Callable[..., Any]]] = []
+        self.answer: Answer | None = None
+
+    @abstractmethod
+    def form(self, statement: str, context: Any) -> str | None:
+        """Give the text to send; None if the connection is none of ours.
+
+        Args:
+            statement: The text, in the driver's form.
+            context: SQLAlchemy's execution context.
+
+        Raises:
+            LandscapeCompatError: The statement is refused, or the database changed.
+        """
+
+    @abstractmethod
+    def handle_error(self, context: ExceptionContext) -> None:
+        """Say in our words what went wrong."""
+
+    def executed(self, context: Any) -> None:  # noqa: B027 - there may be nothing to do
+        """Do what is to be done once a statement was sent, before its rows are fetched."""
+
+    def answered(self, statement: str, effect: Effect, connection: Connection) -> str | None:
+        """Give what is sent in place of a statement about the connection itself, if anything.
+
+        Args:
+            statement: The text, in the driver's form.
+            effect: What running it does.
+            connection: What it is executed on.
+        """
+        if self.answer is None or effect not in (Effect.PRAGMA, Effect.CONTROL):
+            return None
+        return self.answer(statement, connection.connection.dbapi_connection)
+
+    def listen(self, engine: Engine) -> None:
+        """Register the listeners, unless they are.
+
+        Args:
+            engine: The engine whose statements are meant.
+        """
+        with self._lock:
+            if not self._listening:
+                self._listening = self._listeners(engine.dialect)
+                for name, listener in self._listening:
+                    event.listen(engine, name, listener, retval=name != "after_cursor_execute")
+
+    def unlisten(self, engine: Engine) -> bool:
+        """Take the listeners back, if they are registered; tell whether they were.
+
+        Args:
+            engine: The engine that they were registered on.
+        """
+        with self._lock:
+            listening, self._listening = self._listening, []
+        for name, listener in listening:
+            event.remove(engine, name, listener)
+        return bool(listening)
+
+    def _listeners(self, dialect: Dialect) -> list[tuple[str, Callable[..., Any]]]:
+        # Who listens to the dialect already comes before us, and may execute a statement before
+        # we see it.
+        own: list[tuple[str, Callable[..., Any]]] = [
+            ("do_execute", self.do_execute),
+            ("do_execute_no_params", self.do_execute_no_params),
+            ("do_executemany", self.do_executemany),
+        ]
+        if any(len(getattr(dialect.dispatch, name)) for name, _ in own):
+            own = [
+                ("before_cursor_execute", self.before_cursor_execute),
+                ("after_cursor_execute", self.after_cursor_execute),
+            ]
+        return [*own, ("handle_error", self.handle_error)]
+
+    # On the dialect -------------------------------------------------------------------------
+
+    def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        """Send a statement in the form that what is stored can answer."""
+        text = self.form(statement, context)
+        if text is None:
+            return False
+        dialect = context.dialect
+        if len(dialect.dispatch.do_execute) > 1:
+            for listener in _later(dialect.dispatch.do_execute, self.do_execute):
+                if listener(cursor, text, parameters, context):
+                    break
+            else:
+                dialect.do_execute(cursor, text, parameters, context)
+        else:
+            dialect.do_execute(cursor, text, parameters, context)
+        self.executed(context)
+        return True
+
+    def do_execute_no_params(self, cursor: Any, statement: str, context: Any) -> bool:
+        """Send a statement whose percent signs are its own."""
+        text = self.form(statement, context)
+        if text is None:
+            return False
+        dialect = context.dialect
+        for listener in _later(dialect.dispatch.do_execute_no_params, self.do_execute_no_params):
+            if listener(cursor, text, context):
+                break
+        else:
+            dialect.do_execute_no_params(cursor, text, context)
+        self.executed(context)
+        return True
+
+    def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        """Refuse what is executed for many parameters, unless it reads."""
+        text = self.form(statement, context)
+        if text is None:
+            return False
+        dialect = context.dialect
+        for listener in _later(dialect.dispatch.do_executemany, self.do_executemany):
+            if listener(cursor, text, parameters, context):
+                break
+        else:
+            dialect.do_executemany(cursor, text, parameters, context)
+        self.executed(context)
+        return True
+
+    # On connections -------------------------------------------------------------------------
+
+    def before_cursor_execute(
+        self,
+        connection: Connection,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> tuple[str, Any]:
+        """Put a statement into that form before anybody executes it."""
+        text = self.form(statement, context)
+        return statement if text is None else text, parameters
+
+    def after_cursor_execute(
+        self,
+        connection: Connection,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        executemany: bool,
+    ) -> None:
+        """Do what is to be done after it."""
+        self.executed(context)
+
+
+def _later(listeners: Any, own: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Find whom SQLAlchemy will not ask any more once we say that we have executed."""
+    everybody = list(listeners)
+    return everybody[everybody.index(own) + 1 :] if own in everybody else []
