@@ -117,6 +117,22 @@ def _url(_: Path) -> str:
     return "nonsense://user:secret@host/db"
 
 
+def _bad_port(_: Path) -> str:
+    return "postgresql://user:secret@host:port/db"
+
+
+def _no_driver(_: Path) -> str:
+    return "postgresql+pg8000://user:secret@host/db"
+
+
+def _other_dialect(_: Path) -> str:
+    return "mysql://user:secret@host/db"
+
+
+def _asynchronous(folder: Path) -> str:
+    return f"sqlite+aiosqlite:///{folder / 'x.db'}"
+
+
 BAD = [
     (_absent, "does not exist"),
     (_folder, "is a folder"),
@@ -125,10 +141,14 @@ BAD = [
     (_other_database, "not an audit database"),
     (_pipe, "device, pipe or socket"),
     (_url, "not a database URL"),
+    (_bad_port, "not a database URL"),
+    (_no_driver, "no module pg8000"),
+    (_other_dialect, "'mysql' is not known"),
+    (_asynchronous, "asynchronous"),
 ]
 
 
-@pytest.mark.parametrize(("make", "said"), BAD, ids=[said for _, said in BAD])
+@pytest.mark.parametrize(("make", "said"), BAD, ids=[make.__name__ for make, _ in BAD])
 @pytest.mark.parametrize("command", ["inspect", "export"])
 def test_bad_input_gets_one_line(
     run: Run, tmp_path: Path, command: str, make: object, said: str

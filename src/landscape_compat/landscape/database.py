@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from landscape_compat.engine.attach import Attachment, attach
@@ -18,6 +19,7 @@ from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
+from landscape_compat.schema.catalogue import catalogue_for
 from landscape_compat.schema.shape import SchemaShape
 
 __all__ = ["Landscape", "database_url", "open_landscape", "require_landscape"]
@@ -30,7 +32,7 @@ def database_url(database: str | os.PathLike[str] | URL) -> URL:
         database: A path, or a SQLAlchemy URL (anything with `://` in it, unless it is a file).
 
     Raises:
-        LandscapeCompatError: The URL cannot be understood.
+        LandscapeCompatError: The URL cannot be understood, or there is no driver for it.
     """
     if isinstance(database, URL):
         return database
@@ -38,16 +40,33 @@ def database_url(database: str | os.PathLike[str] | URL) -> URL:
     if "://" in text and not Path(text).exists():
         try:
             url = make_url(text)
-            url.get_dialect()
-        except (ArgumentError, NoSuchModuleError) as error:
+            dialect = url.get_dialect()
+        except (ArgumentError, NoSuchModuleError, ValueError) as error:
             # The error of SQLAlchemy may hold the URL, and with it the password.
             raise LandscapeCompatError(
                 "This is not a database URL that SQLAlchemy has a dialect for.",
                 remedy="Give a path, or a URL such as sqlite:////folder/audit.db.",
             ) from error
+        _require_driver(dialect)
         return url
     # Built, not formatted: `?`, `%` and `#` in a path would otherwise change its meaning.
     return URL.create("sqlite", database=str(Path(text).absolute()))
+
+
+def _require_driver(dialect: type[Dialect]) -> None:
+    catalogue_for(dialect.name)
+    if dialect.is_async:
+        raise LandscapeCompatError(
+            f"The driver {dialect.driver} is an asynchronous one, and this is not.",
+            remedy=f"Take its name off the URL: {dialect.name}://...",
+        )
+    try:
+        dialect.import_dbapi()
+    except ImportError as error:
+        raise LandscapeCompatError(
+            f"The driver of this URL is not installed: there is no module {error.name}.",
+            remedy=f"Install it (`pip install {error.name}`), or name another in the URL.",
+        ) from error
 
 
 class Landscape:
