@@ -26,7 +26,9 @@ if TYPE_CHECKING:
         WriteRefusedError,
     )
     from landscape_compat.export.findings import Finding, Verification
+    from landscape_compat.export.seals import Seals, Verifiers
     from landscape_compat.export.selection import Selection
+    from landscape_compat.export.signing import SigningKey
     from landscape_compat.export.stream import export_run
     from landscape_compat.export.verify import verify_bag
     from landscape_compat.export.whole import ExportedBag, export_bag
@@ -75,7 +77,9 @@ _HOMES = {
         "WriteRefusedError",
     ),
     "export.findings": ("Finding", "Verification"),
+    "export.seals": ("Seals", "Verifiers"),
     "export.selection": ("Selection",),
+    "export.signing": ("SigningKey",),
     "export.stream": ("export_run",),
     "landscape.checking": ("CheckedDatabase", "check_databases"),
     "export.verify": ("verify_bag",),
@@ -131,13 +135,16 @@ __all__ = [
     "RunNotFoundError",
     "SchemaDifference",
     "SchemaReport",
+    "Seals",
     "Selection",
+    "SigningKey",
     "SourceChangedError",
     "Swapped",
     "TableDrift",
     "TableFingerprint",
     "UnreadableError",
     "Verification",
+    "Verifiers",
     "WriteRefusedError",
     "absent",
     "attach",

@@ -14,6 +14,7 @@ from landscape_compat.landscape.database import open_landscape
 from support.commands import Run
 from support.legacy import Written
 from support.untouched import untouched
+from test_legacy_generator import example
 
 
 @pytest.fixture
@@ -127,6 +128,11 @@ def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:
             ("-o", "-", "--json"),
             ("-o", tmp_path / "x", "--format", "nonsense"),
             ("-o", tmp_path / "x", "--run", "a", "--all"),
+            ("-o", tmp_path / "x", "--since", "yesterday"),
+            ("-o", tmp_path / "x", "--format", "csv", "--sign", "key-1"),
+            ("-o", "-", "--format", "jsonl.gz"),
+            ("-o", "-", "--sign", "key-1"),
+            ("-o", "-", legacy.path),
         ):
             assert run("export", legacy.path, *words).code == ExitCode.USAGE
 
@@ -140,3 +146,51 @@ def test_strict(run: Run, legacy: Written, tmp_path: Path) -> None:
 def test_quiet(run: Run, legacy: Written, tmp_path: Path) -> None:
     """-q says nothing but errors."""
     assert run("export", legacy.path, "-o", tmp_path / "out", "-q").err == ""
+
+
+def test_all_options_at_once(run: Run, legacy: Written, run_ids: list[str], tmp_path: Path) -> None:
+    """What is asked for is what the statement says was asked for; and it verifies."""
+    with untouched(legacy.path):
+        outcome = run(
+            *("export", legacy.path, legacy.path, "-o", tmp_path / "bag.zip", "-q"),
+            *("--run", run_ids[0], "--run", run_ids[1], "--since", "1999-01-01"),
+            *("--table", "rows", "--table", "tokens", "--order", "table"),
+            *("--format", "jsonl.gz,csv.zst,sqlite", "--absent", "mark", "--filled", "--json"),
+        )
+    assert outcome.code == ExitCode.DONE, outcome.err
+    said = outcome.json
+    assert said["selection"]["runs"] == run_ids[:2]
+    assert said["selection"]["since"] == "1999-01-01T00:00:00+00:00"
+    assert (said["order"], said["absent"], said["filled"]) == ("table", "mark", True)
+    assert set(said["by_type"]) == {"row", "token"}
+    assert [source["place"] for source in said["sources"]] == ["data/001-audit", "data/002-audit"]
+    sources = ("--source", legacy.path, "--source", legacy.path)
+    verified = run("verify", tmp_path / "bag.zip", *sources)
+    assert verified.code == ExitCode.DONE, verified.out
+
+
+def test_a_json_array_on_standard_output(run: Run, legacy: Written) -> None:
+    """It is what JSON lines are, in brackets."""
+    array = run("export", legacy.path, "-o", "-", "--format", "json")
+    assert json.loads(array.out) == lines(run("export", legacy.path, "-o", "-").out)
+
+
+def test_the_key_comes_from_the_environment_or_a_file(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one, nothing is written."""
+    example().build(tmp_path / "audit.db")
+    words = ("export", tmp_path / "audit.db", "-q", "--sign", "key-1", "-o")
+    monkeypatch.delenv("ELSPETH_SIGNING_KEY", raising=False)
+    assert run(*words, tmp_path / "none").code == ExitCode.OPERATIONAL
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "key").write_text("secret\n")
+    assert run(*words, tmp_path / "by-file", "--key-file", tmp_path / "key").code == ExitCode.DONE
+    monkeypatch.setenv("ELSPETH_SIGNING_KEY", "secret")
+    assert run(*words, tmp_path / "by-environment").code == ExitCode.DONE
+    for name in ("by-file", "by-environment"):
+        verified = run("verify", tmp_path / name)
+        assert verified.code == ExitCode.DONE
+        assert "by key-1" in verified.out
+    monkeypatch.setenv("ELSPETH_SIGNING_KEY", "another")
+    assert run("verify", tmp_path / "by-file").code == ExitCode.INTEGRITY

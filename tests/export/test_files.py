@@ -18,8 +18,8 @@ def test_what_is_said_of_a_file_is_what_is_in_it(tmp_path: Path) -> None:
     with FolderFiles(tmp_path) as files:
         first, second = files.open("first"), files.open("second")
         first.write(b"head\n")
-        first.write_record(b"one\n")
-        first.write_record(b"two\n" * 1_000_000)
+        first.write(b"one\n", 1)
+        first.write(b"two\n" * 1_000_000, 1)
     assert list(files) == [first, second]
     data = (tmp_path / "first").read_bytes()
     assert data == b"head\none\n" + b"two\n" * 1_000_000

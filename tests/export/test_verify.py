@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -120,6 +120,9 @@ class InMemory:
 
     def open(self, name: str) -> IO[bytes]:
         return BytesIO(self.content[name])
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        raise NotImplementedError
 
 
 def flipped(content: bytes) -> Iterator[bytes]:

@@ -1,100 +1,235 @@
-"""Export the records of a database as they are stored, read-only, in the host's order."""
+"""Export the records of databases as they are stored, read-only, in the host's order."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from landscape_compat.cli.talk import print_json, print_table, say
-from landscape_compat.errors import ExitCode, RunNotFoundError, printable
+from landscape_compat.cli.talk import counted, print_json, print_table, say
+from landscape_compat.errors import ExitCode, LandscapeCompatError, RunNotFoundError, printable
 
 if TYPE_CHECKING:
+    from landscape_compat.export.selection import Selection
+    from landscape_compat.export.signing import SigningKey
     from landscape_compat.export.whole import ExportedBag
     from landscape_compat.landscape.database import Landscape
 
 __all__ = ["configure", "run"]
 
-_FORMATS = ("jsonl", "csv")
+_FORMATS = ("jsonl", "json", "csv", "parquet", "sqlite")
+_STREAMED = ("jsonl", "json")
 _MOST_RUNS_NAMED = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("database", metavar="DB", help="a path or a SQLAlchemy URL")
+    parser.add_argument(
+        "database", metavar="DB", nargs="+", help="paths or SQLAlchemy URLs; all go into one bag"
+    )
     parser.add_argument(
         "-o",
         "--output",
-        metavar="DIR",
+        metavar="PLACE",
         required=True,
-        help="the folder to make, or `-` for JSON lines on standard output",
+        help="the folder to make, or a zip file (NAME.zip), or `-` for JSON on standard output",
     )
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--run", metavar="RUN", dest="run_id", help="export this run only")
-    which.add_argument(
-        "--all", action="store_true", help="export everything that is stored (the default)"
-    )
+    _configure_selection(parser)
     parser.add_argument(
         "--format",
         metavar="LIST",
         type=_formats,
         default=("jsonl",),
-        help=f"forms to write, separated by commas, of: {', '.join(_FORMATS)} (default: jsonl)",
+        help=f"formats to write, separated by commas, of: {', '.join(_FORMATS)}; the first three "
+        "with .gz or .zst behind to compress them (default: jsonl)",
     )
+    parser.add_argument(
+        "--order",
+        choices=("host", "table"),
+        default="host",
+        help="as the host exports a run (the default), or table by table, which is faster",
+    )
+    parser.add_argument(
+        "--absent",
+        choices=("omit", "null", "mark"),
+        default="omit",
+        help="what stands for a column that the database does not have: nothing (the default), "
+        "a NULL, or true under absent.COLUMN",
+    )
+    parser.add_argument(
+        "--filled",
+        action="store_true",
+        help="show also what rules give for such columns, under filled.RULE.COLUMN",
+    )
+    _configure_signing(parser)
     parser.add_argument("--force", action="store_true", help="replace an earlier export")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
-        "--strict", action="store_true", help="exit with 5 if the database is degraded"
+        "--strict", action="store_true", help="exit with 5 if a database is degraded"
+    )
+
+
+def _configure_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--run",
+        metavar="RUN",
+        dest="run_ids",
+        action="append",
+        default=[],
+        help="export this run only; may be given several times",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="export everything that is stored (the default)"
+    )
+    parser.add_argument(
+        "--since", metavar="TIME", type=_time, help="only runs that began at this time or later"
+    )
+    parser.add_argument(
+        "--until", metavar="TIME", type=_time, help="only runs that began before this time"
+    )
+    parser.add_argument(
+        "--status",
+        metavar="STATUS",
+        dest="statuses",
+        action="append",
+        default=[],
+        help="only runs with this status; may be given several times",
+    )
+    parser.add_argument(
+        "--table",
+        metavar="TABLE",
+        dest="tables",
+        action="append",
+        default=[],
+        help="only records of this table, or of this type; may be given several times",
+    )
+
+
+def _configure_signing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sign",
+        metavar="KEY_ID",
+        help="sign each record and the statement, under this name of the key, by the key in "
+        "$ELSPETH_SIGNING_KEY or --key-file",
+    )
+    parser.add_argument("--key-file", metavar="FILE", help="the file that holds the key to sign by")
+    parser.add_argument(
+        "--ssh-key", metavar="FILE", type=Path, help="sign the statement by ssh-keygen -Y sign"
+    )
+    parser.add_argument(
+        "--pem-key",
+        metavar="FILE",
+        type=Path,
+        help="sign the statement by a private key in PEM, as a DSSE envelope for cosign",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Export a database."""
-    if options.output == "-" and (options.format != ("jsonl",) or options.json or options.force):
-        say("landscape-compat: standard output takes JSON lines, and neither --json nor --force.")
+    """Export databases."""
+    from landscape_compat.export.selection import Selection
+
+    selection = Selection(
+        run_ids=tuple(dict.fromkeys(options.run_ids)),
+        since=options.since,
+        until=options.until,
+        statuses=tuple(dict.fromkeys(options.statuses)),
+        tables=tuple(dict.fromkeys(options.tables)),
+    )
+    if mistake := _mistake(options, selection):
+        say(f"landscape-compat: {mistake}")
         return ExitCode.USAGE
 
     from landscape_compat.landscape.database import open_landscape
 
-    with open_landscape(options.database) as db:
+    with ExitStack() as stack:
+        databases = [stack.enter_context(open_landscape(name)) for name in options.database]
         try:
             if options.output == "-":
-                _stream(db, options.run_id)
+                _stream(databases[0], selection, options)
             else:
-                _export(db, options)
+                _export(databases, selection, options)
         except RunNotFoundError as error:
-            raise RunNotFoundError(error.reason, table="runs", remedy=_which_runs(db)) from error
-        degraded = db.report().degraded
+            remedy = " ".join(map(_which_runs, databases))
+            raise RunNotFoundError(error.reason, table="runs", remedy=remedy) from error
+        degraded = any(db.report().degraded for db in databases)
     return ExitCode.DEGRADED if options.strict and degraded else ExitCode.DONE
 
 
-def _stream(db: Landscape, run_id: str | None) -> None:
-    from landscape_compat.export.jsonl import write_json_lines
-    from landscape_compat.export.stream import export_database, export_run
+def _mistake(options: argparse.Namespace, selection: Selection) -> str:
+    if options.all and selection.is_of_runs:
+        return "--all means every run, so no run can be chosen beside it."
+    if options.sign and all(not name.startswith("jsonl") for name in options.format):
+        return "only JSON lines hold signed records, so jsonl must be among the formats."
+    if options.output != "-":
+        return ""
+    if options.sign or options.ssh_key or options.pem_key:
+        return "what goes to standard output is not signed; write a bag."
+    if len(options.format) > 1 or options.format[0].partition(".")[0] not in _STREAMED:
+        return f"standard output takes one format, of: {', '.join(_STREAMED)}."
+    if len(options.database) > 1 or options.json or options.force or "." in options.format[0]:
+        return "standard output takes one database, and neither compression, --json nor --force."
+    return ""
 
-    stream = export_database(db) if run_id is None else export_run(db, run_id)
-    try:
-        write_json_lines(stream, sys.stdout.buffer)
-    finally:
-        stream.close()
+
+def _stream(db: Landscape, selection: Selection, options: argparse.Namespace) -> None:
+    from landscape_compat.export.single import write_records
+
+    write_records(
+        db,
+        sys.stdout.buffer,
+        selection=selection,
+        format_=options.format[0],
+        order=options.order,
+        absent=options.absent,
+        filled=options.filled,
+    )
 
 
-def _export(db: Landscape, options: argparse.Namespace) -> None:
-    from landscape_compat.export.selection import Selection
+def _export(databases: list[Landscape], selection: Selection, options: argparse.Namespace) -> None:
+    from landscape_compat.export.seals import Seals
     from landscape_compat.export.whole import export_bag
 
+    talks = sys.stderr.isatty() and not options.quiet
     exported = export_bag(
-        db,
+        databases,
         options.output,
-        selection=Selection(run_ids=(options.run_id,) if options.run_id else ()),
+        selection=selection,
         formats=options.format,
+        order=options.order,
+        absent=options.absent,
+        filled=options.filled,
         force=options.force,
+        signer=_signer(options),
+        seals=Seals(ssh_key=options.ssh_key, pem_key=options.pem_key),
+        watch=(lambda items, total: counted(items, "records", quiet=False, total=total))
+        if talks
+        else None,
     )
     if options.json:
         place = {"folder": printable(exported.path)}
         print_json("export", {**place, "by_type": dict(exported.records), **exported.predicate})
     else:
         _print_summary(exported)
+
+
+def _signer(options: argparse.Namespace) -> SigningKey | None:
+    if options.sign is None:
+        return None
+
+    import os
+
+    from landscape_compat.export.signing import KEY_VARIABLE, SigningKey, read_key
+
+    key = read_key(options.key_file, os.environ)
+    if key is None:
+        raise LandscapeCompatError(
+            "There is no key to sign by.",
+            remedy=f"Put it in the environment variable {KEY_VARIABLE}, or in a file (--key-file).",
+        )
+    return SigningKey(options.sign, key)
 
 
 def _print_summary(exported: ExportedBag) -> None:
@@ -120,10 +255,20 @@ def _which_runs(db: Landscape) -> str:
 
 
 def _formats(text: str) -> tuple[str, ...]:
+    from landscape_compat.export.writers import formats_of
+
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if name not in _FORMATS:
-            raise argparse.ArgumentTypeError(
-                f"no format {name!r}; there are: {', '.join(_FORMATS)}"
-            )
+    try:
+        formats_of(names)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return names
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"no time {text!r}; write 2026-01-18 or 2026-01-18T09:15:00, in UTC if no zone is named"
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, printable
@@ -20,15 +21,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="compare with this database again; once for each that was exported, in that order",
     )
+    parser.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="the file that holds the key that records are signed by (or $ELSPETH_SIGNING_KEY)",
+    )
+    parser.add_argument(
+        "--allowed-signers",
+        metavar="FILE",
+        type=Path,
+        help="who may sign the statement by ssh-keygen, in its form of that",
+    )
+    parser.add_argument(
+        "--pem-key", metavar="FILE", type=Path, help="the public key of the DSSE envelope, in PEM"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(says_all=True)  # what a database lacks is told by the bag
 
 
 def run(options: argparse.Namespace) -> int:
     """Verify a bag."""
+    import os
+
+    from landscape_compat.export.seals import Verifiers
+    from landscape_compat.export.signing import read_key
     from landscape_compat.export.verify import verify_bag
 
-    found = verify_bag(options.bag, sources=options.source)
+    verifiers = Verifiers(
+        key=read_key(options.key_file, os.environ),
+        allowed_signers=options.allowed_signers,
+        pem_key=options.pem_key,
+    )
+    found = verify_bag(options.bag, sources=options.source, verifiers=verifiers)
     if options.json:
         print_json("verify", found.to_dict())
     else:

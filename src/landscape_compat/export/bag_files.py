@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Final, Protocol
 
 from landscape_compat.errors import OutputError, printable
@@ -32,6 +34,9 @@ class BagFiles(Protocol):
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it from its beginning."""
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        """Give a path to read a file by, for what reads no other."""
 
 
 @contextmanager
@@ -73,6 +78,11 @@ class _Folder:
         descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         return os.fdopen(descriptor, "rb", buffering=1 << 20)
 
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """Give a path to read a file by."""
+        yield self._folder / name
+
     def _list(self, folder: Path, prefix: str) -> None:
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
@@ -111,3 +121,12 @@ class _Zip:
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it from its beginning."""
         return self._archive.open(self._members[name])
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """Give a path to read a file by: that of a copy."""
+        with TemporaryDirectory(prefix="landscape-compat-") as folder:
+            copy = Path(folder) / "file"
+            with self.open(name) as source, copy.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+            yield copy

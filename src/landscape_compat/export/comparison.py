@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,8 @@ from sqlalchemy import URL
 from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.export.bag_files import UNREADABLE, BagFiles
 from landscape_compat.export.findings import Verification
-from landscape_compat.export.payload import read_records
-from landscape_compat.export.readback import READERS, BadPayloadError, same_record
+from landscape_compat.export.payload import is_signed, readable, records_of
+from landscape_compat.export.readback import BadPayloadError, same_record
 from landscape_compat.export.selection import Selection
 from landscape_compat.export.stream import export_selection
 from landscape_compat.export.values import RECORD_TYPE, Record
@@ -57,16 +57,13 @@ def compare_with_source(
                     f"{told['name']} byte by byte: it is not the file that was exported any "
                     "more, so what it holds was compared"
                 )
-            formats = dict.fromkeys(file["format"] for file in predicate["payload"])
-            for name in formats:
-                if name in READERS:
-                    files = [
-                        file
-                        for file in predicate["payload"]
-                        if file["format"] == name
-                        and file["source"] == at
-                        and file["name"] in bag.sizes
-                    ]
+            for name in dict.fromkeys(file["format"] for file in predicate["payload"]):
+                files = [
+                    file
+                    for file in predicate["payload"]
+                    if (file["format"], file["source"]) == (name, at) and file["name"] in bag.sizes
+                ]
+                if name != "schema" and all(map(readable, files)):
                     _compare(bag, predicate, files, db, told, name, found)
 
 
@@ -83,16 +80,25 @@ def _compare(
         # Of a file that holds all types, under None; of one that holds one, under that.
         bagged: dict[str | None, tuple[str, Iterator[Record]]] = {}
         for file in files:
-            kept = stack.enter_context(closing(read_records(bag, file, told["tables"])))
-            bagged[file["record_type"]] = (file["name"], kept)
+            parts = stack.enter_context(
+                records_of(bag, file, told["tables"], signed=is_signed(file, predicate))
+            )
+            bagged.update({kind: (file["name"], part) for kind, part in parts.items()})
         try:
-            stored = export_selection(db, _selection(predicate), order=predicate["order"])
+            stored = export_selection(
+                db,
+                _selection(predicate),
+                order=predicate["order"],
+                absent=predicate["absent"],
+                filled=predicate["filled"],
+            )
         except (ValueError, LandscapeCompatError) as error:
             found.find(told["name"], f"what the statement says was exported is not there: {error}")
             return
         stack.callback(stored.close)
         try:
-            count = _compare_records(stored, bagged, told["name"], found)
+            signed = any(is_signed(file, predicate) for file in files)
+            count = _compare_records(stored, bagged, told["name"], found, signed=signed)
         except (BadPayloadError, *UNREADABLE) as error:
             found.find(", ".join(name for name, _ in bagged.values()), str(error))
         else:
@@ -104,6 +110,8 @@ def _compare_records(
     bagged: Mapping[str | None, tuple[str, Iterator[Record]]],
     source: str,
     found: Verification,
+    *,
+    signed: bool,
 ) -> int:
     """Compare record by record, up to the first that differs; tell how many were compared."""
     count = 0
@@ -113,8 +121,8 @@ def _compare_records(
         if other is None:
             found.find(source, f"holds a record that the bag does not: {_named(record)}")
             return count
-        if not same_record(record, other):
-            differing = _differing(record, other)
+        if not same_record(record, other, canonical=signed):
+            differing = _differing(record, other, canonical=signed)
             found.find(name, f"record {count} of the source differs: {differing}")
             return count
     for name, kept in bagged.values():
@@ -138,10 +146,10 @@ def _named(record: Record) -> str:
     return ", ".join(f"{name} {value!r}" for name, value in list(record.items())[:4])
 
 
-def _differing(stored: Record, bagged: Record) -> str:
-    if list(stored) != list(bagged):
+def _differing(stored: Record, bagged: Record, *, canonical: bool) -> str:
+    if set(stored) != set(bagged) or not (canonical or list(stored) == list(bagged)):
         return f"{_named(stored)} is {_named(bagged)} in the bag"
     for name, value in stored.items():
-        if not same_record({name: value}, {name: bagged[name]}):
+        if not same_record({name: value}, {name: bagged[name]}, canonical=canonical):
             return f"{name} of {_named(stored)} is {value!r}, and {bagged[name]!r} in the bag"
     raise AssertionError("the records are the same")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from landscape_compat.engine.report import FilledColumn, SchemaReport, TableReport
 from landscape_compat.export.source import Source
+from landscape_compat.export.values import Field, State
 from landscape_compat.schema.fingerprint import fingerprint_table
 from landscape_compat.schema.shape import ColumnShape, fold_name
 
@@ -92,24 +93,34 @@ def schema_file(tables: Sequence[Mapping[str, Any]], record_type: str | None) ->
 
 
 def _columns(source: Source, told: TableReport | None) -> Iterator[dict[str, Any]]:
-    filled = {fold_name(c.column): c for c in told.filled} if told else {}
-    fields = {field.at: field.name for field in source.form.fields}
-    if source.form.run:
-        fields[source.form.run.at] = source.form.run.name
-    names = dict(zip(source.form.columns, range(1, len(source.form.columns) + 1), strict=True))
+    rules = {fold_name(c.column): c for c in told.filled} if told else {}
+    form = source.form
+    fields = {
+        (fold_name(field.column), field.state): field
+        for field in ([form.run, *form.fields] if form.run else form.fields)
+    }
     for column in source.table.shape.columns:
-        yield {
-            **_column(column, fields[names[column.name]], "stored"),
-            **_rule(filled.get(fold_name(column.name))),
-        }
-    if told:
-        missing = {fold_name(column.name): column for column in told.drift.missing_columns}
-        for name, column in missing.items():
-            yield {**_column(column, None, "absent"), **_rule(filled.get(name))}
+        yield _column(column, fields.pop((fold_name(column.name), State.STORED)), rules)
+    missing = {
+        fold_name(column.name): column for column in (told.drift.missing_columns if told else ())
+    }
+    for field in fields.values():
+        missing.pop(fold_name(field.column), None)
+        yield _column(ColumnShape(field.column, field.type), field, rules)
+    for column in missing.values():
+        yield _column(column, None, rules)
 
 
-def _column(column: ColumnShape, field: str | None, state: str) -> dict[str, Any]:
-    return {"column": column.name, "field": field, "type": column.type, "state": state}
+def _column(
+    column: ColumnShape, field: Field | None, rules: Mapping[str, FilledColumn]
+) -> dict[str, Any]:
+    return {
+        "column": column.name,
+        "field": field.name if field else None,
+        "type": column.type,
+        "state": str(field.state if field else State.ABSENT),
+        **_rule(rules.get(fold_name(column.name))),
+    }
 
 
 def _rule(filled: FilledColumn | None) -> dict[str, str]:

@@ -5,14 +5,43 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from json.encoder import encode_basestring
+from typing import Any, BinaryIO, Final
 
 from landscape_compat.errors import OutputError
-from landscape_compat.export.files import ALL_RECORDS, FolderFiles
-from landscape_compat.export.values import RECORD_TYPE, Record, RecordForm, no_utf8
+from landscape_compat.export.compiled import (
+    PLAIN_NAMES,
+    CompiledEncoder,
+    compile_encoder,
+    plain_fix,
+)
+from landscape_compat.export.files import ALL_RECORDS, Files
+from landscape_compat.export.values import (
+    RECORD_TYPE,
+    RUN_ID,
+    Field,
+    Kind,
+    Record,
+    RecordForm,
+    no_utf8,
+)
+from landscape_compat.schema.types import affinity
 
-__all__ = ["JsonLinesWriter", "json_line", "line_encoder", "write_json_lines"]
+__all__ = [
+    "JsonArrayWriter",
+    "JsonLinesWriter",
+    "as_json_value",
+    "json_line",
+    "line_encoder",
+    "write_json_lines",
+]
+
+# More in one piece makes the allocator give memory back and take it again, which takes longer
+# than the writing.
+_LINES: Final = 32
 
 
 def json_line(record: Record) -> bytes:
@@ -55,17 +84,33 @@ def write_json_lines(records: Iterable[Record], stream: BinaryIO) -> int:
     return count
 
 
-class JsonLinesWriter:
-    """Writes all records to one file of a folder, in their order.
+def line_encoder(form: RecordForm, *, fast: bool = True) -> CompiledEncoder:
+    """Give what makes of a row and its run the line that `json_line` makes of the record.
 
     Args:
-        files: The folder's files.
+        form: How the row becomes a record.
+        fast: Whether to use orjson, where it is installed.
+    """
+    if fast:
+        with suppress(ImportError):
+            import orjson
+
+            return _by_orjson(form, orjson)
+    return _by_json(form)
+
+
+class JsonLinesWriter:
+    """Writes all records to one file, in their order.
+
+    Args:
+        files: What makes the file.
     """
 
-    def __init__(self, files: FolderFiles) -> None:
+    def __init__(self, files: Files) -> None:
         self._file = files.open(f"{ALL_RECORDS}.jsonl")
+        self._lines: list[bytes] = []
 
-    def encoder(self, form: RecordForm) -> Callable[[Sequence[Any], Any], bytes]:
+    def encoder(self, form: RecordForm) -> CompiledEncoder:
         """Give what makes a line of a row."""
         return line_encoder(form)
 
@@ -75,20 +120,139 @@ class JsonLinesWriter:
         Raises:
             OutputError: It cannot be written.
         """
-        self._file.write_record(item)
+        lines = self._lines
+        lines.append(item)
+        if len(lines) >= _LINES:
+            self._file.write(b"".join(lines), len(lines))
+            lines.clear()
 
     def finish(self) -> None:
-        """Do nothing: every line is written."""
+        """Write the last lines.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        self._file.write(b"".join(self._lines), len(self._lines))
+        self._lines.clear()
 
 
-def line_encoder(form: RecordForm) -> Callable[[Sequence[Any], Any], bytes]:
-    """Give what makes a line of a row.
+class JsonArrayWriter:
+    """Writes all records to one file that is a single JSON array, a record a line.
 
     Args:
-        form: How the row becomes a record.
+        files: What makes the file.
     """
+
+    def __init__(self, files: Files) -> None:
+        self._file = files.open(f"{ALL_RECORDS}.json")
+        self._between = b"[\n"
+
+    def encoder(self, form: RecordForm) -> CompiledEncoder:
+        """Give what makes a line of a row."""
+        return line_encoder(form)
+
+    def write(self, item: bytes) -> None:
+        """Write an element.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._file.write(self._between + item[:-1], 1)
+        self._between = b",\n"
+
+    def finish(self) -> None:
+        """End the array.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._file.write(b"[\n]\n" if self._between == b"[\n" else b"\n]\n")
+
+
+def _by_orjson(form: RecordForm, orjson: Any) -> CompiledEncoder:
+    """Compile an encoder that writes by orjson what that writes as `json` does."""
     make = form.make
-    return lambda row, run_id: json_line(make(row, run_id))
+    every = [field for field in (form.run, *form.fields) if field and field.at]
+    numbers = {
+        field.at
+        for field in every
+        if field.kind is Kind.AS_STORED and affinity(field.type) in ("REAL", "NUMERIC")
+    }
+    others = "".join(f"c{field.at}, " for field in every if field.at not in numbers)
+
+    def fix(field: Field, value: str) -> Sequence[str]:
+        if field.kind is Kind.TIME:
+            # orjson writes a datetime as `isoformat` does, in less time than it takes to put a
+            # `T` between two pieces of a text.
+            return (
+                f"if {value} is not None:",
+                "    try:",
+                f"        moment = from_iso({value})",
+                f"        {value} = moment if str(moment) == {value} and len({value}) == 26"
+                f" else fix_{field.kind}({value})",
+                "    except (ValueError, TypeError):",
+                f"        {value} = fix_{field.kind}({value})",
+            )
+        if field.at in numbers:
+            # orjson writes other exponents than Python, and null for what is not finite.
+            return (
+                f"if type({value}) is float and not ({value} == 0 or 1e-4 <= {value} < 1e16"
+                f" or -1e16 < {value} <= -1e-4): return fallback(row, run_id)",
+            )
+        return plain_fix(field, value)
+
+    def result(cells: Sequence[tuple[Field | None, str]]) -> str:
+        items = [f"{RECORD_TYPE!r}: {form.record_type!r}"]
+        items += [f"{(field.name if field else RUN_ID)!r}: {value}" for field, value in cells]
+        return f"dumps({{{', '.join(items)}}}, _bytes, newline)"
+
+    return compile_encoder(
+        form,
+        result,
+        names={
+            **PLAIN_NAMES,
+            "dumps": orjson.dumps,
+            "newline": orjson.OPT_APPEND_NEWLINE,
+            "_bytes": _bytes,
+            "from_iso": datetime.fromisoformat,
+        },
+        fix=fix,
+        # Where a float is stored where none belongs, the standard library writes it.
+        unless=f"float in map(type, ({others}))",
+        fallback=lambda row, run_id: json_line(make(row, run_id)),
+        catch="TypeError",
+    )
+
+
+def _by_json(form: RecordForm) -> CompiledEncoder:
+    """Compile an encoder that writes by the standard library."""
+    make = form.make
+
+    def result(cells: Sequence[tuple[Field | None, str]]) -> str:
+        pattern = _encode({RECORD_TYPE: form.record_type})[:-1].replace("%", "%%")
+        for field, _ in cells:
+            name = _encode(field.name if field else RUN_ID)
+            pattern += f",{name.replace('%', '%%')}:%s"
+        values = [f"text({v}) if type({v}) is str else other({v})" for _, v in cells]
+        return f"({pattern + '}' + chr(10)!r} % ({', '.join([*values, ''])})).encode()"
+
+    return compile_encoder(
+        form,
+        result,
+        names={**PLAIN_NAMES, "text": encode_basestring, "other": _encode},
+        fix=plain_fix,
+        fallback=lambda row, run_id: json_line(make(row, run_id)),
+        catch="ValueError",
+    )
+
+
+def as_json_value(value: Any) -> Any:
+    """Give a value of a record as JSON has it: bytes as an object.
+
+    Args:
+        value: The value.
+    """
+    return _bytes(value) if isinstance(value, (bytes, memoryview)) else value
 
 
 def _bytes(value: Any) -> dict[str, str]:

@@ -26,7 +26,7 @@ MOST_TAG_BYTES: Final = 1 << 28
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n\r]+)")
 _UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|\\|\x00")
 _CHUNK = 1 << 20
-# Signatures come to a bag after it was sealed, so that no manifest can list them.
+# Signatures may come to a bag after it was sealed, so that no manifest can list them.
 _SIGNATURES: Final = (
     f"{STATEMENT}.sig",
     f"{STATEMENT}.dsse.json",

@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from landscape_compat.errors import UnreadableError
+from landscape_compat.export.additions import Additions
 from landscape_compat.export.lists import ListQuery, takes_json
 from landscape_compat.export.source import Source
 from landscape_compat.export.values import RecordForm
@@ -34,6 +35,7 @@ MakeOf: TypeAlias = Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]]
 
 WINDOW: Final = 1000
 _NO_CHILD: Final[tuple[int, Any]] = -1, None
+_NOTHING: Final = Additions()
 _RUN: Final[BindParameter[Any]] = bindparam("run_id")
 
 
@@ -49,6 +51,7 @@ class RecordOrder:
         make_of: Gives what makes a record of a row and its run, for each form; dictionaries
             if not given.
         tables: The folded names of the tables whose records are wanted; all if not given.
+        additions: What records have besides what is stored.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class RecordOrder:
         window: int = WINDOW,
         make_of: MakeOf = attrgetter("make"),
         tables: frozenset[str] | None = None,
+        additions: Additions = _NOTHING,
     ) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
@@ -67,7 +71,8 @@ class RecordOrder:
         self._tables = tables
         self._json_lists = takes_json(connection)
         self._sources = {
-            fold_name(table.name): Source(connection, table, make_of) for table in self._schema
+            fold_name(table.name): Source(connection, table, make_of, additions)
+            for table in self._schema
         }
         self._of_run: dict[str, Select[Any]] = {}
         self._below_of: dict[tuple[str, str], ListQuery] = {}
@@ -106,7 +111,7 @@ class RecordOrder:
         """
         only = run_ids[0] if run_ids is not None and len(run_ids) == 1 else None
         for source in self.sources:
-            if not self._wants(source.table.name) or source.is_empty:
+            if not self.wants(source.table.name) or source.is_empty:
                 continue
             statement = source.select()
             if run_ids is None:
@@ -128,7 +133,7 @@ class RecordOrder:
         others = [source.table.name for source in self.sources if source.table.facts is None]
         for name in (*own, *others):
             source = self._source(name)
-            if source and self._wants(name):
+            if source and self.wants(name):
                 for row in source.read(source.select().order_by(*source.table.order())):
                     yield source.record(row, None)
 
@@ -142,7 +147,7 @@ class RecordOrder:
         """
         for facts in TABLES:
             source = self._source(facts.table)
-            if source is None or not self._wants(facts.table):
+            if source is None or not self.wants(facts.table):
                 continue
             all_given = source.given == source.stored and self._reached_once(source)
             if not all_given and (facts.links or facts.table == RUNS):
@@ -151,7 +156,7 @@ class RecordOrder:
                     source.unreached += 1
                     yield source.record(row, None)
         for source in self.sources:
-            if self._wants(source.table.name) and source.given != source.stored:
+            if self.wants(source.table.name) and source.given != source.stored:
                 raise UnreadableError(
                     f"{source.stored} rows are stored but {source.given} were exported: rows "
                     "claim one parent in two ways, so the order of the record cannot be told.",
@@ -171,12 +176,13 @@ class RecordOrder:
                 return False
         return True
 
-    def _wants(self, table: str) -> bool:
+    def wants(self, table: str) -> bool:
+        """Tell whether a table's records are wanted."""
         return self._tables is None or fold_name(table) in self._tables
 
     def _wants_any(self, branch: Branch) -> bool:
         """Tell whether a branch, or any below it, holds what is wanted."""
-        return self._wants(branch.table) or any(map(self._wants_any, branch.below))
+        return self.wants(branch.table) or any(map(self._wants_any, branch.below))
 
     def _source(self, table: str) -> Source | None:
         source = self._sources.get(fold_name(table))
@@ -209,7 +215,7 @@ class RecordOrder:
             for child in branch.below
             if self._wants_any(child)
         ]
-        wanted = self._wants(branch.table)
+        wanted = self.wants(branch.table)
         for at, row in enumerate(window):
             if wanted:
                 yield row[0], source.record(row, run_id)
@@ -225,7 +231,8 @@ class RecordOrder:
         if source is None or source.table.facts is None:
             return
         link = next(
-            (link for link, of in self._schema.links(source.table) if of is parent.table), None
+            (link for link, of in self._schema.links(source.table) if of.name == parent.table.name),
+            None,
         )
         if link is None:
             return

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import IO, Any
 
 from landscape_compat.export.bag_files import UNREADABLE, BagFiles
 from landscape_compat.export.contents import schema_file
 from landscape_compat.export.findings import Verification
-from landscape_compat.export.readback import READERS, BadPayloadError
-from landscape_compat.export.values import RECORD_TYPE, RUN_ID, Record
+from landscape_compat.export.readback import (
+    READERS,
+    BadPayloadError,
+    can_read,
+    read_sqlite,
+)
+from landscape_compat.export.signatures import is_manifest, wrong_signatures
+from landscape_compat.export.values import RECORD_TYPE, RUN_ID, Kind, Record, kind_of
 
-__all__ = ["check_payload", "read_records"]
+__all__ = ["check_payload", "is_signed", "readable", "records_of"]
 
 _MOST_SCHEMA_BYTES = 1 << 26
+_MOST_TOLD = 20
 
 
-def check_payload(bag: BagFiles, predicate: Mapping[str, Any], found: Verification) -> None:
+def check_payload(
+    bag: BagFiles, predicate: Mapping[str, Any], key: bytes | None, found: Verification
+) -> None:
     """Check each file of the payload by what it holds.
 
     Args:
         bag: The bag.
         predicate: What the statement says, in the form that its schema wants.
+        key: The key that its records are signed by, if it is given.
         found: Takes what is wrong.
     """
     records = 0
@@ -38,10 +51,17 @@ def check_payload(bag: BagFiles, predicate: Mapping[str, Any], found: Verificati
                     if opened.read(_MOST_SCHEMA_BYTES) != expected:
                         found.find(name, "does not say of the columns what the statement says")
                 continue
-            if file["format"] not in READERS:
-                found.unchecked.append(f"the records in {name}: no reader of its format is here")
+            if not readable(file):
+                found.unchecked.append(
+                    f"the records in {name}: reading them needs a package that is not installed"
+                )
                 continue
-            counts = Counter(record[RECORD_TYPE] for record in read_records(bag, file, tables))
+            if is_signed(file, predicate):
+                _check_signatures(bag, file, predicate, key, found)
+            counts = Counter[str]()
+            with records_of(bag, file, tables, signed=is_signed(file, predicate)) as parts:
+                for part in parts.values():
+                    counts.update(record[RECORD_TYPE] for record in part)
         except (BadPayloadError, *UNREADABLE) as error:
             found.find(name, str(error))
             continue
@@ -51,37 +71,148 @@ def check_payload(bag: BagFiles, predicate: Mapping[str, Any], found: Verificati
     found.checked.append(f"{records} records, read back and counted")
 
 
-def read_records(
-    bag: BagFiles, file: Mapping[str, Any], tables: list[dict[str, Any]]
-) -> Generator[Record, None, None]:
-    """Read the records of a file of the payload, as they were before they were written.
+def readable(file: Mapping[str, Any]) -> bool:
+    """Tell whether the records of a file of the payload can be read here.
+
+    Args:
+        file: What the statement says of the file.
+    """
+    if file["compression"] == "zst":
+        try:
+            import zstandard  # noqa: F401
+        except ImportError:
+            return False
+    return can_read(file["format"])
+
+
+@contextmanager
+def records_of(
+    bag: BagFiles,
+    file: Mapping[str, Any],
+    tables: Sequence[Mapping[str, Any]],
+    *,
+    signed: bool,
+) -> Iterator[dict[str | None, Iterator[Record]]]:
+    """Open a file of the payload to read its records, as they were before they were written.
 
     Args:
         bag: The bag.
         file: What the statement says of the file.
         tables: What it says of the tables.
+        signed: Whether each of its records is signed.
 
-    Raises:
-        BadPayloadError: It is not as the writer of its format writes it.
+    Returns:
+        The records of each type that stand by themselves; under None, of all types.
     """
+    with ExitStack() as stack:
+        if file["format"] == "sqlite":
+            path = stack.enter_context(bag.local(file["name"]))
+            parts: dict[str | None, Iterator[Record]] = {
+                table["record_type"]: read_sqlite(path, table["record_type"], _flags(table))
+                for table in tables
+            }
+        else:
+            opened = stack.enter_context(bag.open(file["name"]))
+            plain = stack.enter_context(_decompressed(opened, file["compression"]))
+            parts = {file["record_type"]: READERS[file["format"]](plain)}
+            if signed:
+                parts = {None: _without_signatures(parts[None])}
+        for part in parts.values():
+            stack.callback(part.close)  # type: ignore[attr-defined]
+        yield {kind: _as_made(part, file, tables) for kind, part in parts.items()}
+
+
+def _as_made(
+    records: Iterator[Record], file: Mapping[str, Any], tables: Sequence[Mapping[str, Any]]
+) -> Iterator[Record]:
     stores_run = {
-        table["record_type"]: any(column["field"] == RUN_ID for column in table["columns"])
+        table["record_type"]: any(
+            column["field"] == RUN_ID and column["state"] == "stored" for column in table["columns"]
+        )
         for table in tables
     }
-    with bag.open(file["name"]) as opened:
-        for record in READERS[file["format"]](opened):
-            kind = record.get(RECORD_TYPE)
-            if kind not in stores_run or file["record_type"] not in (None, kind):
-                raise BadPayloadError(f"holds a record of the type {kind!r}, which is none of its")
-            # Where a column is for all, a record without a run has NULL for one that is not
-            # stored, and so cannot be.
-            if not stores_run[kind] and record.get(RUN_ID, "") is None:
-                del record[RUN_ID]
+    for record in records:
+        kind = record.get(RECORD_TYPE)
+        if kind not in stores_run or file["record_type"] not in (None, kind):
+            raise BadPayloadError(f"holds a record of the type {kind!r}, which is none of its")
+        # Where a column is for all, a record without a run has NULL for one that is not
+        # stored, and so cannot be.
+        if not stores_run[kind] and record.get(RUN_ID, "") is None:
+            del record[RUN_ID]
+        yield record
+
+
+def is_signed(file: Mapping[str, Any], predicate: Mapping[str, Any]) -> bool:
+    """Tell whether each record of a file is signed.
+
+    Args:
+        file: What the statement says of the file.
+        predicate: What it says of all.
+    """
+    return predicate["signing"] is not None and file["format"] == "jsonl"
+
+
+def _check_signatures(
+    bag: BagFiles,
+    file: Mapping[str, Any],
+    predicate: Mapping[str, Any],
+    key: bytes | None,
+    found: Verification,
+) -> None:
+    key_id = predicate["signing"]["key_id"]
+    whole_runs = not predicate["selection"]["tables"]
+    wrong = 0
+    with bag.open(file["name"]) as opened, _decompressed(opened, file["compression"]) as plain:
+        for what in wrong_signatures(plain, key_id, key, whole_runs=whole_runs):
+            wrong += 1
+            if wrong <= _MOST_TOLD:
+                found.find(file["name"], what)
+    if key:
+        found.checked.append(f"the signature of each record in {file['name']} by {key_id}")
+    else:
+        found.unchecked.append(
+            f"the signatures in {file['name']}: the key {key_id} was not given, so that only "
+            "their chain was checked"
+        )
+
+
+def _without_signatures(records: Iterator[Record]) -> Iterator[Record]:
+    for record in records:
+        if record.pop("signature", None) is not None and not is_manifest(record):
             yield record
 
 
+def _flags(table: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(
+        column["field"]
+        for column in table["columns"]
+        if column["field"]
+        and (
+            kind_of(column["type"]) is Kind.FLAG
+            or (column["state"] == "absent" and column["field"] != column["column"])
+        )
+    )
+
+
+@contextmanager
+def _decompressed(file: IO[bytes], compression: str | None) -> Iterator[IO[bytes]]:
+    if compression is None:
+        yield file
+    elif compression == "gz":
+        with gzip.GzipFile(fileobj=file) as plain:
+            yield io.BufferedReader(plain)
+    else:
+        import zstandard
+
+        try:
+            with zstandard.ZstdDecompressor().stream_reader(file) as reader:
+                yield io.BufferedReader(reader)
+        except zstandard.ZstdError as error:
+            raise BadPayloadError(f"is no zstd that can be read: {error}") from error
+
+
 def _miscounts(
-    file: Mapping[str, Any], tables: list[dict[str, Any]], counts: Counter[str]
+    file: Mapping[str, Any], tables: Sequence[Mapping[str, Any]], counts: Counter[str]
 ) -> Iterator[str]:
     if counts.total() != file["records"]:
         yield f"holds {counts.total()} records, and the statement says {file['records']}"

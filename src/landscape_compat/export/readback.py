@@ -7,17 +7,30 @@ import binascii
 import io
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
 from typing import IO, Any, Final
 
 from landscape_compat.export.values import Record
 
-__all__ = ["READERS", "BadPayloadError", "Reader", "same_record"]
+__all__ = [
+    "READERS",
+    "BadPayloadError",
+    "Reader",
+    "can_read",
+    "read_sqlite",
+    "same_record",
+]
 
 _CELL = re.compile(r'("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n)')
 _INTEGER = re.compile(r"-?[0-9]+")
 _WORDS: Final[Mapping[str, Any]] = {"": None, "true": True, "false": False}
-_LONGEST_LINE = 1 << 30
+_LONGEST_LINE: Final = 1 << 30
+_BATCH: Final = 5000
 
 
 class BadPayloadError(ValueError):
@@ -67,16 +80,108 @@ def read_csv(file: IO[bytes]) -> Iterator[Record]:
             raise BadPayloadError(f"line {number} holds {error}") from error
 
 
-READERS: Final[Mapping[str, Reader]] = {"jsonl": read_json_lines, "csv": read_csv}
+def read_json_array(file: IO[bytes]) -> Iterator[Record]:
+    """Read records from a JSON array as this package writes it, a record a line.
+
+    Args:
+        file: The file.
+
+    Raises:
+        BadPayloadError: A line is no record, or the array has no end.
+    """
+    if file.readline(_LONGEST_LINE) != b"[\n":
+        raise BadPayloadError("line 1 does not begin an array")
+    number, ended = 1, False
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        if ended:
+            raise BadPayloadError(f"line {number} is behind the end of the array")
+        if line == b"]\n":
+            ended = True
+        elif line.endswith((b"},\n", b"}\n")):
+            yield _object(line.rstrip(b",\n"), number)
+        else:
+            raise BadPayloadError(f"line {number} has no end")
+    if not ended:
+        raise BadPayloadError("the array has no end")
 
 
-def same_record(one: Record, other: Record) -> bool:
+def read_parquet(file: IO[bytes]) -> Iterator[Record]:
+    """Read records from Parquet.
+
+    Args:
+        file: The file.
+
+    Raises:
+        BadPayloadError: It is no Parquet.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
+            for record in batch.to_pylist():
+                for name, value in record.items():
+                    if isinstance(value, datetime):
+                        record[name] = value.isoformat()
+                yield record
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise BadPayloadError(f"is no Parquet that can be read: {error}") from error
+
+
+def read_sqlite(path: Path, record_type: str, flags: frozenset[str]) -> Iterator[Record]:
+    """Read the records of one type from a SQLite database.
+
+    Args:
+        path: The database.
+        record_type: The type.
+        flags: The fields whose ones and zeros are true and false.
+
+    Raises:
+        BadPayloadError: It is no database that can be read, or has no such table.
+    """
+    quoted = record_type.replace('"', '""')
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+            cursor = connection.execute(f'SELECT * FROM main."{quoted}" ORDER BY rowid')
+            names = [column[0] for column in cursor.description]
+            for row in cursor:
+                yield {
+                    name: bool(value) if name in flags and value in (0, 1) else value
+                    for name, value in zip(names, row, strict=True)
+                }
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise BadPayloadError(f"holds no records of {record_type} to be read: {error}") from error
+
+
+def can_read(format_: str) -> bool:
+    """Tell whether files of a format can be read here."""
+    return format_ != "parquet" or find_spec("pyarrow") is not None
+
+
+# The formats of a file that is read from its beginning to its end.
+READERS: Final[Mapping[str, Reader]] = {
+    "jsonl": read_json_lines,
+    "json": read_json_array,
+    "csv": read_csv,
+    "parquet": read_parquet,
+}
+
+
+def same_record(one: Record, other: Record, *, canonical: bool = False) -> bool:
     """Tell whether two records hold the same fields in the same order with the same values.
 
     Args:
         one: A record.
         other: Another.
+        canonical: Whether the form of RFC 8785 was between them, which sorts the fields and
+            knows one kind of number.
     """
+    if canonical:
+        return one.keys() == other.keys() and all(
+            value == other[name] and isinstance(value, bool) == isinstance(other[name], bool)
+            for name, value in one.items()
+        )
     return list(one) == list(other) and all(
         type(value) is type(other[name])
         and (value == other[name] if type(value) is not float else repr(value) == repr(other[name]))

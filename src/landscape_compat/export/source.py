@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
+from landscape_compat.export.additions import Additions
 from landscape_compat.export.values import RecordForm, record_form
 from landscape_compat.landscape.stored import StoredTable, read
 from landscape_compat.landscape.tables import Link
@@ -23,6 +24,7 @@ class Source:
         connection: The connection.
         table: The table.
         make_of: Gives what makes a record, in whatever form is wanted, of a row and its run.
+        additions: What records have besides what is stored.
 
     Attributes:
         given: How many of its rows became records.
@@ -34,12 +36,13 @@ class Source:
         connection: Connection,
         table: StoredTable,
         make_of: Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]],
+        additions: Additions,
     ) -> None:
-        self.table = table
+        self.table, more = additions.to(table)
         self.given = 0
         self.unreached = 0
         self._connection = connection
-        self.form = record_form(table)
+        self.form = record_form(table, more)
         self._make = make_of(self.form)
         self._claimed: set[tuple[str, Any]] = set()
         self._repeated: dict[str, frozenset[Any]] = {}
@@ -69,7 +72,8 @@ class Source:
             position: What the rows begin with; 0 without.
         """
         first = literal_column("0") if position is None else position
-        return select(first, *(self.table.get(name) for name in self.form.columns))
+        stored = [self.table.get(name) for name in self.form.columns]
+        return select(first, *stored, *(self.table.clause.c[name] for name in self.table.filled))
 
     def read(
         self, statement: Select[Any], parameters: Mapping[str, Any] | None = None

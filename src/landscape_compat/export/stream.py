@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import literal_column, select
 
+from landscape_compat.export.additions import AbsentMode, Additions
 from landscape_compat.export.order import MakeOf, RecordOrder
 from landscape_compat.export.selection import Selection
 from landscape_compat.export.source import Source
@@ -15,7 +16,14 @@ from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.stored import read, tell
 from landscape_compat.landscape.tables import TABLES
 
-__all__ = ["Order", "RecordStream", "export_database", "export_run", "export_selection"]
+__all__ = [
+    "Order",
+    "RecordStream",
+    "count_records",
+    "export_database",
+    "export_run",
+    "export_selection",
+]
 
 Order = Literal["host", "table"]
 
@@ -30,6 +38,8 @@ class RecordStream(Iterator[Any]):
         db: The database.
         selection: Which records.
         order: In which order.
+        absent: What stands for a column that is declared and not stored.
+        filled: Whether values that rules give are shown too.
         make_of: Gives what makes a record of a row and its run, for each form.
     """
 
@@ -39,11 +49,14 @@ class RecordStream(Iterator[Any]):
         selection: Selection,
         *,
         order: Order = "host",
+        absent: AbsentMode = "omit",
+        filled: bool = False,
         make_of: MakeOf = attrgetter("make"),
     ) -> None:
         self._orders: list[RecordOrder] = []
         # Without a reference to this object, so that forgetting it gives the connection back.
-        self._records = _read(db, selection, order, make_of, self._orders)
+        additions = Additions(absent, filled, db.declared, db.projections)
+        self._records = _read(db, selection, order, additions, make_of, self._orders)
 
     def __iter__(self) -> RecordStream:
         return self
@@ -76,6 +89,7 @@ def _read(
     db: Landscape,
     selection: Selection,
     order: Order,
+    additions: Additions,
     make_of: MakeOf,
     orders: list[RecordOrder],
 ) -> Generator[Any, None, None]:
@@ -86,7 +100,7 @@ def _read(
         for facts in TABLES:
             tell(connection, stored, db.declared, facts.table)
         tables = selection.find_tables(stored, db.declared)
-        found = RecordOrder(connection, stored, make_of=make_of, tables=tables)
+        found = RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
         orders.append(found)
         runs = selection.find_runs(connection, stored)
         if order == "table":
@@ -133,6 +147,8 @@ def export_selection(
     selection: Selection,
     *,
     order: Order = "host",
+    absent: AbsentMode = "omit",
+    filled: bool = False,
     make_of: MakeOf = attrgetter("make"),
 ) -> RecordStream:
     """Give the selected records.
@@ -141,6 +157,9 @@ def export_selection(
         db: The database.
         selection: Which.
         order: `host`, or `table`: table by table, as fast as a table can be read.
+        absent: What stands for a column that the newest known schema declares and the database
+            does not have: nothing (`omit`), a NULL (`null`), or a mark (`mark`).
+        filled: Whether values that rules give are shown too, as `filled.RULE.COLUMN`.
         make_of: Gives what makes a record of a row and its run, for each form; dictionaries
             if not given.
 
@@ -151,7 +170,25 @@ def export_selection(
     with db.connection() as connection:
         selection.find_tables(db.stored, db.declared)
         selection.find_runs(connection, db.stored)
-    return RecordStream(db, selection, order=order, make_of=make_of)
+    return RecordStream(db, selection, order=order, absent=absent, filled=filled, make_of=make_of)
+
+
+def count_records(db: Landscape, selection: Selection) -> int | None:
+    """Count the records that a selection will give, where that takes no longer than counting.
+
+    Args:
+        db: The database.
+        selection: Which records.
+
+    Returns:
+        The number; None where runs are chosen, because their rows would have to be found.
+    """
+    if selection.is_of_runs:
+        return None
+    tables = selection.find_tables(db.stored, db.declared)
+    with db.connection() as connection:
+        order = RecordOrder(connection, db.stored, tables=tables)
+        return sum(source.stored for source in order.sources if order.wants(source.table.name))
 
 
 def _everything(order: RecordOrder) -> Iterator[Any]:

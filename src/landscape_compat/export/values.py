@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from landscape_compat.errors import OutputError
 from landscape_compat.landscape.stored import StoredTable
 from landscape_compat.landscape.tables import TABLES
-from landscape_compat.schema.shape import ColumnShape, fold_name
+from landscape_compat.schema.shape import fold_name
 
 __all__ = [
     "FIXES",
@@ -22,7 +22,9 @@ __all__ = [
     "Kind",
     "Record",
     "RecordForm",
+    "State",
     "form_of",
+    "kind_of",
     "no_utf8",
     "record_form",
 ]
@@ -46,6 +48,14 @@ class Kind(StrEnum):
     FLAG = "flag"
 
 
+class State(StrEnum):
+    """Where the values of a column come from."""
+
+    STORED = "stored"
+    ABSENT = "absent"
+    FILLED = "filled"
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of a record, behind its type and its run.
@@ -56,6 +66,8 @@ class Field:
         kind: What a stored value becomes.
         at: The position of its value in a row that was selected; 0 if it is `constant`.
         constant: What it always is, for a field that no column stands behind.
+        column: The column that it tells of.
+        state: Whether that column is stored, absent, or filled by a rule.
     """
 
     name: str
@@ -63,6 +75,8 @@ class Field:
     kind: Kind = Kind.AS_STORED
     at: int = 0
     constant: Any = None
+    column: str = ""
+    state: State = State.STORED
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +122,13 @@ def record_form(table: StoredTable, more: Sequence[Field] = ()) -> RecordForm:
     if run:
         shapes.insert(0, run)
     stored = [
-        Field(RUN_ID if shape is run else _field(shape.name), shape.type, _kind(shape), at)
+        Field(
+            RUN_ID if shape is run else _field(shape.name),
+            shape.type,
+            kind_of(shape.type),
+            at,
+            column=shape.name,
+        )
         for at, shape in enumerate(shapes, 1)
     ]
     record_type = table.facts.record_type if table.facts else _own_type(table.name)
@@ -179,11 +199,17 @@ def _own_type(table: str) -> str:
 def _field(column: str) -> str:
     """Name the field of a column: as the column, but never as the field for the record's type."""
     folded = fold_name(column)
-    return f"stored.{column}" if folded == RECORD_TYPE or folded.startswith("stored.") else column
+    odd = folded == RECORD_TYPE or folded.startswith(("stored.", "absent.", "filled."))
+    return f"stored.{column}" if odd else column
 
 
-def _kind(shape: ColumnShape) -> Kind:
-    word = re.split(r"[ (]", shape.type, maxsplit=1)[0]
+def kind_of(type_: str) -> Kind:
+    """Tell what the stored values of a column become.
+
+    Args:
+        type_: The column's type, as in DDL, upper case.
+    """
+    word = re.split(r"[ (]", type_, maxsplit=1)[0]
     return _KINDS.get(word, Kind.AS_STORED)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import URL
 
@@ -13,15 +14,19 @@ from landscape_compat.export.comparison import compare_with_source
 from landscape_compat.export.findings import Verification
 from landscape_compat.export.manifests import check_manifests
 from landscape_compat.export.payload import check_payload
+from landscape_compat.export.seals import Verifiers, check_seals
 from landscape_compat.export.testimony import check_statement
 
 __all__ = ["verify_bag"]
+
+_NO_VERIFIERS: Final = Verifiers()
 
 
 def verify_bag(
     bag: str | os.PathLike[str],
     *,
     sources: Sequence[str | os.PathLike[str] | URL] = (),
+    verifiers: Verifiers = _NO_VERIFIERS,
 ) -> Verification:
     """Verify a bag that `export_bag` made.
 
@@ -33,6 +38,7 @@ def verify_bag(
         bag: Its folder, or its zip file.
         sources: The databases that it was made from, in that order, to compare its records with
             what they hold now.
+        verifiers: The keys to verify its signatures by.
 
     Raises:
         OutputError: There is no bag in that place.
@@ -44,7 +50,9 @@ def verify_bag(
         digests = check_manifests(files, found)
         predicate = check_statement(files, digests, found)
         if predicate is not None:
-            check_payload(files, predicate, found)
+            signing = predicate["signing"]
+            check_seals(files, signing and signing["key_id"], verifiers, found)
+            check_payload(files, predicate, verifiers.key, found)
             if sources:
                 compare_with_source(files, predicate, sources, found)
     return found

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from landscape_compat.errors import printable
+from landscape_compat.errors import OutputError, printable
+from landscape_compat.export.additions import AbsentMode
 from landscape_compat.export.bag import BAG_INFO, DATA, STATEMENT, bag_info, seal_bag
+from landscape_compat.export.bag_files import UNREADABLE, bag_files
 from landscape_compat.export.contents import contents_of, schema_file
 from landscape_compat.export.files import (
     ALL_RECORDS,
@@ -22,18 +25,26 @@ from landscape_compat.export.files import (
     cannot_write,
     file_stem,
 )
+from landscape_compat.export.order import MakeOf
 from landscape_compat.export.placing import made_beside
 from landscape_compat.export.predicate import PREDICATE
+from landscape_compat.export.seals import Seals, seal_statement
 from landscape_compat.export.selection import Selection
+from landscape_compat.export.signing import SignedLinesWriter, SigningKey
 from landscape_compat.export.statement import make_statement, own_version
-from landscape_compat.export.stream import Order, export_selection
+from landscape_compat.export.stream import Order, RecordStream, count_records, export_selection
 from landscape_compat.export.witness import require_unchanged, state_of_source
-from landscape_compat.export.writers import FORMATS, Writers, require_formats
+from landscape_compat.export.writers import Format, RecordWriter, Writers, formats_of
+from landscape_compat.export.zipping import zip_folder
 from landscape_compat.landscape.database import Landscape
 
 __all__ = ["ExportedBag", "export_bag"]
 
 _EVERYTHING: Final = Selection()
+_NO_SEALS: Final = Seals()
+
+# Looks on at what is written for each record, and gives it on.
+Watch: TypeAlias = Callable[[Iterator[Any], int | None], Iterator[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +69,12 @@ def export_bag(
     selection: Selection = _EVERYTHING,
     formats: Sequence[str] = ("jsonl",),
     order: Order = "host",
+    absent: AbsentMode = "omit",
+    filled: bool = False,
     force: bool = False,
+    signer: SigningKey | None = None,
+    seals: Seals = _NO_SEALS,
+    watch: Watch | None = None,
 ) -> ExportedBag:
     """Export databases to a bag: their records, and a statement of what they are and are not.
 
@@ -67,45 +83,110 @@ def export_bag(
 
     Args:
         databases: One database or several, each opened by `open_landscape`.
-        place: The folder to make. What it is in must exist.
+        place: The folder to make, or the zip file if its name ends so. What it is in must exist.
         selection: Which records; everything that is stored if not given.
-        formats: The formats to write, of `FORMATS`.
+        formats: The formats to write: `jsonl`, `json`, `csv`, `parquet`, `sqlite`, the first
+            three with `.gz` or `.zst` behind if they are to be compressed.
         order: `host`, or `table`: table by table, as fast as a table can be read.
+        absent: What stands for a column that the newest known schema declares and the database
+            does not have: nothing (`omit`), a NULL (`null`), or a mark (`mark`).
+        filled: Whether values that rules give are shown too, as `filled.RULE.COLUMN`.
         force: Whether to replace an earlier export in that place; nothing else is replaced.
+        signer: The key to sign each record by, in JSON lines of RFC 8785 form, with a manifest
+            at the end of each run as the host writes it; and the statement.
+        seals: What else to sign the statement by.
+        watch: Given what is written for each record, as it comes, and how many there will be
+            (None where that would have to be found out); gives it on.
 
     Raises:
         RunNotFoundError: A database holds no such run.
         OutputError: The place is taken, or cannot be written to, or a value cannot be written.
         SourceChangedError: A database changed meanwhile; nothing is left of the export.
         UnreadableError: A value cannot be given faithfully, or a database is damaged.
+        LandscapeCompatError: No such table is known, or a package is not installed.
         ValueError: No such format is known.
     """
     sources = [databases] if isinstance(databases, Landscape) else list(databases)
-    names = require_formats(formats)
+    wanted = formats_of(formats)
+    if signer and all(format_.name != "jsonl" for format_ in wanted):
+        raise ValueError("Only JSON lines hold signed records, so jsonl must be among the formats.")
     final = Path(os.path.abspath(place))  # noqa: PTH100 - resolve() would follow a symlink there
-    with made_beside(final, force=force, is_ours=_is_bag, what="an earlier export") as partial:
-        try:
-            partial.mkdir()
-        except OSError as error:
-            raise cannot_write(final, error) from error
-        bag = _Bag(partial, selection, names, order)
+    what = "an earlier export"
+    with (
+        made_beside(final, force=force, is_ours=_is_bag, what=what) as partial,
+        _folder_for(partial, final) as folder,
+    ):
+        bag = _Bag(folder, wanted, _Wanted(selection, order, absent, filled), signer, seals, watch)
         for db, below in zip(sources, _places(sources), strict=True):
             bag.add(db, below)
         predicate = bag.seal(datetime.now(UTC))
+        if folder != partial:
+            zip_folder(folder, partial, final.stem)
     return ExportedBag(final, dict(bag.records), predicate)
+
+
+@contextmanager
+def _folder_for(partial: Path, final: Path) -> Iterator[Path]:
+    """Give the folder to make a bag in: the bag itself, or one that goes into a zip file."""
+    folder = partial.with_name(f"{partial.name}.d") if final.suffix == ".zip" else partial
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise cannot_write(final, error) from error
+    try:
+        yield folder
+    finally:
+        if folder != partial:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is wanted of each database."""
+
+    selection: Selection
+    order: Order
+    absent: AbsentMode
+    filled: bool
+
+    def of(self, db: Landscape, make_of: MakeOf) -> RecordStream:
+        return export_selection(
+            db,
+            self.selection,
+            order=self.order,
+            absent=self.absent,
+            filled=self.filled,
+            make_of=make_of,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "selection": self.selection.to_dict(),
+            "order": self.order,
+            "absent": self.absent,
+            "filled": self.filled,
+        }
 
 
 class _Bag:
     """A bag under way."""
 
     def __init__(
-        self, folder: Path, selection: Selection, formats: tuple[str, ...], order: Order
+        self,
+        folder: Path,
+        formats: tuple[Format, ...],
+        wanted: _Wanted,
+        signer: SigningKey | None,
+        seals: Seals,
+        watch: Watch | None,
     ) -> None:
         self.records: Counter[str] = Counter()
         self._folder = folder
-        self._selection = selection
         self._formats = formats
-        self._order = order
+        self._wanted = wanted
+        self._signer = signer
+        self._seals = seals
+        self._watch = watch
         self._files: list[WrittenFile] = []
         self._payload: list[dict[str, Any]] = []
         self._sources: list[dict[str, Any]] = []
@@ -117,14 +198,21 @@ class _Bag:
         before = state_of_source(db)
         report = db.report()
         with ExitStack() as open_files:
-            files = {name: open_files.enter_context(FolderFiles(folder)) for name in self._formats}
-            writers = Writers([FORMATS[name](files[name]) for name in self._formats])
-            stream = export_selection(
-                db, self._selection, order=self._order, make_of=writers.encoder
+            files = [
+                open_files.enter_context(FolderFiles(folder, format_.compression))
+                for format_ in self._formats
+            ]
+            writers = Writers(
+                [
+                    self._writer(format_, made)
+                    for format_, made in zip(self._formats, files, strict=True)
+                ]
             )
+            open_files.callback(writers.abandon)
+            stream = self._wanted.of(db, writers.encoder)
             open_files.callback(stream.close)
             write = writers.write
-            for item in stream:
+            for item in self._watched(stream, db):
                 write(item)
             writers.finish()
         after = state_of_source(db)
@@ -146,11 +234,10 @@ class _Bag:
                 "absent_tables": [t.name for t in report.tables if t.drift.missing_table],
             }
         )
-        for name in self._formats:
-            self._tell(name, files[name])
+        for format_, made in zip(self._formats, files, strict=True):
+            self._tell(format_.name, made)
         with FolderFiles(folder) as schemas:
-            kinds = dict.fromkeys(file.record_type for one in files.values() for file in one)
-            for kind in kinds:
+            for kind in dict.fromkeys(file.record_type for made in files for file in made):
                 stem = ALL_RECORDS if kind is None else file_stem(kind)
                 schemas.open(f"{stem}.schema.json", kind).write(schema_file(tables, kind))
         self._tell("schema", schemas)
@@ -160,11 +247,8 @@ class _Bag:
         records = sum(self.records.values())
         predicate = {
             "exported_at": made_at.isoformat(),
-            "selection": self._selection.to_dict(),
-            "order": self._order,
-            "absent": "omit",
-            "filled": False,
-            "signing": None,
+            **self._wanted.to_dict(),
+            "signing": self._signer.to_dict() if self._signer else None,
             "records": records,
             "sources": self._sources,
             "payload": self._payload,
@@ -181,8 +265,24 @@ class _Bag:
             ),
             STATEMENT: make_statement(subjects, PREDICATE, predicate),
         }
+        tags |= seal_statement(tags[STATEMENT], self._seals, self._signer)
         seal_bag(self._folder, self._files, tags)
         return predicate
+
+    def _writer(self, format_: Format, files: FolderFiles) -> RecordWriter:
+        if self._signer is None or format_.name != "jsonl":
+            return format_.writer(files)
+        return SignedLinesWriter(
+            files,
+            self._signer,
+            exported_at=datetime.now(UTC).isoformat(),
+            whole_runs=not self._wanted.selection.tables,
+        )
+
+    def _watched(self, stream: RecordStream, db: Landscape) -> Iterator[Any]:
+        if self._watch is None:
+            return stream
+        return self._watch(stream, count_records(db, self._wanted.selection))
 
     def _tell(self, format_: str, files: Iterable[WrittenFile]) -> None:
         for file in files:
@@ -191,6 +291,7 @@ class _Bag:
                 {
                     "name": file.path.relative_to(self._folder).as_posix(),
                     "format": format_,
+                    "compression": file.compression,
                     "source": len(self._sources) - 1,
                     "record_type": file.record_type,
                     "records": file.records,
@@ -222,8 +323,8 @@ def _stem(db: Landscape) -> str:
 
 def _is_bag(place: Path) -> bool:
     try:
-        with (place / STATEMENT).open("rb") as file:
+        with bag_files(place) as bag, bag.open(STATEMENT) as file:
             found = json.load(file)
         return bool(found["predicateType"] == PREDICATE)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OutputError, ValueError, TypeError, KeyError, *UNREADABLE):
         return False

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final, Protocol, TypeAlias
 
-from landscape_compat.export.csv_files import CsvWriter
-from landscape_compat.export.files import FolderFiles
-from landscape_compat.export.jsonl import JsonLinesWriter
+from landscape_compat.export.files import COMPRESSIONS, FolderFiles
 from landscape_compat.export.values import RecordForm
 
-__all__ = ["FORMATS", "Encoder", "RecordWriter", "Writers", "require_formats"]
+__all__ = ["FORMATS", "Encoder", "Format", "RecordWriter", "Writers", "formats_of"]
 
 # Makes of a row, and the run that it was reached from, what a writer writes.
 Encoder: TypeAlias = Callable[[Sequence[Any], Any], Any]
@@ -33,10 +33,70 @@ class RecordWriter(Protocol):
         """Write what is left to be written."""
 
 
-FORMATS: Final[Mapping[str, Callable[[FolderFiles], RecordWriter]]] = {
-    "jsonl": JsonLinesWriter,
-    "csv": CsvWriter,
+_WRITERS: Final[Mapping[str, str]] = {
+    "jsonl": "jsonl.JsonLinesWriter",
+    "json": "jsonl.JsonArrayWriter",
+    "csv": "csv_files.CsvWriter",
+    "parquet": "parquet.ParquetWriter",
+    "sqlite": "sqlite_file.SqliteWriter",
 }
+FORMATS: Final = tuple(_WRITERS)
+# What these write is compressed by itself, or is read from any place in it.
+_NOT_COMPRESSED: Final = frozenset({"parquet", "sqlite"})
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format, and what its files are compressed by.
+
+    Args:
+        name: One of `FORMATS`.
+        compression: One of `COMPRESSIONS`; None if they are not compressed.
+    """
+
+    name: str
+    compression: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.compression}" if self.compression else self.name
+
+    def writer(self, files: FolderFiles) -> RecordWriter:
+        """Make a writer.
+
+        Args:
+            files: What makes its files, compressed as this format says.
+
+        Raises:
+            LandscapeCompatError: A package that it needs is not installed.
+        """
+        module, _, name = _WRITERS[self.name].partition(".")
+        made = getattr(import_module(f"landscape_compat.export.{module}"), name)(files)
+        writer: RecordWriter = made
+        return writer
+
+
+def formats_of(names: Sequence[str]) -> tuple[Format, ...]:
+    """Find formats by their names, and drop what is named twice.
+
+    Args:
+        names: Names, each with its compression behind it if there is one: `jsonl`, `csv.gz`.
+
+    Raises:
+        ValueError: No such format is known, it cannot be compressed so, or none is named.
+    """
+    found = []
+    for text in names:
+        name, dot, compression = text.partition(".")
+        if name not in FORMATS:
+            raise ValueError(f"Formats are some of {', '.join(FORMATS)}, not {text}.")
+        if dot and (compression not in COMPRESSIONS or name in _NOT_COMPRESSED):
+            raise ValueError(f"{name} is not compressed by {compression or 'nothing'}.")
+        found.append(Format(name, compression or None))
+    if not found:
+        raise ValueError(f"Formats are some of {', '.join(FORMATS)}; none is named.")
+    if len({format_.name for format_ in found}) < len(set(found)):
+        raise ValueError("A format is wanted twice, compressed in two ways.")
+    return tuple(dict.fromkeys(found))
 
 
 class Writers:
@@ -63,21 +123,12 @@ class Writers:
         for writer in self._writers:
             writer.finish()
 
+    def abandon(self) -> None:
+        """Let go of what a writer holds open, where an export ends before its end."""
+        for writer in self._writers:
+            if abandon := getattr(writer, "abandon", None):
+                abandon()
+
     def _write_all(self, items: Sequence[Any]) -> None:
         for writer, item in zip(self._writers, items, strict=True):
             writer.write(item)
-
-
-def require_formats(names: Sequence[str]) -> tuple[str, ...]:
-    """Check the names of formats, and drop what is named twice.
-
-    Args:
-        names: The names.
-
-    Raises:
-        ValueError: No such format is known, or none is named.
-    """
-    unknown = sorted(set(names) - FORMATS.keys())
-    if unknown or not names:
-        raise ValueError(f"Formats are some of {', '.join(FORMATS)}, not {', '.join(unknown)}.")
-    return tuple(dict.fromkeys(names))

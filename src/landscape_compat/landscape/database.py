@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
+from landscape_compat.projection.prelude import Projection
 from landscape_compat.schema.catalogue import catalogue_for
 from landscape_compat.schema.shape import SchemaShape
 
@@ -97,6 +98,11 @@ class Landscape:
     def declared(self) -> SchemaShape:
         """Give what the newest known schema declares."""
         return self._attachment.plan().declared
+
+    @property
+    def projections(self) -> Mapping[str, Projection]:
+        """Give how each declared table is read from what is stored, by folded name."""
+        return self._attachment.plan().projections
 
     def report(self) -> SchemaReport:
         """Tell which schema this is and what it lacks against the newest known one."""

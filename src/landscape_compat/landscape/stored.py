@@ -11,8 +11,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    FromClause,
     Select,
-    TableClause,
     and_,
     column,
     false,
@@ -115,13 +115,15 @@ class StoredTable:
         clause: It, with exactly its stored columns, every name quoted.
         rowid: The name that SQLite's hidden row number goes by, if it can be used.
         collation: What to compare keys by, if it must be said.
+        filled: The names of columns beside the stored ones, with values that rules give.
     """
 
     shape: TableShape
     facts: RecordTable | None
-    clause: TableClause
+    clause: FromClause
     rowid: str | None
     collation: str | None
+    filled: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, shape: TableShape, dialect: str) -> StoredTable:
