@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import literal_column, select
 
@@ -12,6 +12,7 @@ from landscape_compat.export.additions import AbsentMode, Additions
 from landscape_compat.export.order import MakeOf, RecordOrder
 from landscape_compat.export.selection import Selection
 from landscape_compat.export.source import Source
+from landscape_compat.export.values import Record
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.stored import read, tell
 from landscape_compat.landscape.tables import TABLES
@@ -27,8 +28,11 @@ __all__ = [
 
 Order = Literal["host", "table"]
 
+# What stands for a record: itself, or whatever a writer makes of it.
+T = TypeVar("T")
 
-class RecordStream(Iterator[Any]):
+
+class RecordStream(Iterator[T]):
     """Records, one after another, and how many there were of each type.
 
     The database is read, in one transaction, from the first record to the last. A stream that
@@ -58,11 +62,12 @@ class RecordStream(Iterator[Any]):
         additions = Additions(absent, filled, db.declared, db.projections)
         self._records = _read(db, selection, order, additions, make_of, self._orders)
 
-    def __iter__(self) -> RecordStream:
+    def __iter__(self) -> RecordStream[T]:
         return self
 
-    def __next__(self) -> Any:
-        return next(self._records)
+    def __next__(self) -> T:
+        record: T = next(self._records)
+        return record
 
     def close(self) -> None:
         """Stop reading, and give the connection back."""
@@ -112,7 +117,7 @@ def _read(
                 yield from found.run(run_id)
 
 
-def export_run(db: Landscape, run_id: str) -> RecordStream:
+def export_run(db: Landscape, run_id: str) -> RecordStream[Record]:
     """Give every record of one run, as stored, in the host's order.
 
     A record is a flat dictionary: `record_type`, `run_id`, then every stored column under its
@@ -129,7 +134,7 @@ def export_run(db: Landscape, run_id: str) -> RecordStream:
     return export_selection(db, Selection(run_ids=(run_id,)))
 
 
-def export_database(db: Landscape) -> RecordStream:
+def export_database(db: Landscape) -> RecordStream[Record]:
     """Give every row of every table, once, in the order of `export_run` run by run.
 
     The runs come in the order in which they began, then the tables that belong to no run, the
@@ -150,7 +155,7 @@ def export_selection(
     absent: AbsentMode = "omit",
     filled: bool = False,
     make_of: MakeOf = attrgetter("make"),
-) -> RecordStream:
+) -> RecordStream[Any]:
     """Give the selected records.
 
     Args:

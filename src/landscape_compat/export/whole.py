@@ -149,7 +149,7 @@ class _Wanted:
     absent: AbsentMode
     filled: bool
 
-    def of(self, db: Landscape, make_of: MakeOf) -> RecordStream:
+    def of(self, db: Landscape, make_of: MakeOf) -> RecordStream[Any]:
         return export_selection(
             db,
             self.selection,
@@ -279,7 +279,7 @@ class _Bag:
             whole_runs=not self._wanted.selection.tables,
         )
 
-    def _watched(self, stream: RecordStream, db: Landscape) -> Iterator[Any]:
+    def _watched(self, stream: RecordStream[Any], db: Landscape) -> Iterator[Any]:
         if self._watch is None:
             return stream
         return self._watch(stream, count_records(db, self._wanted.selection))
