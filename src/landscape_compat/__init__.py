@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from landscape_compat.migrate.migration import Migration, migrate_database
     from landscape_compat.migrate.posture import install
     from landscape_compat.migrate.swap import Swapped, migrate_in_place
+    from landscape_compat.migrate.verify import verify_migration
     from landscape_compat.projection.rules import (
         Rule,
         RuleSet,
@@ -95,6 +96,7 @@ _HOMES = {
     "migrate.migration": ("Migration", "migrate_database"),
     "migrate.posture": ("install",),
     "migrate.swap": ("Swapped", "migrate_in_place"),
+    "migrate.verify": ("verify_migration",),
     "projection.rules": (
         "Rule",
         "RuleSet",
@@ -167,6 +169,7 @@ __all__ = [
     "reset_database",
     "uninstall",
     "verify_bag",
+    "verify_migration",
     "wrap",
 ]
 

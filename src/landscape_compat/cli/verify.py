@@ -1,19 +1,27 @@
-"""Verify an exported bag: digests, statement, counts, and against its source if that is given."""
+"""Verify a bag or a migrated database: digests, statement, rows, and its source if given."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from landscape_compat.cli.talk import print_json
-from landscape_compat.errors import ExitCode, printable
+from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
+
+if TYPE_CHECKING:
+    from landscape_compat.export.findings import Verification
 
 __all__ = ["configure", "run"]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("bag", metavar="BAG", help="the folder or zip file that `export` wrote")
+    parser.add_argument(
+        "bag",
+        metavar="BAG",
+        help="the folder or zip file that `export` wrote, or the database that `migrate` made",
+    )
     parser.add_argument(
         "--source",
         metavar="DB",
@@ -40,19 +48,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Verify a bag."""
-    import os
-
-    from landscape_compat.export.seals import Verifiers
-    from landscape_compat.export.signing import read_key
-    from landscape_compat.export.verify import verify_bag
-
-    verifiers = Verifiers(
-        key=read_key(options.key_file, os.environ),
-        allowed_signers=options.allowed_signers,
-        pem_key=options.pem_key,
-    )
-    found = verify_bag(options.bag, sources=options.source, verifiers=verifiers)
+    """Verify a bag, or a migrated database."""
+    found = _verified(options)
     if options.json:
         print_json("verify", found.to_dict())
     else:
@@ -65,3 +62,31 @@ def run(options: argparse.Namespace) -> int:
         verdict = "is sound" if found.is_sound else "is NOT sound"
         print(f"{printable(found.path)} {verdict}")
     return ExitCode.DONE if found.is_sound else ExitCode.INTEGRITY
+
+
+def _verified(options: argparse.Namespace) -> Verification:
+    from landscape_compat.migrate.verify import is_migrated, verify_migration
+
+    if not is_migrated(options.bag):
+        return _verified_bag(options)
+    if len(options.source) > 1:
+        raise LandscapeCompatError(
+            "A migrated database has one source, but several were given.",
+            remedy="Give --source once.",
+        )
+    return verify_migration(options.bag, source=next(iter(options.source), None))
+
+
+def _verified_bag(options: argparse.Namespace) -> Verification:
+    import os
+
+    from landscape_compat.export.seals import Verifiers
+    from landscape_compat.export.signing import read_key
+    from landscape_compat.export.verify import verify_bag
+
+    verifiers = Verifiers(
+        key=read_key(options.key_file, os.environ),
+        allowed_signers=options.allowed_signers,
+        pem_key=options.pem_key,
+    )
+    return verify_bag(options.bag, sources=options.source, verifiers=verifiers)

@@ -21,8 +21,8 @@ __all__ = [
     "TableCopy",
     "copy_table",
     "find_orphans",
+    "new_rows",
     "quarantine_table",
-    "quarantined",
     "rows_of",
 ]
 
@@ -154,21 +154,32 @@ def quarantine_table(name: str) -> str:
     return f"quarantine_{name}"
 
 
-def quarantined(
-    target: sqlite3.Connection, copy: TableCopy
-) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """Read the side table of a table: each row with its place, in the order of places.
+def new_rows(
+    target: sqlite3.Connection, name: str, columns: Sequence[str]
+) -> Iterator[tuple[tuple[Any, ...], bool]]:
+    """Read a new table and its side table as the old one was read: each row in its place.
 
     Args:
         target: The new database.
-        copy: The table.
+        name: The table.
+        columns: The columns to read.
+
+    Yields:
+        Each row, and whether it lies in the side table.
     """
-    side = quarantine_table(copy.name)
+    names = ", ".join(map(quoted, columns))
+    found = iter(target.execute(f"SELECT {names} FROM {quoted(name)} ORDER BY rowid"))
+    side, position = quarantine_table(name), 0
     if target.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (side,)).fetchone():
-        names = ", ".join(map(quoted, (_OWN_COLUMNS[0], *copy.columns)))
-        found = target.execute(f"SELECT {names} FROM {quoted(side)} ORDER BY {_OWN_COLUMNS[0]}")
-        for place, *row in found:
-            yield place, tuple(row)
+        place = _OWN_COLUMNS[0]
+        aside = f"SELECT {place}, {names} FROM {quoted(side)} ORDER BY {place}"
+        for at, *row in target.execute(aside):
+            for own in islice(found, at - position):
+                yield own, False
+            yield tuple(row), True
+            position = at + 1
+    for own in found:
+        yield own, False
 
 
 def _set_aside(

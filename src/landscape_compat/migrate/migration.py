@@ -11,6 +11,7 @@ from hashlib import file_digest
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -36,7 +37,8 @@ from landscape_compat.migrate.placing import (
 from landscape_compat.migrate.proof import statement
 from landscape_compat.migrate.target import Target, make_by_host, make_of_shape
 from landscape_compat.migrate.work import Done, Work
-from landscape_compat.schema.known import Identification, KnownShape
+from landscape_compat.schema.declared import declared_schema
+from landscape_compat.schema.known import Identification, KnownShape, identify
 
 __all__ = ["Made", "Migration", "copy_and_prove", "file_of", "migrate_database", "told_of"]
 
@@ -193,7 +195,7 @@ def copy_and_prove(
             **before.to_dict(),
             "shape": identification.to_dict() if identification else None,
         },
-        "target": {"shape": target.name, "epoch": target.epoch},
+        "target": {"shape": target.name, "epoch": target.epoch, "known": _known_as(target)},
         **done.to_dict(),
     }
     with path.open("rb") as file:
@@ -211,6 +213,12 @@ def _make(path: Path, to: str | int | None, *, host: bool) -> Target:
 
 def _shape(to: str | int | None) -> KnownShape:
     return known_shapes()[-1] if to is None else shape_named(to)
+
+
+def _known_as(target: Target) -> str | None:
+    declared = declared_schema(target.metadata, sqlite.dialect(), "main")
+    exact = identify(declared, known_shapes()).exact
+    return exact[-1].name if exact else None
 
 
 @contextmanager

@@ -14,10 +14,9 @@ from sqlalchemy import Connection
 
 from landscape_compat.errors import ProofFailedError, printable
 from landscape_compat.export.statement import make_statement
-from landscape_compat.migrate.copying import TableCopy, quarantined, rows_of
-from landscape_compat.migrate.target import quoted
+from landscape_compat.migrate.copying import TableCopy, new_rows, rows_of
 
-__all__ = ["PREDICATE", "ProvenTable", "prove_table", "statement"]
+__all__ = ["PREDICATE", "ProvenTable", "digest_table", "prove_table", "statement"]
 
 PREDICATE = "urn:landscape-compat:migration:v1"
 
@@ -57,33 +56,58 @@ def prove_table(
     Raises:
         ProofFailedError: They differ; names the row.
     """
-    aside = quarantined(target, copy)
-    nothing: tuple[int, tuple[Any, ...]] = (-1, ())
-    place, set_aside = next(aside, nothing)
-    aside_count = 0
-    names = ", ".join(map(quoted, copy.columns))
-    new = iter(target.execute(f"SELECT {names} FROM {quoted(copy.name)} ORDER BY rowid"))
-    digest, counts, position = hashlib.sha256(), dict.fromkeys(filled, 0), -1
-    columns = [(copy.columns.index(name), name) for name in filled]
+    tally, new = _Tally(copy.columns, filled), new_rows(target, copy.name, copy.columns)
     for position, old in enumerate(rows_of(source, copy)):
-        row = row_bytes(old)
-        found: Any
-        if position == place:
-            found, aside_count = set_aside, aside_count + 1
-            place, set_aside = next(aside, nothing)
-        else:
-            found = next(new, None)
-        if found is None or row_bytes(found) != row:
+        found, is_aside = next(new, (None, False))
+        if found is None or row_bytes(found) != tally.add(old, is_aside=is_aside):
             raise _differs(copy, position, old, found)
-        digest.update(row)
-        for at, name in columns:
-            counts[name] += old[at] is not None
-    more = set_aside if place >= 0 else next(new, None)
-    if more is not None:
-        raise _differs(copy, position + 1, None, more)
-    return ProvenTable(
-        copy.name, position + 1, aside_count, digest.hexdigest(), copy.columns, counts
-    )
+    for more, _ in new:
+        raise _differs(copy, tally.rows, None, more)
+    return tally.proven(copy.name)
+
+
+def digest_table(
+    target: sqlite3.Connection, name: str, columns: Sequence[str], filled: Sequence[str]
+) -> ProvenTable:
+    """Digest one table of a new database as `prove_table` does.
+
+    Args:
+        target: A connection to it, with no shim.
+        name: The table.
+        columns: The columns that were compared.
+        filled: Those whose values a rule gave.
+
+    Raises:
+        sqlite3.Error: It has no such table or columns.
+    """
+    tally = _Tally(tuple(columns), filled)
+    for row, is_aside in new_rows(target, name, columns):
+        tally.add(row, is_aside=is_aside)
+    return tally.proven(name)
+
+
+class _Tally:
+    """The digest of the rows of a table, and what is counted in them."""
+
+    def __init__(self, columns: tuple[str, ...], filled: Sequence[str]) -> None:
+        self.rows = self._aside = 0
+        self._columns = columns
+        self._digest = hashlib.sha256()
+        self._filled = dict.fromkeys(filled, 0)
+        self._places = [(columns.index(name), name) for name in filled]
+
+    def add(self, row: Sequence[Any], *, is_aside: bool) -> bytes:
+        written = row_bytes(row)
+        self._digest.update(written)
+        self.rows += 1
+        self._aside += is_aside
+        for place, name in self._places:
+            self._filled[name] += row[place] is not None
+        return written
+
+    def proven(self, name: str) -> ProvenTable:
+        digest = self._digest.hexdigest()
+        return ProvenTable(name, self.rows, self._aside, digest, self._columns, self._filled)
 
 
 def row_bytes(row: Sequence[Any]) -> bytes:

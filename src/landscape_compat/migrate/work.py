@@ -44,6 +44,7 @@ class Done:
             for, by `table` or `table.column`.
         own: How many old rows were not copied to tables that the host fills itself.
         quarantined: The rows in side tables.
+        as_stored: The tables that the new schema does not know, carried as they are.
     """
 
     tables: tuple[ProvenTable, ...]
@@ -54,6 +55,7 @@ class Done:
     left_out: Mapping[str, int]
     own: Mapping[str, int]
     quarantined: tuple[RefusedRow, ...]
+    as_stored: frozenset[str]
 
     @property
     def rows(self) -> int:
@@ -68,6 +70,7 @@ class Done:
                     "table": printable(table.name),
                     "rows": table.rows,
                     "quarantined": table.quarantined,
+                    "as_stored": table.name in self.as_stored,
                     "sha256": table.sha256,
                     "columns": [printable(name) for name in table.columns],
                     "filled": [
@@ -136,6 +139,7 @@ class Work:
             left_out=self._left_out,
             own=self._own,
             quarantined=tuple(refused),
+            as_stored=frozenset(copy.name for copy in copies if copy.as_stored),
         )
 
     def _known(self, *, keep_extra: bool) -> Iterator[TableCopy]:

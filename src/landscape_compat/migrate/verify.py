@@ -1,0 +1,197 @@
+"""Verifying a migrated database again: against its proof, and against the old database."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+import rfc8785
+from sqlalchemy import URL, Connection, create_engine
+from sqlalchemy.pool import NullPool
+
+from landscape_compat.engine.attach import attach
+from landscape_compat.engine.digests import digest_source
+from landscape_compat.errors import LandscapeCompatError, OutputError, ProofFailedError, printable
+from landscape_compat.export.findings import Verification
+from landscape_compat.landscape.history import known_shapes, shape_named
+from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.landscape.rules import landscape_rules
+from landscape_compat.migrate.copying import TableCopy
+from landscape_compat.migrate.migration import file_of
+from landscape_compat.migrate.proof import PREDICATE, ProvenTable, digest_table, prove_table
+from landscape_compat.projection.plan import Plan
+
+__all__ = ["is_migrated", "verify_migration"]
+
+_ENDING = ".intoto.json"
+
+
+def is_migrated(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path names a migrated database, or the proof of one.
+
+    Args:
+        path: The path.
+    """
+    given = Path(path)
+    return given.is_file() and (given.name.endswith(_ENDING) or Path(f"{given}{_ENDING}").is_file())
+
+
+def verify_migration(
+    new: str | os.PathLike[str],
+    *,
+    source: str | os.PathLike[str] | URL | None = None,
+) -> Verification:
+    """Verify that a migrated database is still what its proof says it is.
+
+    Args:
+        new: The new database, or its proof; the other is looked for beside it.
+        source: The old database, to be read again through the shim and compared row by row.
+
+    Raises:
+        OutputError: There is no such database, or no proof of it.
+        LandscapeCompatError: The old database cannot be read.
+    """
+    given = Path(new)
+    path = Path(str(given).removesuffix(_ENDING)) if given.name.endswith(_ENDING) else given
+    proof = Path(f"{path}{_ENDING}")
+    for one in (path, proof):
+        if not one.is_file():
+            raise OutputError(
+                f"{printable(one)} does not exist.",
+                remedy="Give the new database; its proof lies beside it.",
+            )
+    found = Verification(path)
+    predicate = _stated(path, proof, found)
+    if predicate is None:
+        return found
+    with _plainly(path, found) as target:
+        _check_tables(target, predicate, found)
+        if source is not None:
+            _compare(target, predicate, source, found)
+        else:
+            found.unchecked.append("the old database, which was not given (--source)")
+    return found
+
+
+def _stated(path: Path, proof: Path, found: Verification) -> Mapping[str, Any] | None:
+    """Check the statement itself, and that it is about this file as it is."""
+    data = proof.read_bytes()
+    try:
+        told = json.loads(data)
+        canonical = rfc8785.dumps(told)
+        kind, predicate = told["predicateType"], told["predicate"]
+        digests = {one["name"]: one["digest"]["sha256"] for one in told["subject"]}
+    except (ValueError, KeyError, TypeError):
+        found.find(proof.name, "is no in-toto statement")
+        return None
+    if canonical != data:
+        found.find(proof.name, "is not in the form that RFC 8785 gives it")
+    if kind != PREDICATE or not isinstance(predicate, dict):
+        found.find(proof.name, f"states something else: {kind}")
+        return None
+    with path.open("rb") as file:
+        digest = file_digest(file, "sha256").hexdigest()
+    if digest not in digests.values():
+        found.find(path.name, "is not, byte for byte, the file that was proven")
+    for suffix in ("-wal", "-journal"):
+        beside = Path(f"{path}{suffix}")
+        if beside.exists() and beside.stat().st_size:
+            found.find(beside.name, "holds changes that are not in the file that was proven")
+    found.checked.append("the statement, and the digest of the new database")
+    return predicate
+
+
+@contextmanager
+def _plainly(path: Path, found: Verification) -> Iterator[sqlite3.Connection]:
+    # As the file stands, past whatever lies beside it; nothing is locked and nothing left.
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        try:
+            yield connection
+        except sqlite3.Error as error:
+            found.find(path.name, f"cannot be read: {error}")
+
+
+def _check_tables(
+    target: sqlite3.Connection, predicate: Mapping[str, Any], found: Verification
+) -> None:
+    for stated in predicate["tables"]:
+        filled = [one["column"] for one in stated["filled"]]
+        try:
+            now = digest_table(target, stated["table"], stated["columns"], filled)
+        except sqlite3.Error as error:
+            found.find(stated["table"], f"cannot be read: {error}")
+            continue
+        _check(stated, now, "the new database", found)
+    found.checked.append(f"the rows of {len(predicate['tables'])} tables of the new database")
+
+
+def _check(stated: Mapping[str, Any], now: ProvenTable, where: str, found: Verification) -> None:
+    filled = {one["column"]: one["rows"] for one in stated["filled"]}
+    for what, before, after in (
+        ("rows", stated["rows"], now.rows),
+        ("rows in the side table", stated["quarantined"], now.quarantined),
+        ("the digest", stated["sha256"], now.sha256),
+        ("filled values", filled, dict(now.filled)),
+    ):
+        if before != after:
+            found.find(stated["table"], f"{what} in {where}: {after}, and was {before}")
+
+
+def _compare(
+    target: sqlite3.Connection,
+    predicate: Mapping[str, Any],
+    source: str | os.PathLike[str] | URL,
+    found: Verification,
+) -> None:
+    url, path = file_of(source)
+    digests = digest_source(path).to_dict()
+    if digests != {name: predicate["source"].get(name) for name in digests}:
+        found.find(path.name, "is not, byte for byte, the database that was migrated")
+    known = predicate["target"].get("known")
+    if known is None:
+        found.unchecked.append("the rows of the old database: the new shape is not known here")
+        return
+    with _shimmed(url, known) as (old, plan):
+        for stated in predicate["tables"]:
+            stored = plan.stored.table(stated["table"])
+            if stored is None:
+                found.find(stated["table"], "is not in the old database")
+                continue
+            copy = TableCopy(
+                stated["table"], tuple(stated["columns"]), stored, as_stored=stated["as_stored"]
+            )
+            filled = [one["column"] for one in stated["filled"]]
+            try:
+                _check(stated, prove_table(old, target, copy, filled), "both databases", found)
+            except ProofFailedError as error:
+                found.find(stated["table"], error.reason)
+            except sqlite3.Error:
+                continue  # said of the new database
+            except LandscapeCompatError as error:
+                found.find(stated["table"], f"cannot be read in the old database: {error}")
+    found.checked.append("the rows of the old database, read again and compared one by one")
+
+
+@contextmanager
+def _shimmed(url: URL, known: str) -> Iterator[tuple[Connection, Plan]]:
+    engine = create_engine(url, poolclass=NullPool)
+    try:
+        attachment = attach(
+            engine,
+            metadata_of(shape_named(known)),
+            rules=landscape_rules(),
+            read_only=True,
+            known=known_shapes,
+        )
+        plan = attachment.plan()
+        with engine.connect() as connection, connection.begin():
+            yield connection, plan
+    finally:
+        engine.dispose()

@@ -1,0 +1,127 @@
+"""A migrated database is verified against its proof and its source; every change of it is found."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from landscape_compat import migrate_database, verify_migration
+from landscape_compat.errors import ExitCode, OutputError
+from landscape_compat.landscape.history import known_shapes
+from support.commands import Run, running
+from support.legacy import Written, build_small
+from support.untouched import untouched
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+
+@pytest.fixture
+def new(legacy: Written, tmp_path: Path) -> Path:
+    """Give a migrated database in a folder of its own."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    return migrate_database(legacy.path, folder / "new.db").path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    with running(capsys) as run:
+        return run
+
+
+def test_a_sound_one(legacy: Written, new: Path) -> None:
+    """By itself, by its proof, and against the old database; nothing is written."""
+    with untouched(legacy.path), untouched(new):
+        alone = verify_migration(new)
+        assert verify_migration(f"{new}.intoto.json").to_dict() == alone.to_dict()
+        both = verify_migration(new, source=legacy.path)
+    assert alone.is_sound
+    assert both.is_sound
+    assert len(alone.unchecked) == 1
+    assert both.unchecked == []
+    assert len(both.checked) == len(alone.checked) + 1
+
+
+def test_one_with_side_tables_and_tables_of_nobody(tmp_path: Path) -> None:
+    folder = tmp_path / "orphaned"
+    folder.mkdir()
+    written = build_small(folder / "audit.db", known_shapes()[20].shape, orphans=True)
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute("CREATE TABLE own (id INTEGER PRIMARY KEY, b BLOB)")
+        connection.execute("INSERT INTO own VALUES (7, x'00')")
+    made = migrate_database(written.path, tmp_path / "new.db", quarantine=True, keep_extra=True)
+    assert made.done.quarantined
+    found = verify_migration(made.path, source=written.path)
+    assert found.is_sound, found.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("UPDATE tokens SET branch_name = branch_name || 'x' WHERE rowid = 1", "tokens"),
+        ("DELETE FROM calls WHERE rowid = 1", "calls"),
+        ("DROP TABLE calls", "calls"),
+        ("UPDATE runs SET openrouter_catalog_source = 'made up'", "runs"),
+    ],
+)
+def test_a_changed_one(legacy: Written, new: Path, change: str, where: str) -> None:
+    """The file is not the one proven, and the table that differs is named."""
+    with closing(sqlite3.connect(new)) as connection, connection:
+        connection.execute("UPDATE tokens SET branch_name = 'x' WHERE rowid = 1")
+        connection.execute(change)
+    found = verify_migration(new, source=legacy.path)
+    assert {"new.db", where} <= {finding.where for finding in found.findings}
+
+
+def test_another_source(legacy: Written, new: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute("UPDATE runs SET status = 'x' WHERE rowid = 1")
+    found = verify_migration(new, source=legacy.path)
+    assert {finding.where for finding in found.findings} == {"audit.db", "runs"}
+    assert verify_migration(new).is_sound
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda told: {},
+        lambda told: {**told, "predicateType": "urn:other"},
+        lambda told: {**told, "subject": []},
+        lambda told: [],
+    ],
+)
+def test_a_proof_that_is_none(new: Path, spoil: object) -> None:
+    proof = new.with_name("new.db.intoto.json")
+    told = json.loads(proof.read_bytes())
+    assert callable(spoil)
+    proof.write_text(json.dumps(spoil(told)))
+    assert not verify_migration(new).is_sound
+
+
+def test_a_proof_that_was_reformatted(new: Path) -> None:
+    proof = new.with_name("new.db.intoto.json")
+    proof.write_text(json.dumps(json.loads(proof.read_bytes()), indent=1))
+    (finding,) = verify_migration(new).findings
+    assert "RFC 8785" in finding.what
+
+
+def test_no_proof(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="does not exist"):
+        verify_migration(tmp_path / "none.db")
+
+
+def test_the_command(run: Run, legacy: Written, new: Path) -> None:
+    """The same `verify` that verifies bags."""
+    outcome = run("verify", new, "--source", legacy.path)
+    assert outcome.code == ExitCode.DONE
+    assert outcome.out.endswith("new.db is sound\n")
+    result = run("verify", new, "--json").json
+    assert result["sound"] is True
+    with closing(sqlite3.connect(new)) as connection, connection:
+        connection.execute("DELETE FROM calls")
+    assert run("verify", new).code == ExitCode.INTEGRITY
+    assert run("verify", new, "--source", "a", "--source", "b").code == ExitCode.OPERATIONAL
