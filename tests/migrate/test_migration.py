@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -9,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -317,6 +319,28 @@ def test_no_room_for_it(legacy: Written, new: Path) -> None:
     assert "cannot be written" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert list(new.parent.iterdir()) == []
+
+
+def test_a_place_on_another_file_system(legacy: Written) -> None:
+    """It is made beside its place, wherever that is, so nothing is moved between two."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == legacy.path.stat().st_dev:
+        pytest.skip("there is no second file system here to write to")
+    with tempfile.TemporaryDirectory(dir=memory) as folder, untouched(legacy.path):
+        made = migrate_database(legacy.path, Path(folder) / "new.db")
+        assert made.path.stat().st_dev == memory.stat().st_dev
+        assert len(list(Path(folder).iterdir())) == 2
+
+
+def test_a_file_system_that_gives_a_file_one_name_only(
+    legacy: Written, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*words: Any, **more: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    migrate_database(legacy.path, new)
+    assert sorted(p.name for p in new.parent.iterdir()) == ["new.db", "new.db.intoto.json"]
 
 
 def test_what_is_no_landscape(tmp_path: Path, new: Path) -> None:

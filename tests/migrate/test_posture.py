@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -285,6 +286,19 @@ def test_a_copy_was_kept_before(stale: Written, refused: Any) -> None:
     stale.path.write_bytes(copy)
     os.utime(stale.path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     with refused(OutputError, "exists already"):
+        migrate_in_place(stale.path)
+
+
+def test_a_file_system_that_gives_a_file_one_name_only(
+    stale: Written, refused: Any, monkeypatch: Any
+) -> None:
+    """Without a second name the original could be lost for a moment, so it is left."""
+
+    def link(*words: Any, **more: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    with refused(OutputError, "cannot give a file two names"):
         migrate_in_place(stale.path)
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from landscape_compat.landscape.history import known_shapes
 from landscape_compat.schema.catalogue import catalogue_for
+from landscape_compat.schema.known import identify
 from landscape_compat.schema.shape import SchemaShape
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "corpus_folder",
     "reading",
     "require_corpus",
+    "shapes_between",
     "stored_in",
     "written_by",
 ]
@@ -50,6 +53,15 @@ def written_by(database: Path) -> tuple[str, str]:
     """Tell the day and the commit of the build that wrote a database, by its folder's name."""
     day, _, commit = database.parent.name.partition("_")
     return day, commit
+
+
+def shapes_between(database: Path) -> list[str]:
+    """Name three known shapes between a database's own and the newest; fewer if there are."""
+    with reading(database) as connection:
+        own = identify(stored_in(connection), known_shapes()).nearest[-1]
+    later = known_shapes()[known_shapes().index(own) + 1 : -1]
+    step = max(1, (len(later) + 1) // 4)
+    return [known.name for known in later[step - 1 :: step][:3]]
 
 
 @contextmanager

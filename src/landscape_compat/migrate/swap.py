@@ -138,6 +138,13 @@ def _swap(path: Path, new: Path, kept: Path, beside: Path, proof: Path) -> None:
             f"{printable(kept)} exists already; nothing was changed.",
             remedy="Move it to where such records are kept, then try again.",
         ) from error
+    except OSError as error:
+        raise OutputError(
+            f"The file system of {printable(path)} cannot give a file two names "
+            f"({error.strerror}), so the original could not be kept at every moment; nothing was "
+            "changed.",
+            remedy="Make a new database by `landscape-compat migrate`, and move it by hand.",
+        ) from error
     try:
         put_in_place(beside, proof, replace=True)
         for suffix in ("-wal", "-shm", "-journal"):

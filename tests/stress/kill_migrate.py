@@ -1,0 +1,146 @@
+"""Kill migrations and swaps at random moments, and look at what is left each time.
+
+    PYTHONPATH=tests python tests/stress/kill_migrate.py 200
+
+A child migrates a database, or migrates it in its place; SIGKILL ends it after a random part of
+the time that it needs. Afterwards the source has every byte that it had, a new database is there
+only whole and with its proof, and the next run succeeds and leaves nothing else behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from landscape_compat import migrate_database, migrate_in_place, verify_migration
+from landscape_compat.landscape.history import shape_named
+from support.legacy import build_shape
+
+SHAPE = "2026-01-18/df2fa70fb"
+
+
+class LeftWrongError(Exception):
+    """What a kill left is not as it must be."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Kill so many migrations and as many swaps, and print how they ended.
+
+    Args:
+        arguments: The command line; None for the process's own.
+    """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int, nargs="?", default=200, help="kills of each kind")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")
+    chance = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(prefix="kill-migrate-") as made:
+        folder = Path(made)
+        source = folder / "source.db"
+        build_shape(source, shape_named(SHAPE).shape, rows=8, runs=6, long_text=False)
+        for name, trial in (("migrate", _kill_migrate), ("swap", _kill_swap)):
+            ends = Counter(
+                trial(source, folder / f"{name}-{number}", chance)
+                for number in range(options.count)
+            )
+            print(f"{name}: {options.count} kills, {dict(ends)}")
+    return 0
+
+
+def _kill_migrate(source: Path, folder: Path, chance: random.Random) -> str:
+    folder.mkdir()
+    new, digest = folder / "new.db", _digest(source)
+    ended = _killed(lambda: migrate_database(source, new), folder, chance)
+    _require(_digest(source) == digest, "the source changed")
+    end = "nothing new"
+    if new.exists():
+        end = "whole"
+        _require(verify_migration(new).is_sound, "a half database was given its name")
+        new.unlink()
+    migrate_database(source, new)
+    left = sorted(path.name for path in folder.iterdir())
+    _require(left == ["new.db", "new.db.intoto.json"], f"left behind: {left}")
+    shutil.rmtree(folder)
+    return end if ended else "not killed"
+
+
+def _kill_swap(source: Path, folder: Path, chance: random.Random) -> str:
+    folder.mkdir()
+    path = folder / "audit.db"
+    shutil.copyfile(source, path)
+    digest = _digest(path)
+    ended = _killed(lambda: migrate_in_place(path), folder, chance)
+    _require(path.exists(), "neither the original nor the new database has the name")
+    end = "original"
+    if _digest(path) != digest:
+        end = "swapped"
+        _require(verify_migration(path).is_sound, "a half database has the name")
+    else:
+        migrate_in_place(path)
+    kept = [one for one in folder.glob("audit.2*.db") if one != path]
+    _require(len(kept) == 1 and _digest(kept[0]) == digest, f"the original was not kept: {kept}")
+    _sweep_by_next(path, kept[0])
+    left = {one.name for one in folder.iterdir()}
+    _require(left == {"audit.db", "audit.db.intoto.json"}, f"left behind: {left}")
+    shutil.rmtree(folder)
+    return end if ended else "not killed"
+
+
+def _sweep_by_next(path: Path, kept: Path) -> None:
+    """Go back, and forward again: the next run takes away what a killed one left."""
+    kept.replace(path)
+    path.chmod(0o644)
+    done = migrate_in_place(path)
+    assert done is not None
+    done.kept.unlink()
+
+
+def _killed(action: Callable[[], object], folder: Path, chance: random.Random) -> bool:
+    """Run an action in a child, and kill it at a random moment; tell whether it was killed."""
+    began = folder.parent / "longest.json"
+    longest = json.loads(began.read_text()) if began.exists() else 3.0
+    start = time.monotonic()
+    child = os.fork()
+    if not child:
+        with open(os.devnull, "w") as nothing:  # noqa: PTH123 - a descriptor is wanted
+            os.dup2(nothing.fileno(), 2)
+        try:
+            action()
+        finally:
+            os._exit(0)
+    until = start + chance.uniform(0, longest)
+    while time.monotonic() < until:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            began.write_text(json.dumps(time.monotonic() - start))
+            return False
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def _digest(path: Path) -> str:
+    # In this process nothing has it open at that moment, so no lock is lost by closing it.
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _require(condition: bool, what: str) -> None:
+    if not condition:
+        raise LeftWrongError(what)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

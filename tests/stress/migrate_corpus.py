@@ -1,0 +1,47 @@
+"""Migrate every real database to the newest shape and to three in between; verify each proof.
+
+PYTHONPATH=tests python tests/stress/migrate_corpus.py [COUNT]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from landscape_compat import migrate_database, verify_migration
+from landscape_compat.errors import LandscapeCompatError
+from support.corpus import corpus_databases, shapes_between
+from support.untouched import untouched
+
+
+def main(count: int | None = None) -> int:
+    """Migrate so many, all if not given; 1 if one of them does not hold.
+
+    Args:
+        count: How many databases.
+    """
+    warnings.simplefilter("ignore")
+    databases = corpus_databases()[:count]
+    wrong = rows = migrations = 0
+    for database in databases:
+        for to in (None, *shapes_between(database)):
+            migrations += 1
+            with tempfile.TemporaryDirectory() as folder, untouched(database):
+                try:
+                    made = migrate_database(database, Path(folder) / "new.db", to=to)
+                    rows += made.done.rows
+                    found = verify_migration(made.path, source=database).findings
+                    problems = [str(finding) for finding in found]
+                except LandscapeCompatError as error:
+                    problems = [str(error)]
+            if problems:
+                wrong += 1
+                print(f"{database.parent.name}/{database.name} to {to}: {problems}", flush=True)
+    print(f"{len(databases)} databases, {migrations} migrations: {rows} rows, {wrong} wrong")
+    return int(wrong > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else None))
