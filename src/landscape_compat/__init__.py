@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from landscape_compat.landscape.lineage import Lineage, explain
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
     from landscape_compat.landscape.records import ABSENT
+    from landscape_compat.migrate.alembic import AlembicPlan, plan_alembic
     from landscape_compat.migrate.aside import reset_database
     from landscape_compat.migrate.migration import Migration, migrate_database
     from landscape_compat.migrate.posture import install
@@ -92,6 +93,7 @@ _HOMES = {
     "landscape.lineage": ("Lineage", "explain"),
     "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
+    "migrate.alembic": ("AlembicPlan", "plan_alembic"),
     "migrate.aside": ("reset_database",),
     "migrate.migration": ("Migration", "migrate_database"),
     "migrate.posture": ("install",),
@@ -113,6 +115,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "ABSENT",
+    "AlembicPlan",
     "AttachError",
     "Attachment",
     "CheckedDatabase",
@@ -165,6 +168,7 @@ __all__ = [
     "migrate_in_place",
     "neutral",
     "open_landscape",
+    "plan_alembic",
     "renamed",
     "reset_database",
     "uninstall",

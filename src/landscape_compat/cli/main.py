@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from landscape_compat.cli import (
+    alembic,
     check,
     completion,
     diff,
@@ -45,6 +46,7 @@ _COMMANDS = (
     export,
     verify,
     migrate,
+    alembic,
     reset,
     run,
     versions,

@@ -1,0 +1,125 @@
+"""What Alembic would do to a database brings it to what is declared, and is only printed."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+
+from landscape_compat.errors import ExitCode, LandscapeCompatError
+from landscape_compat.migrate.alembic import plan_alembic
+from support.commands import Run, running
+from support.untouched import untouched
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+MODELS = """
+import sqlalchemy as sa
+metadata = sa.MetaData()
+sa.Table(
+    "users", metadata, sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(40)), sa.Column("age", sa.Integer),
+)
+sa.Table("posts", metadata, sa.Column("id", sa.Integer, primary_key=True))
+"""
+
+
+@pytest.fixture
+def metadata() -> sa.MetaData:
+    """Give what a program declares that has nothing to do with audit databases."""
+    names: dict[str, sa.MetaData] = {}
+    exec(MODELS, names)
+    return names["metadata"]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Give a database of an earlier version of that program."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / "app.db")) as connection:
+        connection.executescript(
+            "CREATE TABLE users (id INTEGER NOT NULL PRIMARY KEY, name VARCHAR(40), born TEXT);"
+            "CREATE TABLE gone (id INTEGER PRIMARY KEY); INSERT INTO users VALUES (1, 'a', 'b');"
+        )
+    return folder / "app.db"
+
+
+def test_the_operations_bring_it_to_what_is_declared(old: Path, metadata: sa.MetaData) -> None:
+    """Run on a copy, what is printed leaves Alembic nothing to do; the original is untouched."""
+    with untouched(old):
+        plan = plan_alembic(old, metadata)
+    assert plan.operations == (
+        "create_table posts",
+        "drop_table gone",
+        "add_column users.age",
+        "drop_column users.born",
+    )
+    copy = old.with_name("copy.db")
+    copy.write_bytes(old.read_bytes())
+    engine = sa.create_engine(f"sqlite:///{copy}")
+    with engine.begin() as connection:
+        context = MigrationContext.configure(connection)
+        exec(plan.code, {"sa": sa, "op": Operations(context)})
+        assert compare_metadata(context, metadata) == []
+        assert connection.exec_driver_sql("SELECT name, age FROM users").all() == [("a", None)]
+    engine.dispose()
+
+
+def test_a_database_that_alembic_has_stamped(old: Path, metadata: sa.MetaData) -> None:
+    """Its revision is told, and its table of revisions is none of the project's."""
+    assert plan_alembic(old, metadata).stamps == ()
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('ae1027a6acf')")
+    with untouched(old):
+        plan = plan_alembic(old, metadata)
+    assert plan.stamps == ("ae1027a6acf",)
+    assert not any("alembic_version" in told for told in plan.operations)
+
+
+def test_nothing_to_do(tmp_path: Path, metadata: sa.MetaData) -> None:
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'app.db'}")
+    metadata.create_all(engine)
+    engine.dispose()
+    plan = plan_alembic(tmp_path / "app.db", metadata)
+    assert plan.operations == ()
+
+
+def test_without_alembic(old: Path, metadata: sa.MetaData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "alembic.autogenerate", None)
+    with pytest.raises(LandscapeCompatError, match="not installed"):
+        plan_alembic(old, metadata)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    with running(capsys) as run:
+        return run
+
+
+def test_the_command(run: Run, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the metadata as other tools do, and prints code that compiles."""
+    (tmp_path / "models_of_a_test.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    outcome = run("alembic", old, "--metadata", "models_of_a_test:metadata", "--exit-code")
+    assert outcome.code == ExitCode.DEGRADED
+    assert outcome.out.startswith("# stamped by Alembic: no\n# operations: 4\n")
+    compile(outcome.out, "upgrade", "exec")
+    result = run("alembic", old, "--metadata", "models_of_a_test:metadata", "--json").json
+    assert result["stamps"] == []
+    for wrong in ("models_of_a_test:sa", "models_of_a_test:none", "none:metadata", "none"):
+        assert run("alembic", old, "--metadata", wrong).code == ExitCode.OPERATIONAL
+
+
+def test_a_landscape_by_default(run: Run, old: Path) -> None:
+    outcome = run("alembic", old)
+    assert "op.create_table('tokens'" in outcome.out
