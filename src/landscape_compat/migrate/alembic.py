@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import dataclass
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, MetaData, create_engine
@@ -80,12 +81,14 @@ def plan_alembic(database: str | os.PathLike[str] | URL, metadata: MetaData) -> 
             )
             ops = produce_migrations(context, metadata).upgrade_ops
             assert ops is not None
-            code = render_python_code(
+            body = render_python_code(
                 ops,
                 sqlalchemy_module_prefix="sa.",
                 render_as_batch=connection.dialect.name == "sqlite",
                 migration_context=context,
             )
+            # Alembic renders it as the body of a function, the first line's margin left out.
+            code = dedent(f"    {body}")
             return AlembicPlan(_stamps(connection, context), tuple(_told(ops)), code)
     finally:
         engine.dispose()
