@@ -184,6 +184,8 @@ def test_writing_is_refused_whatever_it_names(planned: Planned, statement: str) 
         ("SELECT token_id rowid FROM tokens, rows WHERE rowid = 't0'", "another name"),
         ("SELECT rank() OVER (ORDER BY oid), t.row_id AS oid FROM tokens t, rows", "another name"),
         ("SELECT 1 FROM rows WHERE (SELECT oid FROM tokens, gone)", "another name"),
+        ("SELECT token_id AS oid FROM tokens, (SELECT 1) WHERE oid = 't0'", "another name"),
+        ("SELECT oid FROM (SELECT 1), tokens", "another name"),
         ("FROBNICATE tokens", "SELECT"),
         (
             "WITH tokens AS (SELECT * FROM (main.tokens)) SELECT * FROM tokens",

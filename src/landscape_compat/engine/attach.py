@@ -152,7 +152,7 @@ def attach(
 
     Args:
         engine: An `Engine` or `AsyncEngine`. Attaching again with the same arguments gives the
-            same attachment.
+            same attachment; so does attaching what its `execution_options()` gave.
         metadata: What the reader declares.
         rules: Where values that are not stored come from; NULL where no rule says.
         posture: What a degraded database gets: `degrade` opens it read-only, `refuse` raises.
@@ -163,10 +163,11 @@ def attach(
             tables are looked for in each of these, too.
 
     Raises:
-        AttachError: The dialect is not known, or the engine has an attachment of another kind.
+        AttachError: It is no engine, its dialect is not known, or it has an attachment of
+            another kind.
         RuleError: The rules contradict themselves.
     """
-    sync: Engine = getattr(engine, "sync_engine", engine)
+    sync = _engine_of(engine)
     if posture not in ("degrade", "refuse"):
         raise AttachError(f"There is no posture {posture!r}; use 'degrade' or 'refuse'.")
     rule_set = rules if isinstance(rules, RuleSet) else RuleSet(rules)
@@ -191,6 +192,23 @@ def attach(
         return attachment
 
 
+def _engine_of(engine: Any) -> Engine:
+    """Find what is attached to: of an engine with options of its own, the one that it was made of.
+
+    They share the connections, so that one cannot be attached without the other.
+    """
+    found = getattr(engine, "sync_engine", engine)
+    while (beneath := getattr(found, "_proxied", None)) is not None:
+        # SQLAlchemy has no public name for it.
+        found = beneath
+    if not isinstance(found, Engine):
+        raise AttachError(
+            f"What is attached is an Engine or AsyncEngine, not a {type(engine).__name__}.",
+            remedy="Give the engine that it was made by.",
+        )
+    return found
+
+
 def _wanted(metadata: MetaData, rules: RuleSet, schemas: Collection[str]) -> Wanted:
     """Name what a reader means: the tables it declares, and those that its rules read."""
     tables = {table.name for table in metadata.tables.values()}
@@ -206,7 +224,7 @@ def attachment_of(engine: Any) -> Attachment | None:
     Args:
         engine: An `Engine` or `AsyncEngine`.
     """
-    return _ATTACHED.get(getattr(engine, "sync_engine", engine))
+    return _ATTACHED.get(_engine_of(engine))
 
 
 def detach(engine: Any) -> None:
