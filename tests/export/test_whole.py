@@ -10,6 +10,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -325,3 +326,20 @@ def listing(folder: Path) -> dict[str, tuple[int, int, int]]:
             stat = path.lstat()
             found[str(path)] = (stat.st_mode, stat.st_size, stat.st_mtime_ns)
     return found
+
+
+def test_a_page_shows_each_database(legacy: Written, tmp_path: Path) -> None:
+    """Beside the statement lies a page about each database, listed among the tag files."""
+    with untouched(legacy.path), open_landscape(legacy.path) as db:
+        export_bag(db, tmp_path / "one", selection=Selection(run_ids=legacy.run_ids[1:2]))
+        export_bag([db, db], tmp_path / "two")
+        export_bag(db, tmp_path / "none", page=False)
+    text = (tmp_path / "one" / "metadata" / "page.html").read_text(encoding="utf-8")
+    assert hashlib.sha256(legacy.path.read_bytes()).hexdigest() in text
+    assert f"Run <code>{escape(legacy.run_ids[1])}</code>" in text
+    assert "metadata/page.html" in (tmp_path / "one" / "tagmanifest-sha256.txt").read_text()
+    names = {path.name for path in (tmp_path / "two" / "metadata").iterdir()}
+    assert names == {"001-audit.html", "002-audit.html", "export.intoto.json"}
+    assert {path.name for path in (tmp_path / "none" / "metadata").iterdir()} == {
+        "export.intoto.json"
+    }

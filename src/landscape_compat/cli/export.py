@@ -65,6 +65,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="show also what rules give for such columns, under filled.RULE.COLUMN",
     )
     _configure_signing(parser)
+    parser.add_argument(
+        "--no-page",
+        dest="page",
+        action="store_false",
+        help="leave out the page of HTML that shows what each database is",
+    )
     parser.add_argument("--force", action="store_true", help="replace an earlier export")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -201,6 +207,7 @@ def _export(databases: list[Landscape], selection: Selection, options: argparse.
         order=options.order,
         absent=options.absent,
         filled=options.filled,
+        page=options.page,
         force=options.force,
         signer=_signer(options),
         seals=Seals(ssh_key=options.ssh_key, pem_key=options.pem_key),

@@ -18,6 +18,7 @@ __all__ = [
     "DATA",
     "DECLARATION",
     "MANIFEST",
+    "PAGES",
     "STATEMENT",
     "TAG_MANIFEST",
     "bag_info",
@@ -30,6 +31,7 @@ BAG_INFO: Final = "bag-info.txt"
 MANIFEST: Final = "manifest-sha256.txt"
 TAG_MANIFEST: Final = "tagmanifest-sha256.txt"
 DATA: Final = "data"
+PAGES: Final = "metadata"
 STATEMENT: Final = "metadata/export.intoto.json"
 DECLARATION: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from landscape_compat.errors import OutputError, printable
 from landscape_compat.export.additions import AbsentMode
-from landscape_compat.export.bag import BAG_INFO, DATA, STATEMENT, bag_info, seal_bag
+from landscape_compat.export.bag import BAG_INFO, DATA, PAGES, STATEMENT, bag_info, seal_bag
 from landscape_compat.export.bag_files import UNREADABLE, bag_files
 from landscape_compat.export.contents import contents_of, schema_file
 from landscape_compat.export.files import (
@@ -26,6 +26,7 @@ from landscape_compat.export.files import (
     file_stem,
 )
 from landscape_compat.export.order import MakeOf
+from landscape_compat.export.page import make_page
 from landscape_compat.export.placing import made_beside
 from landscape_compat.export.predicate import PREDICATE
 from landscape_compat.export.seals import Seals, seal_statement
@@ -71,6 +72,7 @@ def export_bag(
     order: Order = "host",
     absent: AbsentMode = "omit",
     filled: bool = False,
+    page: bool = True,
     force: bool = False,
     signer: SigningKey | None = None,
     seals: Seals = _NO_SEALS,
@@ -91,6 +93,7 @@ def export_bag(
         absent: What stands for a column that the newest known schema declares and the database
             does not have: nothing (`omit`), a NULL (`null`), or a mark (`mark`).
         filled: Whether values that rules give are shown too, as `filled.RULE.COLUMN`.
+        page: Whether to put a page of HTML about each database beside the statement.
         force: Whether to replace an earlier export in that place; nothing else is replaced.
         signer: The key to sign each record by, in JSON lines of RFC 8785 form, with a manifest
             at the end of each run as the host writes it; and the statement.
@@ -116,7 +119,8 @@ def export_bag(
         made_beside(final, force=force, is_ours=_is_bag, what=what) as partial,
         _folder_for(partial, final) as folder,
     ):
-        bag = _Bag(folder, wanted, _Wanted(selection, order, absent, filled), signer, seals, watch)
+        of_each = _Wanted(selection, order, absent, filled, page)
+        bag = _Bag(folder, wanted, of_each, signer, seals, watch)
         for db, below in zip(sources, _places(sources), strict=True):
             bag.add(db, below)
         predicate = bag.seal(datetime.now(UTC))
@@ -148,6 +152,7 @@ class _Wanted:
     order: Order
     absent: AbsentMode
     filled: bool
+    page: bool
 
     def of(self, db: Landscape, make_of: MakeOf) -> RecordStream[Any]:
         return export_selection(
@@ -190,6 +195,7 @@ class _Bag:
         self._files: list[WrittenFile] = []
         self._payload: list[dict[str, Any]] = []
         self._sources: list[dict[str, Any]] = []
+        self._pages: dict[str, bytes] = {}
 
     def add(self, db: Landscape, below: PurePosixPath) -> None:
         """Export a database to a folder of the bag."""
@@ -215,6 +221,11 @@ class _Bag:
             for item in self._watched(stream, db):
                 write(item)
             writers.finish()
+        if self._wanted.page:
+            name = "page" if below.name == DATA else below.name
+            run_id = next(iter(self._wanted.selection.run_ids), None)
+            page = make_page(db, run_id=run_id, digests=before.digests)
+            self._pages[f"{PAGES}/{name}.html"] = page.encode()
         after = state_of_source(db)
         require_unchanged(before, after)
         tables = [table.to_dict() for table in contents_of(report, stream.sources)]
@@ -264,6 +275,7 @@ class _Bag:
                 sources=[source["name"] for source in self._sources],
             ),
             STATEMENT: make_statement(subjects, PREDICATE, predicate),
+            **self._pages,
         }
         tags |= seal_statement(tags[STATEMENT], self._seals, self._signer)
         seal_bag(self._folder, self._files, tags)

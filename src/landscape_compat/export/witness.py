@@ -54,6 +54,11 @@ class SourceState:
         """Give the files that hold data."""
         return tuple(file for file in self.files if file.sha256 is not None)
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Give the digest of each file that holds data, by its name."""
+        return {file.name: file.sha256 for file in self.files if file.sha256 is not None}
+
     def to_list(self) -> list[dict[str, Any]]:
         """Give the files as plain JSON values."""
         return [file.to_dict() for file in self.files]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -12,16 +11,14 @@ from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
 
-from landscape_compat.engine.classify import resolve
-from landscape_compat.engine.digests import digest_source
 from landscape_compat.engine.report import SchemaReport
-from landscape_compat.engine.source import source_of
-from landscape_compat.errors import OutputError, printable
-from landscape_compat.export.files import WrittenFile, cannot_write
+from landscape_compat.export.files import WrittenFile
 from landscape_compat.export.page import sections
 from landscape_compat.export.page.facts import PageFacts, gather
 from landscape_compat.export.page.graphs import lineage_section, run_section
 from landscape_compat.export.page.markup import Markup, tag
+from landscape_compat.export.placing import made_beside
+from landscape_compat.export.witness import state_of_source
 from landscape_compat.landscape.database import Landscape
 
 __all__ = ["make_page", "write_page"]
@@ -81,48 +78,14 @@ def write_page(
         OutputError: The place is taken, or cannot be written to.
     """
     final = Path(file).absolute()
-    _check_place(final, force=force)
-    page = make_page(db, run_id=run_id, row_id=row_id, digests=_digests(db))
-    partial = final.with_name(f".{final.name}.partial-{secrets.token_hex(4)}")
-    try:
+    with made_beside(final, force=force, is_ours=Path.is_file, what="a page") as partial:
+        page = make_page(db, run_id=run_id, row_id=row_id, digests=state_of_source(db).digests)
         written = WrittenFile(partial)
-        written.write(page.encode())
-        written.close()
-        _check_place(final, force=force)
-        partial.replace(final)
-    except OSError as error:
-        raise cannot_write(final, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
+        try:
+            written.write(page.encode())
+        finally:
+            written.close()
     return final
-
-
-def _check_place(final: Path, *, force: bool) -> None:
-    if not os.path.lexists(final):
-        return
-    if not force:
-        raise OutputError(
-            f"{printable(final)} exists already, and was left as it is.",
-            remedy="Give another place, or say that a file there may be replaced.",
-        )
-    if final.is_symlink() or not final.is_file():
-        raise OutputError(
-            f"{printable(final)} is no plain file, so it was not replaced.",
-            remedy="Give another place, or move away what is there.",
-        )
-
-
-def _digests(db: Landscape) -> dict[str, str]:
-    dialect = db.engine.dialect
-    if dialect.name != "sqlite":
-        return {}
-    arguments, keywords = dialect.create_connect_args(db.engine.url)
-    opened = source_of(arguments, keywords).path
-    assert opened is not None  # the shim leaves a database in memory alone
-    path = resolve(opened)
-    found = digest_source(path)
-    named = {"": found.database, "-wal": found.wal, "-journal": found.journal}
-    return {f"{path.name}{suffix}": digest for suffix, digest in named.items() if digest}
 
 
 def _page(facts: PageFacts, made_at: datetime) -> str:
