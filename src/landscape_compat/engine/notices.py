@@ -8,8 +8,6 @@ import threading
 import warnings
 from typing import Any
 
-import structlog
-
 from landscape_compat.errors import DegradedReadWarning
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
@@ -32,7 +30,9 @@ def emit(event: str, **fields: Any) -> None:
         fields: What is known of it.
     """
     name = f"landscape_compat.{event}"
-    if structlog.is_configured():
+    # Importing it takes as long as all of us; who configured it has imported it.
+    structlog = sys.modules.get("structlog")
+    if structlog is not None and structlog.is_configured():
         structlog.get_logger("landscape_compat").warning(name, **fields)
         return
     logger = logging.getLogger("landscape_compat")

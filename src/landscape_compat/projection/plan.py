@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -11,6 +12,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import AliasedReturnsRows
 
 from landscape_compat.errors import AttachError
+from landscape_compat.projection.joins import join_for
 from landscape_compat.projection.prelude import (
     ProjectedColumn,
     Projection,
@@ -211,7 +213,20 @@ class _Planner:
                 "on it, so reading NULL would lose records without a word."
             )
         kind = rule.kind if rule else RuleKind.ABSENT
-        return ProjectedColumn(column, sql, kind, rule, bool(rule and rule.replaces), refusal)
+        joined = None
+        if rule is not None and stored is not None and kind is RuleKind.DERIVED:
+            joined = join_for(
+                rule,
+                column,
+                self.stored,
+                self.dialect,
+                alias=alias,
+                prefix=f"{alias}_{table.column_names.index(column.name) + 1}",
+                schema=self.schema,
+                quote=partial(quote_name, self.dialect),
+            )
+        replaces = bool(rule and rule.replaces)
+        return ProjectedColumn(column, sql, kind, rule, replaces, refusal, joined)
 
     def _alias(self, rules: list[Rule | None]) -> str:
         taken = {*self.stored.tables, *self.declared.tables}

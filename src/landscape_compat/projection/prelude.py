@@ -15,6 +15,7 @@ from sqlalchemy.sql import quoted_name, visitors
 from sqlalchemy.sql.expression import Alias, ColumnClause, False_, TableClause, True_
 
 from landscape_compat.errors import RuleError, UnreadableError
+from landscape_compat.projection.joins import Joined
 from landscape_compat.projection.rules import Rule, RuleKind
 from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
 from landscape_compat.schema.types import affinity, unbounded_type
@@ -40,6 +41,7 @@ class ProjectedColumn:
         rule: The rule, or None where no rule says anything and NULL stands.
         replaces: Whether a stored column's values are replaced.
         refusal: Why it cannot be read, if it cannot.
+        joined: The same value as a join, for statements that filter on it; None if there is none.
     """
 
     column: ColumnShape
@@ -48,6 +50,7 @@ class ProjectedColumn:
     rule: Rule | None = None
     replaces: bool = False
     refusal: str | None = None
+    joined: Joined | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class Projection:
         *,
         everything: bool,
         row_numbers: frozenset[str] = frozenset(),
+        filtered: frozenset[str] = frozenset(),
     ) -> str:
         """Write the common table expression for one statement.
 
@@ -97,6 +101,7 @@ class Projection:
             named: The folded names that the statement mentions.
             everything: Whether the statement may read columns it does not name (`*`, NATURAL).
             row_numbers: The names by which it may read the table's hidden row number.
+            filtered: The folded names by which rows are looked for, where that may be by a join.
 
         Raises:
             UnreadableError: The statement needs a column that cannot be projected faithfully.
@@ -105,7 +110,7 @@ class Projection:
         body = (
             self._empty(row_numbers, everything)
             if self.stored is None
-            else self._select(named, row_numbers, everything)
+            else self._select(named, row_numbers, everything, filtered)
         )
         # Without the hint, a table used twice is copied whole before the first row is read.
         return f"{self._quote(cte)} AS NOT MATERIALIZED ({body})"
@@ -131,7 +136,13 @@ class Projection:
         never = "0" if self.dialect.name == "sqlite" else "false"
         return f"SELECT {', '.join(items)} WHERE {never}"
 
-    def _select(self, named: frozenset[str], row_numbers: frozenset[str], everything: bool) -> str:
+    def _select(
+        self,
+        named: frozenset[str],
+        row_numbers: frozenset[str],
+        everything: bool,
+        filtered: frozenset[str],
+    ) -> str:
         assert self.stored is not None
         wanted = [c for c in self.columns if everything or self._fold(c.column.name) in named]
         for c in wanted:
@@ -154,10 +165,14 @@ class Projection:
                 remedy="Read fewer of the missing columns in one statement.",
             )
         items = self._stored_items(wanted)
-        items += [f"{c.sql} AS {self._quote(c.column.name)}" for c in added]
+        source = f"{self.source} AS {self.alias}"
+        for c in added:
+            joined = c.joined if self._fold(c.column.name) in filtered else None
+            items.append(f"{joined.value if joined else c.sql} AS {self._quote(c.column.name)}")
+            source += joined.clause if joined else ""
         carried = self._carried(row_numbers, everything)
         items += [f"{self.alias}.{name} AS {name}" for name in carried]
-        return f"SELECT {', '.join(items)} FROM {self.source} AS {self.alias}"
+        return f"SELECT {', '.join(items)} FROM {source}"
 
     def _stored_items(self, wanted: list[ProjectedColumn]) -> list[str]:
         """Take `t.*`, so that a column which appears meanwhile is seen, unless one is replaced."""

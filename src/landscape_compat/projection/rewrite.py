@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from landscape_compat.errors import UnreadableError, WriteRefusedError
+from landscape_compat.projection.joins import filtered_names
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection, quote_name
 from landscape_compat.projection.scan import (
@@ -82,7 +83,9 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
         )
     _refuse_row_numbers(scan, plan)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
-    return Rewritten(_merge(text, scan, uses), read, scan.effect, moves)
+    return Rewritten(
+        _merge(text, scan, uses, _filtered(text, scan, uses, plan)), read, scan.effect, moves
+    )
 
 
 class _Use(NamedTuple):
@@ -120,14 +123,29 @@ def _uses(scan: StatementScan, plan: Plan) -> list[_Use]:
     return found
 
 
-def _merge(text: str, scan: StatementScan, uses: list[_Use]) -> str:
+def _filtered(text: str, scan: StatementScan, uses: list[_Use], plan: Plan) -> frozenset[str]:
+    """Find by which columns rows are looked for, where a join may help with that."""
+    if scan.has_outer_join or scan.has_natural:
+        return frozenset()
+    for use in uses:
+        for column in use.projection.columns:
+            if column.joined and fold_name(column.column.name) in scan.names:
+                return filtered_names(text, plan.syntax)
+    return frozenset()
+
+
+def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset[str]) -> str:
     edits: list[tuple[int, int, str]] = []
     ctes: list[str] = []
     for use in uses:
         name, projection = use.name, use.projection
         everything = scan.has_star or scan.has_natural or name in scan.operands
         render = partial(
-            projection.render, named=scan.names, everything=everything, row_numbers=scan.row_numbers
+            projection.render,
+            named=scan.names,
+            everything=everything,
+            row_numbers=scan.row_numbers,
+            filtered=filtered,
         )
         if use.bare and name not in scan.own_ctes:
             ctes.append(render(projection.name))

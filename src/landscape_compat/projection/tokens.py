@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache
 from typing import NamedTuple
 
 from landscape_compat.schema.shape import fold_name
@@ -71,7 +72,7 @@ class Syntax:
 
     Args:
         name: SQLAlchemy's name of the dialect.
-        pattern: One alternative a token, each a named group.
+        pattern: A regular expression with one alternative a token, each a named group.
         folds_quoted: Whether quoted names compare without regard to case.
         nested_comments: Whether block comments nest.
         strings_as_names: Whether a string literal is a name where a table is expected.
@@ -80,7 +81,7 @@ class Syntax:
     """
 
     name: str
-    pattern: re.Pattern[str]
+    pattern: str
     folds_quoted: bool
     nested_comments: bool
     strings_as_names: bool
@@ -105,8 +106,7 @@ _DOUBLE_QUOTED = r'"(?:[^"]|"")*(?:"|\Z)'
 # carry Tcl's `::` and a suffix in parentheses.
 SQLITE = Syntax(
     name="sqlite",
-    pattern=re.compile(
-        rf"""(?P<space>[ \t\n\f\r\ufeff]+|{_LINE_COMMENT})
+    pattern=rf"""(?P<space>[ \t\n\f\r\ufeff]+|{_LINE_COMMENT})
         |(?P<comment>/\*(?=.))
         |(?P<blob>[xX]'[^']*(?:'|\Z))
         |(?P<string>{_SINGLE_QUOTED})
@@ -115,8 +115,6 @@ SQLITE = Syntax(
         |(?P<number>{_NUMBER})
         |(?P<word>(?!\ufeff){_NAME_START}{_NAME_PART}*)
         |(?P<operator>->>|->|\|\||<<|>>|<=|>=|<>|!=|==|.)""",
-        re.VERBOSE | re.DOTALL,
-    ),
     folds_quoted=True,
     nested_comments=False,
     strings_as_names=True,
@@ -126,8 +124,7 @@ SQLITE = Syntax(
 # Source: PostgreSQL manual, 4.1 Lexical Structure; and the placeholders of its drivers.
 POSTGRESQL = Syntax(
     name="postgresql",
-    pattern=re.compile(
-        rf"""(?P<space>[ \t\n\f\r\v]+|--[^\n\r]*)
+    pattern=rf"""(?P<space>[ \t\n\f\r\v]+|--[^\n\r]*)
         |(?P<comment>/\*)
         |(?P<dollar>\$(?P<tag>(?:{_NAME_START}(?:(?!\$){_NAME_PART})*)?)\$)
         |(?P<escaped>[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z))
@@ -139,8 +136,6 @@ POSTGRESQL = Syntax(
         |(?P<number>{_NUMBER})
         |(?P<word>{_NAME_START}{_NAME_PART}*)
         |(?P<operator>::|->>|->|\|\||<=|>=|<>|!=|%%|.)""",
-        re.VERBOSE | re.DOTALL,
-    ),
     folds_quoted=False,
     nested_comments=True,
     strings_as_names=False,
@@ -158,6 +153,11 @@ _KINDS = {
 }
 
 
+@cache  # and not at import: it takes longer than all the rest
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.VERBOSE | re.DOTALL)
+
+
 def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
     """Split SQL text into tokens, space and comments left out.
 
@@ -170,7 +170,7 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
     """
     tokens: list[Token] = []
     add = tokens.append
-    match_at = syntax.pattern.match
+    match_at = _compiled(syntax.pattern).match
     position, length = 0, len(text)
     while position < length:
         match = match_at(text, position)
