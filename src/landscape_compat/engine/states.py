@@ -307,7 +307,7 @@ REFUSALS = {
         Refusal(
             "encrypted",
             "does not begin as a SQLite database and may be encrypted",
-            "Give the passphrase if it is encrypted; else check whether this is the file you mean.",
+            "If it is encrypted, decrypt a copy; else check whether this is the file you mean.",
         ),
         Refusal(
             "format",
