@@ -234,6 +234,14 @@ def test_a_column_compares_text_in_its_declared_order(
         assert read(stored, cte, what) == expected
 
 
+def test_an_order_of_text_that_is_not_known_is_no_error_where_there_is_no_text(
+    stored: sqlite3.Connection,
+) -> None:
+    """A reader may declare one that its own server has."""
+    cte = render(stored, declare(new=String(collation="utf8mb4_bin")), names="new")
+    assert read(stored, cte, "new") == [(None,), (None,)]
+
+
 def test_a_replaced_column_keeps_its_stored_order_of_text(empty: sqlite3.Connection) -> None:
     """Whatever the reader declares: a migration would have changed its values alone."""
     empty.executescript(

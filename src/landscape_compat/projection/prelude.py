@@ -26,6 +26,8 @@ __all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule"]
 _MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600}
 # SQLite's own words that SQLAlchemy takes for ordinary names.
 _UNKNOWN_WORDS = frozenset({"nothing", "recursive", "returning", "window"})
+# Those that every connection has. Source: https://www.sqlite.org/datatype3.html, section 7.
+_COLLATIONS = frozenset({"binary", "nocase", "rtrim"})
 # SQLite gives a column of a common table expression that is named so another name.
 _UNNAMEABLE = frozenset({"true", "false"})
 
@@ -244,8 +246,10 @@ def render_rule(
         type_ = unbounded_type(declared.base or declared.type) or "TEXT"
     collated = _collated(declared, dialect)
     if rule is None or rule.expression is None:
-        # Without a type, a UNION with other values would compare in another way.
-        return f"CAST(NULL AS {type_}){collated}"
+        # Without a type, or the order of text, a UNION with other values would compare in another
+        # way. An order that the database does not know would make an error of every read.
+        is_known = dialect.name == "sqlite" and fold_name(declared.collation) in _COLLATIONS
+        return f"CAST(NULL AS {type_}){collated if is_known else ''}"
     own = table_clause(alias)
     expression = rule.expression
     bound = _bind(expression, rule.table, own, dialect, schema, spelling, homes or {})
