@@ -31,8 +31,8 @@ def test_a_real_database_migrates(database: Path | None, tmp_path: Path) -> None
     to = shapes[ONE_OF_EACH.index(database) % len(shapes)] if ONE_OF_EACH else None
     with untouched(database):
         made = migrate_database(database, tmp_path / "new.db", to=to)
-    assert verify_migration(made.path).is_sound
-    report = inspect_database(made.path)
+    assert verify_migration(tmp_path / "new.db").is_sound
+    report = inspect_database(tmp_path / "new.db")
     assert report.identification is not None
     assert [known.name for known in report.identification.exact] == [made.target]
     with reading(database) as connection:

@@ -147,6 +147,16 @@ def test_each_shape_becomes_the_newest(known: KnownShape, tmp_path: Path, new: P
     assert made.done.rows + left == rows
 
 
+def test_what_was_migrated_is_migrated_again(legacy: Written, new: Path, tmp_path: Path) -> None:
+    """What the first one let be NULL, the next does; the rows are the same."""
+    once = migrate_database(legacy.path, new)
+    twice = migrate_database(new, tmp_path / "twice.db")
+    assert twice.done.relaxed == once.done.relaxed
+    assert [t.sha256 for t in twice.done.tables if t.rows] == [
+        t.sha256 for t in once.done.tables if t.rows
+    ]
+
+
 def test_into_a_shape_in_between(legacy: Written, new: Path) -> None:
     """By any name that a shape goes by."""
     made = migrate_database(legacy.path, new, to="2026-04-15")
@@ -327,8 +337,9 @@ def test_a_place_on_another_file_system(legacy: Written) -> None:
     if not memory.is_dir() or memory.stat().st_dev == legacy.path.stat().st_dev:
         pytest.skip("there is no second file system here to write to")
     with tempfile.TemporaryDirectory(dir=memory) as folder, untouched(legacy.path):
-        made = migrate_database(legacy.path, Path(folder) / "new.db")
-        assert made.path.stat().st_dev == memory.stat().st_dev
+        new = Path(folder) / "new.db"
+        migrate_database(legacy.path, new)
+        assert new.stat().st_dev == memory.stat().st_dev
         assert len(list(Path(folder).iterdir())) == 2
 
 

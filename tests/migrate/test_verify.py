@@ -24,7 +24,8 @@ def new(legacy: Written, tmp_path: Path) -> Path:
     """Give a migrated database in a folder of its own."""
     folder = tmp_path / "new"
     folder.mkdir()
-    return migrate_database(legacy.path, folder / "new.db").path
+    migrate_database(legacy.path, folder / "new.db")
+    return folder / "new.db"
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_one_with_side_tables_and_tables_of_nobody(tmp_path: Path) -> None:
         connection.execute("INSERT INTO own VALUES (7, x'00')")
     made = migrate_database(written.path, tmp_path / "new.db", quarantine=True, keep_extra=True)
     assert made.done.quarantined
-    found = verify_migration(made.path, source=written.path)
+    found = verify_migration(tmp_path / "new.db", source=written.path)
     assert found.is_sound, found.to_dict()
 
 

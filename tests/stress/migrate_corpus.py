@@ -29,10 +29,11 @@ def main(count: int | None = None) -> int:
         for to in (None, *shapes_between(database)):
             migrations += 1
             with tempfile.TemporaryDirectory() as folder, untouched(database):
+                new = Path(folder) / "new.db"
                 try:
-                    made = migrate_database(database, Path(folder) / "new.db", to=to)
+                    made = migrate_database(database, new, to=to)
                     rows += made.done.rows
-                    found = verify_migration(made.path, source=database).findings
+                    found = verify_migration(new, source=database).findings
                     problems = [str(finding) for finding in found]
                 except LandscapeCompatError as error:
                     problems = [str(error)]

@@ -17,14 +17,18 @@ __all__ = ["configure", "run"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "database", metavar="DB", help="a path or a SQLAlchemy URL of a SQLite file"
+        "database", metavar="DB", help="a path, or a SQLAlchemy URL of SQLite or PostgreSQL"
     )
     parser.add_argument(
         "-o",
         "--output",
         metavar="NEW",
         required=True,
-        help="the file to make; the proof gets its name with .intoto.json behind it",
+        help="the file to make; the proof gets its name with .intoto.json behind it. Or the URL of "
+        "an empty database on PostgreSQL",
+    )
+    parser.add_argument(
+        "--proof", metavar="FILE", help="where the proof of a database on a server goes"
     )
     wanted = parser.add_mutually_exclusive_group()
     wanted.add_argument(
@@ -64,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
             host=options.host,
             keep_extra=options.keep_extra,
             quarantine=options.quarantine,
+            proof=options.proof,
         )
     except RowsRefusedError as error:
         if options.json:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, column, select
+from sqlalchemy import ColumnElement, Connection, column, select
 from sqlalchemy import table as table_clause
 from sqlalchemy.sql import quoted_name
 
 from landscape_compat.landscape.stored import StoredTable, read
+from landscape_compat.migrate.forms import filed
 from landscape_compat.migrate.target import quoted
 from landscape_compat.schema.shape import TableShape
+from landscape_compat.schema.types import type_class
 
 __all__ = [
     "RefusedRow",
@@ -76,20 +78,29 @@ def rows_of(source: Connection, copy: TableCopy) -> Iterator[Any]:
     Raises:
         UnreadableError: A column cannot be projected, or a value is not valid text.
     """
-    stored = StoredTable.of(copy.stored, "sqlite")
+    dialect = source.dialect.name
+    stored = StoredTable.of(copy.stored, dialect)
     names = [quoted_name(name, quote=True) for name in copy.columns]
     clause = table_clause(
         quoted_name(copy.name, quote=True), *map(column, names), *map(column, _order(stored))
     )
-    order = [clause.c[name] for name in _order(stored)]
+    order = [_term(clause.c[name], stored.shape, dialect) for name in _order(stored)]
     statement = select(*(clause.c[name] for name in copy.columns)).order_by(*order)
-    return read(source, statement, table=copy.name, as_stored=copy.as_stored)
+    rows = read(source, statement, table=copy.name, as_stored=copy.as_stored)
+    return rows if dialect == "sqlite" else (tuple(map(filed, row)) for row in rows)
 
 
 def _order(stored: StoredTable) -> list[str]:
     if stored.rowid and stored.shape.kind == "table":
         return [stored.rowid]
     return [quoted_name(c.name, quote=True) for c in stored.shape.columns if c.primary_key]
+
+
+def _term(key: ColumnElement[Any], shape: TableShape, dialect: str) -> ColumnElement[Any]:
+    found = shape.column(str(key.key))
+    if dialect != "sqlite" and found and type_class(found.type, dialect) == "text":
+        return key.collate("C")  # in the order of its bytes, whatever language the server sorts by
+    return key
 
 
 def copy_table(

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, create_engine
 from sqlalchemy.dialects import sqlite
@@ -40,7 +41,15 @@ from landscape_compat.migrate.work import Done, Work
 from landscape_compat.schema.declared import declared_schema
 from landscape_compat.schema.known import Identification, KnownShape, identify
 
-__all__ = ["Made", "Migration", "copy_and_prove", "file_of", "migrate_database", "told_of"]
+__all__ = [
+    "Made",
+    "Migration",
+    "Wanted",
+    "copy_and_prove",
+    "migrate_database",
+    "source_of",
+    "told_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,86 +57,109 @@ class Migration:
     """What `migrate_database` made.
 
     Args:
-        path: The new database.
-        proof: The statement beside it.
+        path: The new database: a file, or the URL of one on a server.
+        proof: The statement of it.
         target: What it was made as: a known shape, or the installed host's.
         done: What was copied and compared, and what was not.
     """
 
-    path: Path
+    path: Path | URL
     proof: Path
     target: str
     done: Done
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a migration is to be done; see `migrate_database`."""
+
+    to: str | int | None = None
+    host: bool = False
+    keep_extra: bool = False
+    quarantine: bool = False
+
+
 def migrate_database(
     database: str | os.PathLike[str] | URL,
-    new: str | os.PathLike[str],
+    new: str | os.PathLike[str] | URL,
     *,
     to: str | int | None = None,
     host: bool = False,
     keep_extra: bool = False,
     quarantine: bool = False,
+    proof: str | os.PathLike[str] | None = None,
 ) -> Migration:
     """Make a new database in another shape, filled from an old one, which is left as it is.
 
     Each table is copied through the projection that reading it uses, in the order its rows were
-    written. Then both databases are read again and compared row by row. The new one gets its
-    place only when all is the same, with an in-toto statement beside it.
+    written, or on a server in that of its keys. Then both databases are read again and compared
+    row by row. The new one gets its place only when all is the same, with an in-toto statement
+    beside it. On a server it appears in one transaction.
 
     Args:
-        database: A path, or a SQLAlchemy URL of a SQLite file.
-        new: The file to make; the statement gets its name with `.intoto.json` behind it.
+        database: A path, or a SQLAlchemy URL of SQLite or PostgreSQL.
+        new: The file to make, or the URL of a PostgreSQL database with none of its tables.
         to: The wanted shape: a name, commit, epoch or date; the newest known if not given.
-        host: Whether the installed host makes the empty database, instead of a known shape.
+        host: Whether the installed host makes the empty database, instead of a known shape; in
+            a file only.
         keep_extra: Whether tables and columns that the new shape does not know are carried too.
         quarantine: Whether rows that the new schema refuses go to side tables, instead of
             stopping the migration.
+        proof: Where the statement goes, which has to be said for a database on a server; a
+            file's gets its name with `.intoto.json` behind it.
 
     Raises:
         OpeningRefusedError: The old database cannot be read safely; says why.
         NotALandscapeError: It is not a Landscape.
         UnreadableError: Something in it cannot be projected, or is not valid text.
-        RowsRefusedError: The new schema's constraints refuse rows; names them.
+        RowsRefusedError: The new schema's constraints, or the server, refuse rows; names them.
         SourceChangedError: The old database changed meanwhile.
         ProofFailedError: The two do not hold the same. Nothing is kept.
         OutputError: The place is taken, or cannot be written to.
         LandscapeCompatError: No such shape is known, or no host is installed.
     """
-    url, source = file_of(database)
+    url, source = source_of(database)
+    wanted = Wanted(to=to, host=host, keep_extra=keep_extra, quarantine=quarantine)
+    if isinstance(new, URL) or "://" in os.fspath(new):
+        from landscape_compat.migrate.server import migrate_to_server
+
+        return migrate_to_server(url, source, database_url(new), wanted, proof)
     final = Path(os.path.abspath(new))  # noqa: PTH100 - resolve() would follow a symlink there
-    proof = final.with_name(f"{final.name}.intoto.json")
+    beside = final.with_name(f"{final.name}.intoto.json")
     require_free(final)
     with made_beside(final) as folder, told_of(final):
         path = folder / final.name
-        made = copy_and_prove(
-            url, source, path, to=to, host=host, keep_extra=keep_extra, quarantine=quarantine
-        )
-        beside = folder / proof.name
-        beside.write_bytes(made.statement)
+        made = copy_and_prove(url, source, path, wanted)
+        written = folder / beside.name
+        written.write_bytes(statement(final.name, made.sha256, made.predicate))
         # A database without its proof would be taken for one that was never proven; a proof
         # without its database is replaced by the next run.
-        put_in_place(beside, proof, replace=True)
+        put_in_place(written, beside, replace=True)
         put_in_place(path, final)
-    return Migration(path=final, proof=proof, target=made.target.name, done=made.done)
+    return Migration(path=final, proof=beside, target=made.target.name, done=made.done)
 
 
-def file_of(database: str | os.PathLike[str] | URL) -> tuple[URL, Path]:
-    """Find the file of a database that is to be migrated.
+def source_of(database: str | os.PathLike[str] | URL) -> tuple[URL, Path | None]:
+    """Find what is to be migrated.
 
     Args:
-        database: A path, or a SQLAlchemy URL of a SQLite file.
+        database: A path, or a SQLAlchemy URL of SQLite or PostgreSQL.
 
     Returns:
-        Its URL, and its path with no symlink on the way.
+        Its URL, and its path with no symlink on the way; None for a database on a server.
 
     Raises:
         LandscapeCompatError: It is of another kind.
         OpeningRefusedError: It is no file that can be read safely.
     """
     url = database_url(database)
+    if url.get_backend_name() == "postgresql":
+        return url, None
     if url.get_backend_name() != "sqlite" or not url.database:
-        raise LandscapeCompatError("Only a SQLite file can be migrated.", remedy="Give its path.")
+        raise LandscapeCompatError(
+            "Only a SQLite file, or a database on PostgreSQL, can be migrated.",
+            remedy="Give a path, or a URL of one.",
+        )
     return url, resolve(Path(url.database))
 
 
@@ -138,39 +170,33 @@ class Made:
     Args:
         target: What it was made as.
         done: What was copied and compared.
-        source: The digests of the old database.
-        identification: Which known shape the old one has.
-        statement: The proof, in bytes.
+        source: The digests of the old database; None for one on a server.
+        predicate: What the proof states.
+        sha256: The digest of the new file.
     """
 
     target: Target
     done: Done
-    source: SourceDigests
-    identification: Identification | None
-    statement: bytes
+    source: SourceDigests | None
+    predicate: dict[str, Any]
+    sha256: str
 
 
 def copy_and_prove(
     url: URL,
-    source: Path,
+    source: Path | None,
     path: Path,
+    wanted: Wanted,
     *,
-    to: str | int | None,
-    host: bool,
-    keep_extra: bool,
-    quarantine: bool,
     approve: Callable[[Target, Identification | None], None] = lambda target, old: None,
 ) -> Made:
     """Make a new database, fill it, and compare it with the old one.
 
     Args:
         url: The old database.
-        source: Its file.
+        source: Its file; None if it is on a server.
         path: The file to make, by its final name in another folder.
-        to: The wanted shape; the newest known if not given.
-        host: Whether the installed host makes the empty database.
-        keep_extra: Whether what the new shape does not know is carried too.
-        quarantine: Whether refused rows go to side tables.
+        wanted: How.
         approve: Asked before anything is copied, with what the new one is to be and what is
             known of the old one; raises if it shall not be.
 
@@ -179,20 +205,21 @@ def copy_and_prove(
         OSError: The file cannot be written.
         sqlite3.OperationalError: The file cannot be written.
     """
-    target = _make(path, to, host=host)
-    before = digest_source(source)
+    target = _make(path, wanted.to, host=wanted.host)
+    before = None if source is None else digest_source(source)
     with _connected(url, path, target) as (work, identification):
         approve(target, identification)
-        done = work.run(keep_extra=keep_extra, quarantine=quarantine)
-    if digest_source(source) != before:
+        done = work.run(keep_extra=wanted.keep_extra, quarantine=wanted.quarantine)
+    # What is read on a server is read in one transaction, which sees one state.
+    if source is not None and digest_source(source) != before:
         raise SourceChangedError(
             f"{printable(source)} changed while it was copied, so nothing was kept.",
             remedy="End the program that writes to it, then try again.",
         )
     predicate = {
         "source": {
-            "name": printable(source.name),
-            **before.to_dict(),
+            "name": printable(source.name if source else url.render_as_string()),
+            **(before.to_dict() if before else {}),
             "shape": identification.to_dict() if identification else None,
         },
         "target": {"shape": target.name, "epoch": target.epoch, "known": _known_as(target)},
@@ -200,7 +227,7 @@ def copy_and_prove(
     }
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
-    return Made(target, done, before, identification, statement(path, digest, predicate))
+    return Made(target, done, before, predicate, digest)
 
 
 def _make(path: Path, to: str | int | None, *, host: bool) -> Target:

@@ -7,7 +7,6 @@ import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -154,12 +153,12 @@ def _differs(copy: TableCopy, position: int, old: Any, new: Any) -> ProofFailedE
     )
 
 
-def statement(target: Path, digest: str, predicate: Mapping[str, Any]) -> bytes:
+def statement(name: str, digest: str, predicate: Mapping[str, Any]) -> bytes:
     """Write an in-toto Statement about a new database, in RFC 8785 form.
 
     Args:
-        target: The new database.
+        name: The new database.
         digest: Its SHA-256, in hexadecimal.
         predicate: What is stated of it.
     """
-    return make_statement({printable(target.name): digest}, PREDICATE, predicate)
+    return make_statement({printable(name): digest}, PREDICATE, predicate)

@@ -22,8 +22,15 @@ from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate.aside import undo_unfinished
 from landscape_compat.migrate.exclusive import alone_with, one_at_a_time
-from landscape_compat.migrate.migration import Migration, copy_and_prove, file_of, told_of
+from landscape_compat.migrate.migration import (
+    Migration,
+    Wanted,
+    copy_and_prove,
+    source_of,
+    told_of,
+)
 from landscape_compat.migrate.placing import made_beside, make_lasting, put_in_place
+from landscape_compat.migrate.proof import statement
 from landscape_compat.migrate.target import Target
 from landscape_compat.migrate.work import Done
 from landscape_compat.schema.declared import declared_schema
@@ -84,7 +91,8 @@ def migrate_in_place(
         undo_unfinished(place)
         if not wanted():
             return None
-        url, path = file_of(url)
+        url, path = source_of(url)
+        assert path is not None
         return _migrate(url, path, to=to, host=host)
 
 
@@ -96,16 +104,8 @@ def _migrate(url: URL, path: Path, *, to: str | int | None, host: bool) -> Swapp
     proof = path.with_name(f"{path.name}.intoto.json")
     with made_beside(path) as folder:
         new = folder / path.name
-        made = copy_and_prove(
-            url,
-            path,
-            new,
-            to=to,
-            host=host,
-            keep_extra=False,
-            quarantine=False,
-            approve=partial(_require_older, path),
-        )
+        wanted = Wanted(to=to, host=host)
+        made = copy_and_prove(url, path, new, wanted, approve=partial(_require_older, path))
         _require_all_known(path, made.done)
         found = path.stat()
         new.chmod(stat.S_IMODE(found.st_mode))
@@ -113,8 +113,9 @@ def _migrate(url: URL, path: Path, *, to: str | int | None, host: bool) -> Swapp
             os.chown(new, found.st_uid, found.st_gid)
         make_lasting(new)
         beside = folder / proof.name
-        beside.write_bytes(made.statement)
+        beside.write_bytes(statement(path.name, made.sha256, made.predicate))
         day = datetime.fromtimestamp(stamps.database.mtime_ns / 1e9, UTC).date()
+        assert made.source is not None
         kept = path.with_name(f"{path.stem}.{day}.{made.source.database[:12]}{path.suffix}")
         with alone_with(path, patience=_MOMENT) as unused:
             _require_closed(path)

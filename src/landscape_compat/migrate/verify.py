@@ -23,7 +23,7 @@ from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.migrate.copying import TableCopy
-from landscape_compat.migrate.migration import file_of
+from landscape_compat.migrate.migration import source_of
 from landscape_compat.migrate.proof import PREDICATE, ProvenTable, digest_table, prove_table
 from landscape_compat.projection.plan import Plan
 
@@ -150,9 +150,9 @@ def _compare(
     source: str | os.PathLike[str] | URL,
     found: Verification,
 ) -> None:
-    url, path = file_of(source)
-    digests = digest_source(path).to_dict()
-    if digests != {name: predicate["source"].get(name) for name in digests}:
+    url, path = source_of(source)
+    digests = digest_source(path).to_dict() if path else {}
+    if path and digests != {name: predicate["source"].get(name) for name in digests}:
         found.find(path.name, "is not, byte for byte, the database that was migrated")
     known = predicate["target"].get("known")
     if known is None:

@@ -160,11 +160,24 @@ class Work:
             made = empty.table(name)
             assert made is not None
             if count:
-                absent = [c.column for c in self._told(name) if c.kind == RuleKind.ABSENT]
-                self._relaxed += [f"{name}.{c}" for c in relax(self.new, made, absent)]
+                never = [*self._never_recorded(name, stored)]
+                self._relaxed += [f"{name}.{c}" for c in relax(self.new, made, never)]
             kept = tuple(c.name for c in made.columns if not c.generated)
             extra = self._extra_columns(name, stored, keep_extra=keep_extra)
             yield TableCopy(name, (*kept, *extra), stored)
+
+    def _never_recorded(self, name: str, stored: TableShape) -> Iterator[str]:
+        """Give the columns that are NULL because nobody ever recorded them."""
+        for told in self._told(name):
+            if told.kind == RuleKind.ABSENT:
+                yield told.column
+        # What builds of the database's own shape never let be NULL, only a migration does.
+        exact = self.report.identification.exact if self.report.identification else ()
+        declared = [table for known in exact if (table := known.shape.table(name))]
+        for column in stored.columns:
+            own = [found for table in declared if (found := table.column(column.name))]
+            if column.nullable and own and not any(found.nullable for found in own):
+                yield column.name
 
     def _extra_columns(self, name: str, stored: TableShape, *, keep_extra: bool) -> Iterator[str]:
         for column in self.report.table(name).drift.extra_columns:
@@ -187,7 +200,7 @@ class Work:
                 self._left_out[stored.name] = self._count(stored)
 
     def _count(self, stored: TableShape, column: str | None = None) -> int:
-        clause = StoredTable.of(stored, "sqlite").clause
+        clause = StoredTable.of(stored, self.old.dialect.name).clause
         counted = func.count() if column is None else func.count(clause.c[column])
         ((count,),) = read(self.old, select(counted).select_from(clause), table=stored.name)
         return int(count)

@@ -1,0 +1,176 @@
+"""A Landscape migrates from a file to PostgreSQL and back, proven, or leaves nothing there."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from landscape_compat import inspect_database, migrate_database, verify_migration
+from landscape_compat.errors import LandscapeCompatError, OutputError, RowsRefusedError
+from landscape_compat.export.stream import export_database
+from landscape_compat.landscape.database import open_landscape
+from landscape_compat.landscape.history import known_shapes, shape_named
+from landscape_compat.migrate import server
+from support.commands import running
+from support.killing import KILLED
+from support.legacy import Written, build_shape
+from support.postgres import PostgresDatabase
+from support.postgres_landscape import copy_landscape
+from support.untouched import untouched
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+OLD, NEWEST = "2026-01-18/df2fa70fb", known_shapes()[-1].name
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    """Give an old record whose values a server has a place for: no number is too large."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    shape = shape_named(OLD).shape
+    found = build_shape(folder / "audit.db", shape, rows=3, runs=4, long_text=False)
+    tables = {}
+    with closing(sqlite3.connect(found.path)) as connection, connection:
+        for table in shape:
+            for column in table.columns:
+                if column.type == "INTEGER":
+                    name = f'"{column.name}"'
+                    connection.execute(
+                        f'UPDATE "{table.name}" SET {name} = {name} % 1000 WHERE {name} NOTNULL'
+                    )
+            rows = connection.execute(f'SELECT * FROM "{table.name}"').fetchall()
+            tables[table.name] = replace(found.tables[table.name], rows=tuple(rows))
+    return replace(found, tables=tables)
+
+
+def tables_of(postgres: PostgresDatabase) -> list[str]:
+    engine = create_engine(postgres.url())
+    try:
+        return inspect(engine).get_table_names()
+    finally:
+        engine.dispose()
+
+
+def records(where: object) -> list[str]:
+    """Export all of a database, in a form that does not depend on where it lies."""
+    with open_landscape(where) as db:  # type: ignore[arg-type]
+        found = [json.dumps(record, ensure_ascii=False) for record in export_database(db)]
+    return sorted(text.replace('+00:00"', '"') for text in found)
+
+
+def test_to_a_server_and_back(written: Written, tmp_path: Path, postgres: PostgresDatabase) -> None:
+    """What comes back is what a migration from file to file gives; both keep their bytes."""
+    proof, url = tmp_path / "proof.json", postgres.url()
+    with untouched(written.path):
+        there = migrate_database(written.path, url, proof=proof)
+    report = inspect_database(url)
+    assert report.identification is not None
+    assert [known.name for known in report.identification.exact] == [NEWEST]
+    assert not report.degraded
+    told = json.loads(proof.read_bytes())
+    assert [t["table"] for t in told["predicate"]["server"] if t["rows"]]
+    before = postgres.content()
+    back = migrate_database(url, tmp_path / "back.db")
+    straight = migrate_database(written.path, tmp_path / "straight.db")
+    assert postgres.content() == before
+    assert there.done.rows == back.done.rows == straight.done.rows > 90
+    assert records(tmp_path / "back.db") == records(tmp_path / "straight.db") == records(url)
+    assert verify_migration(tmp_path / "back.db", source=url).is_sound
+
+
+def test_an_old_one_on_a_server(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    """It is read through the shim, and becomes the newest in a file, and on another server."""
+    copy_landscape(written, shape_named(OLD), postgres)
+    before = postgres.content()
+    made = migrate_database(postgres.url(), tmp_path / "new.db")
+    assert postgres.content() == before
+    assert made.done.rows == sum(len(table.rows) for table in written.tables.values())
+    straight = migrate_database(written.path, tmp_path / "straight.db")
+    assert records(tmp_path / "new.db") == records(tmp_path / "straight.db")
+    assert [t.name for t in made.done.tables] == [t.name for t in straight.done.tables]
+    assert verify_migration(tmp_path / "new.db", source=postgres.url()).is_sound
+
+
+def test_what_a_server_has_no_place_for(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    """A NUL in a text, a text in place of a time, a number too large: named, and nothing made."""
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute("UPDATE tokens SET branch_name = 'a' || char(0) WHERE rowid = 1")
+        connection.execute("UPDATE runs SET started_at = 'yesterday' WHERE rowid = 1")
+        connection.execute("UPDATE rows SET row_index = 1e10 WHERE rowid = 1")
+    with untouched(written.path), pytest.raises(RowsRefusedError) as caught:
+        migrate_database(written.path, postgres.url(), proof=tmp_path / "proof.json")
+    assert len(caught.value.rows) == 3
+    assert "NUL" in str(caught.value)
+    assert "'yesterday' is no timestamp" in str(caught.value)
+    assert "out of range" in str(caught.value)
+    assert tables_of(postgres) == []
+    assert not (tmp_path / "proof.json").exists()
+
+
+def test_a_place_that_is_taken(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    postgres.run("CREATE TABLE runs (a int)")
+    with pytest.raises(OutputError, match="has runs already"):
+        migrate_database(written.path, postgres.url(), proof=tmp_path / "proof.json")
+    assert tables_of(postgres) == ["runs"]
+
+
+def test_killed_on_the_way(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the transaction ends, nobody sees a table; then the whole is there."""
+    proof = tmp_path / "proof.json"
+
+    def die(*words: object) -> None:
+        os._exit(KILLED)
+
+    child = os.fork()
+    if not child:
+        try:
+            monkeypatch.setattr(server, "_state", die)
+            migrate_database(written.path, postgres.url(), proof=proof)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+    assert tables_of(postgres) == []
+    migrate_database(written.path, postgres.url(), proof=proof)
+    assert proof.exists()
+
+
+def test_what_cannot_be_asked_for(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    proof = tmp_path / "proof.json"
+    with pytest.raises(LandscapeCompatError, match="--proof"):
+        migrate_database(written.path, postgres.url())
+    with pytest.raises(LandscapeCompatError, match="in a file only"):
+        migrate_database(written.path, postgres.url(), proof=proof, host=True)
+    with pytest.raises(LandscapeCompatError, match="cannot be made on"):
+        migrate_database(written.path, "sqlite:///x.db", proof=proof)
+
+
+def test_the_command_hides_the_password(
+    written: Written,
+    tmp_path: Path,
+    postgres: PostgresDatabase,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    url = postgres.url().set(password="pa55word").render_as_string(hide_password=False)
+    with running(capsys) as run:
+        outcome = run("migrate", written.path, "-o", url, "--proof", tmp_path / "proof.json")
+    assert outcome.code == 0, outcome.err
+    assert "proven" in outcome.out
+    assert "pa55word" not in outcome.out + outcome.err + (tmp_path / "proof.json").read_text()
