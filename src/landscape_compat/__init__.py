@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         WriteRefusedError,
     )
     from landscape_compat.export.findings import Finding, Verification
+    from landscape_compat.export.page import make_page, write_page
     from landscape_compat.export.seals import Seals, Verifiers
     from landscape_compat.export.selection import Selection
     from landscape_compat.export.signing import SigningKey
@@ -80,6 +81,7 @@ _HOMES = {
     ),
     "export.findings": ("Finding", "Verification"),
     "export.seals": ("Seals", "Verifiers"),
+    "export.page": ("make_page", "write_page"),
     "export.selection": ("Selection",),
     "export.signing": ("SigningKey",),
     "export.stream": ("export_run",),
@@ -163,6 +165,7 @@ __all__ = [
     "export_run",
     "inspect_database",
     "install",
+    "make_page",
     "mapped",
     "migrate_database",
     "migrate_in_place",
@@ -175,6 +178,7 @@ __all__ = [
     "verify_bag",
     "verify_migration",
     "wrap",
+    "write_page",
 ]
 
 

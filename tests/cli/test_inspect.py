@@ -70,7 +70,7 @@ def test_one_table(run: Run, legacy: Written) -> None:
     """One table is shown with the reason behind each value that is not stored."""
     with untouched(legacy.path):
         outcome = run("inspect", legacy.path, "--table", "tokens")
-        result = run("inspect", legacy.path, "--table", "TOKENS", "--json").json
+        result = run("inspect", legacy.path, "--table", "TOKENS", "--json").json["tables"][0]
         missing = run("inspect", legacy.path, "--table", "token_outcomes")
         unknown = run("inspect", legacy.path, "--table", "nonsense")
     assert "run_id: derived. " in outcome.out

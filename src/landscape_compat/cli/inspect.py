@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from landscape_compat.cli.talk import print_json, print_pairs, print_table, say
-from landscape_compat.errors import ExitCode, printable
+from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
 if TYPE_CHECKING:
     from landscape_compat.engine.report import SchemaReport, TableReport
@@ -55,14 +55,9 @@ def run(options: argparse.Namespace) -> int:
         try:
             table = report.table(options.table)
         except KeyError:
-            from landscape_compat.errors import LandscapeCompatError
-
-            raise LandscapeCompatError(
-                f"The target declares no table {printable(options.table)!r}.",
-                remedy="See the tables by `inspect` without --table.",
-            ) from None
+            raise _no_table(report, options.table) from None
         if options.json:
-            print_json("inspect-table", table.to_dict())
+            print_json("inspect-table", {"tables": [table.to_dict()]})
         else:
             _print_table(table)
     elif options.json:
@@ -70,6 +65,17 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print_report(report)
     return _code(options, degraded=report.degraded)
+
+
+def _no_table(report: SchemaReport, name: str) -> LandscapeCompatError:
+    import difflib
+
+    close = difflib.get_close_matches(name, [table.name for table in report.tables], n=1)
+    meant = f"Did you mean {close[0]!r}? " if close else ""
+    return LandscapeCompatError(
+        f"The target declares no table {printable(name)!r}.",
+        remedy=f"{meant}See the tables by `inspect` without --table.",
+    )
 
 
 def _page(options: argparse.Namespace) -> int:

@@ -45,7 +45,8 @@ def complain(error: object) -> None:
 
 def print_json(kind: str, value: dict[str, Any]) -> None:
     """Print a result as one JSON object that names its kind and the version of its form."""
-    head = {"kind": kind, "version": JSON_VERSION}
+    head: dict[str, Any] = {"kind": kind, "version": JSON_VERSION}
+    assert not head.keys() & value.keys(), "what a result is called would be hidden"
     print(json.dumps({**head, **value}, ensure_ascii=False, indent=2))
 
 

@@ -1,0 +1,69 @@
+"""The public API is what it was when it was last looked at."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import landscape_compat
+from support.snapshots import same_as_kept
+
+
+def test_names_and_signatures_are_kept() -> None:
+    """No public name, parameter or method comes, goes or changes unnoticed."""
+    lines = [line for name in landscape_compat.__all__ for line in _described(name)]
+    same_as_kept("api.txt", "\n".join(lines) + "\n")
+
+
+def _described(name: str) -> Iterator[str]:
+    value = getattr(landscape_compat, name)
+    if not callable(value):
+        yield f"{name}: {type(value).__name__}"
+    elif not inspect.isclass(value):
+        yield f"{name}({_parameters(value)})"
+    elif issubclass(value, BaseException):
+        yield f"{name}: {', '.join(base.__name__ for base in value.__bases__)}"
+    else:
+        yield f"{name}({_parameters(value)})"
+        for member in sorted(vars(value)):
+            found = inspect.getattr_static(value, member)
+            if member.startswith("_") or member in getattr(value, "__dataclass_fields__", {}):
+                continue
+            kind = "" if inspect.isfunction(found) else ": attribute"
+            arguments = f"({_parameters(found)})" if inspect.isfunction(found) else ""
+            yield f"    .{member}{arguments}{kind}"
+
+
+def _parameters(value: object) -> str:
+    """Name the parameters, and which of them can be left out; types are the checkers' affair."""
+    found = inspect.signature(value).parameters.values()  # type: ignore[arg-type]
+    words, only = [], False
+    for parameter in found:
+        if parameter.kind is parameter.KEYWORD_ONLY and not only:
+            words.append("*")
+            only = True
+        mark = "*" * [parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD].count(parameter.kind)
+        mark *= 2 if parameter.kind is parameter.VAR_KEYWORD else 1
+        only = only or mark == "*"
+        optional = "" if parameter.default is parameter.empty else "=..."
+        words.append(f"{mark}{parameter.name}{optional}")
+    return ", ".join(words)
+
+
+def test_all_is_sorted_and_what_dir_shows() -> None:
+    """`__all__` is in order, and completion finds every name in it."""
+    assert landscape_compat.__all__ == sorted(landscape_compat.__all__)
+    assert set(landscape_compat.__all__) <= set(dir(landscape_compat))
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    """The package costs nothing until a name of it is used."""
+    code = (
+        "import sys, landscape_compat;"
+        "heavy = {'sqlalchemy', 'structlog', 'wrapt', 'rfc8785'} & set(sys.modules);"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
