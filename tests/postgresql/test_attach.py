@@ -183,6 +183,20 @@ def test_names_of_all_kinds(postgres: PostgresDatabase, engine: Engine, name: st
         assert rows(engine, select(alias.c[name]).where(alias.c.id == 7)) == [(None,)]
 
 
+def test_names_that_differ_in_case_are_two(postgres: PostgresDatabase, engine: Engine) -> None:
+    """Of tables and of columns; a rule for one says nothing of the other."""
+    metadata = sa.MetaData()
+    small = sa.Table("t", metadata, sa.Column("k", sa.Text), sa.Column("K", sa.Text))
+    large = sa.Table("T", metadata, sa.Column("k", sa.Text), sa.Column("K", sa.Text))
+    postgres.run("""CREATE TABLE t (k text); INSERT INTO t VALUES ('small');
+        CREATE TABLE "T" ("K" text); INSERT INTO "T" VALUES ('LARGE')""")
+    with attach(engine, metadata, rules=[mapped("t.k", {"small": "mapped"})]):
+        assert rows(engine, select(small)) == [("mapped", None)]
+        assert rows(engine, select(large)) == [(None, "LARGE")]
+        assert rows(engine, "SELECT T.k FROM T") == [("mapped",)]
+        assert rows(engine, 'SELECT "T".k FROM "T"') == [(None,)]
+
+
 def test_writes_are_refused_before_they_reach_the_server(
     postgres: PostgresDatabase, engine: Engine
 ) -> None:

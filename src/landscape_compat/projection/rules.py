@@ -317,6 +317,8 @@ class RuleSet:
             RuleError: More than one rule fires.
         """
         rules = self._by_column.get((fold_name(table), fold_name(column)), ())
+        if stored.exact:
+            rules = [rule for rule in rules if (rule.table, rule.column) == (table, column)]
         firing = [rule for rule in rules if rule.fires(stored, declared)]
         if len(firing) > 1:
             raise RuleError(
