@@ -44,8 +44,8 @@ def _parameters(value: object) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not only:
             words.append("*")
             only = True
-        mark = "*" * [parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD].count(parameter.kind)
-        mark *= 2 if parameter.kind is parameter.VAR_KEYWORD else 1
+        mark = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+        mark = "*" if parameter.kind is parameter.VAR_POSITIONAL else mark
         only = only or mark == "*"
         optional = "" if parameter.default is parameter.empty else "=..."
         words.append(f"{mark}{parameter.name}{optional}")
