@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from landscape_compat.engine.attach import Attachment, attach, detach
     from landscape_compat.engine.diagnosis import Diagnosis
+    from landscape_compat.engine.profiles import Profile, load_profile
     from landscape_compat.engine.report import SchemaReport
     from landscape_compat.errors import (
         AttachError,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "engine.attach": ("Attachment", "attach", "detach"),
     "engine.diagnosis": ("Diagnosis",),
+    "engine.profiles": ("Profile", "load_profile"),
     "engine.report": ("SchemaReport",),
     "errors": (
         "AttachError",
@@ -133,6 +135,7 @@ __all__ = [
     "NotALandscapeError",
     "OpeningRefusedError",
     "OutputError",
+    "Profile",
     "ProofFailedError",
     "ReadOnlyRecorder",
     "RowsRefusedError",
@@ -165,6 +168,7 @@ __all__ = [
     "export_run",
     "inspect_database",
     "install",
+    "load_profile",
     "make_page",
     "mapped",
     "migrate_database",

@@ -181,6 +181,14 @@ def test_names_of_all_kinds(postgres: PostgresDatabase, engine: Engine, name: st
         assert rows(engine, select(table.c.id).where(table.c[name].is_(None))) == [(7,)]
         alias = table.alias("x%y")
         assert rows(engine, select(alias.c[name]).where(alias.c.id == 7)) == [(None,)]
+    newer = sa.MetaData()
+    wanted = sa.Table(name, newer, sa.Column("number", sa.Integer), sa.Column("twice", sa.Integer))
+    with postgres.server.connect(postgres.name, "owner") as connection:
+        connection.execute(f"ALTER TABLE {quoted} RENAME COLUMN id TO {quoted}".encode())
+    of = sa.table(name, sa.column(name))
+    twice = derived(f"{name}.twice", of.c[name] * 2)
+    with attach(engine, newer, rules=[renamed(f"{name}.number", name), twice]):
+        assert rows(engine, select(wanted)) == [(7, 14)]
 
 
 def test_names_that_differ_in_case_are_two(postgres: PostgresDatabase, engine: Engine) -> None:

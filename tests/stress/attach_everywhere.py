@@ -1,14 +1,15 @@
-"""A plugin for pytest that attaches the shim to every engine that is made."""
+"""A plugin for pytest that attaches the shim to every engine that `create_engine` makes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, Table
+from sqlalchemy import URL, Column, Engine, Integer, MetaData, Table
+from sqlalchemy.engine import CreateEnginePlugin
 
 from landscape_compat import AttachError, attach
 
-__all__ = ["pytest_configure"]
+__all__ = ["pytest_configure", "pytest_terminal_summary"]
 
 # A table of nobody's, so that no database is degraded: then everything must be as without.
 METADATA = MetaData()
@@ -16,20 +17,28 @@ Table("landscape_compat_nobody", METADATA, Column("id", Integer, primary_key=Tru
 attached = 0
 
 
-def pytest_configure(config: Any) -> None:
-    """Wrap what makes an engine."""
-    make = Engine.__init__
+class Attaching(CreateEnginePlugin):
+    """Attaches to an engine when it is complete."""
 
-    def make_and_attach(self: Engine, *arguments: Any, **keywords: Any) -> None:
+    def engine_created(self, engine: Engine) -> None:
+        """Attach, unless the dialect is one that is not known: refused, as it should be."""
         global attached
-        make(self, *arguments, **keywords)
         try:
-            attach(self, METADATA)
+            attach(engine, METADATA)
         except AttachError:
-            return  # of a dialect that is not known: refused, as it should be
+            return
         attached += 1
 
-    Engine.__init__ = make_and_attach  # type: ignore[method-assign]
+
+def pytest_configure(config: Any) -> None:
+    """Have every URL name the plugin."""
+    find = URL._instantiate_plugins
+
+    def find_and_add(self: URL, keywords: Any) -> Any:
+        url, plugins, keywords = find(self, keywords)
+        return url, [*plugins, Attaching(url, keywords)], keywords
+
+    URL._instantiate_plugins = find_and_add  # type: ignore[method-assign,assignment]
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -54,14 +54,14 @@ def run(checkout: Path, arguments: list[str], folder: Path, plugin: str) -> dict
     subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:logging", "-p", "no:cacheprovider"),
-            *("-p", "no:hypothesispytest", f"--junitxml={report}", *loads, *arguments),
+            *("--maxfail=100000", f"--junitxml={report}", *loads, *arguments),
         ],
         cwd=checkout,
         env={**os.environ, "PYTHONPATH": path},
         stdout=sys.stderr,
         check=False,
     )
-    ended = {}
+    ended: dict[str, str] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         outcome = next((child.tag for child in case if child.tag != "properties"), "passed")
         name = f"{case.get('classname')}.{case.get('name')}"

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, MetaData
 
 from landscape_compat.engine.hooks import Hooks
 from landscape_compat.engine.lookout import Lookout, database_name
+from landscape_compat.engine.profiles import Profile
 from landscape_compat.engine.report import SchemaReport, report_plan
 from landscape_compat.engine.server import ServerHooks
 from landscape_compat.engine.statements import Answer
@@ -132,7 +133,7 @@ class Attachment:
 
 def attach(
     engine: Any,
-    metadata: MetaData,
+    metadata: MetaData | Profile,
     *,
     rules: RuleSet | Sequence[Rule] = (),
     posture: Posture = "degrade",
@@ -153,7 +154,8 @@ def attach(
     Args:
         engine: An `Engine` or `AsyncEngine`. Attaching again with the same arguments gives the
             same attachment; so does attaching what its `execution_options()` gave.
-        metadata: What the reader declares.
+        metadata: What the reader declares; or a profile, which has the rules and the known
+            shapes with it.
         rules: Where values that are not stored come from; NULL where no rule says.
         posture: What a degraded database gets: `degrade` opens it read-only, `refuse` raises.
         read_only: Whether a database is opened read-only also if it is current.
@@ -170,6 +172,9 @@ def attach(
     sync = _engine_of(engine)
     if posture not in ("degrade", "refuse"):
         raise AttachError(f"There is no posture {posture!r}; use 'degrade' or 'refuse'.")
+    if isinstance(metadata, Profile):
+        rules, known = (*metadata.rules, *rules), known or metadata.known
+        metadata = metadata.metadata
     rule_set = rules if isinstance(rules, RuleSet) else RuleSet(rules)
     catalogue = catalogue_for(sync.dialect.name, _wanted(metadata, rule_set, schemas))
     # Rules compare by identity, so the same list given twice is the same, and an equal one not.

@@ -394,6 +394,8 @@ def _bind(
         if table is own:
             # As text: at any depth it is the row in hand, and no SELECT takes it for a source.
             name = f"{own.name}.{quote_name(dialect, element.name)}"
+            if dialect.paramstyle in ("format", "pyformat"):
+                name = name.replace("%%", "%")  # text is escaped when it is compiled
             return literal_column(name, element.type)
         if table is None:
             return None

@@ -133,6 +133,8 @@ def renamed(target: str, stored_as: str, **details: Any) -> Rule:
         RuleError: `target` is not of the form `table.column`, or names itself.
     """
     name, _, own = target.partition(".")
+    if not stored_as:
+        raise RuleError(f"The rule for {target} names no stored column.")
     if fold_name(own) == fold_name(stored_as):
         raise RuleError(f"The rule for {target} renames the column to itself.")
     expression: ColumnElement[Any] = table_clause(name, column(stored_as)).c[stored_as]
@@ -202,6 +204,11 @@ def _rule(
     name, dot, own = target.partition(".")
     if not (name and dot and own):
         raise RuleError(f"A rule's target is `table.column`, not {target!r}.")
+    if kind is not RuleKind.ABSENT and not isinstance(expression, ColumnElement | Select):
+        raise RuleError(
+            f"The rule for {target} has a {type(expression).__name__} for its value.",
+            remedy="Build the value with SQLAlchemy: a column, literal(...), func, or select(...).",
+        )
     if isinstance(expression, Select):
         if len(expression.selected_columns) != 1:
             raise RuleError(f"The rule for {target} selects not just one column.")
