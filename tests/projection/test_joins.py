@@ -148,6 +148,56 @@ def test_what_is_no_lookup_by_a_key_is_no_join(expression: Select[Any]) -> None:
     planned.close()
 
 
+@pytest.mark.parametrize(
+    ("key", "foreign"),
+    [
+        ("VARCHAR", "INTEGER"),
+        ("INTEGER", "VARCHAR"),
+        ("VARCHAR", ""),
+        ("VARCHAR", "VARCHAR COLLATE NOCASE"),
+        ("VARCHAR COLLATE NOCASE", "VARCHAR"),
+    ],
+)
+@pytest.mark.parametrize("key_first", [False, True])
+def test_a_key_that_equals_one_value_twice_is_no_join(
+    key: str, foreign: str, key_first: bool
+) -> None:
+    """5 equals '5' and '05', and 'a' equals 'A': a join would count a row twice."""
+    sides = (_ROWS.c.row_id, _TOKENS.c.row_id)
+    written = ("rows.row_id", "tokens.row_id")
+    left, right = written if key_first else written[::-1]
+    planned = Planned.of(
+        f"""
+        CREATE TABLE rows (row_id {key} NOT NULL PRIMARY KEY, run_id VARCHAR(64));
+        CREATE TABLE tokens (token_id VARCHAR(64) PRIMARY KEY, row_id {foreign});
+        INSERT OR IGNORE INTO rows VALUES (5, 'A');
+        INSERT INTO tokens VALUES ('t1', '5'), ('t2', 'a');
+        """
+        + (
+            ""
+            if key == "INTEGER"
+            else "INSERT OR IGNORE INTO rows VALUES ('05', 'A'), ('a', 'A'), ('A', 'A');"
+        ),
+        f"""
+        ALTER TABLE tokens ADD COLUMN run_id VARCHAR(64);
+        UPDATE tokens SET run_id = (SELECT rows.run_id FROM rows WHERE {left} = {right});
+        """,
+        METADATA,
+        [
+            derived(
+                "tokens.run_id",
+                select(_ROWS.c.run_id).where(
+                    sides[0] == sides[1] if key_first else sides[1] == sides[0]
+                ),
+            )
+        ],
+    )
+    sql = "SELECT token_id FROM tokens WHERE run_id = 'A' ORDER BY 1"
+    assert " LEFT JOIN " not in planned.rewrite(sql).text
+    assert planned.read(sql) == planned.expect(sql)
+    planned.close()
+
+
 def test_which_names_are_filtered_on() -> None:
     """Those in conditions, at any depth, and no others."""
     sql = """

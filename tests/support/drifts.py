@@ -416,8 +416,12 @@ def _given(draw: Draw, column: Column, table: Table, tables: list[Table]) -> Col
         whens = (f"WHEN {name} = {literal(a)} THEN {literal(b)}" for a, b in mapping.items())
         rule = rules.mapped(target, mapping)
         return replace(column, rule=rule, sql=f"CASE {' '.join(whens)} ELSE {name} END")
-    value = draw.pick(list(_values(column.kind, table, tables)))
-    expression, sql = value(draw)
+    # The lookup of one row by its key may be a join, and nothing else here may.
+    lookups = list(_lookups(column.kind, table, tables))
+    if lookups and not draw.chance(3):
+        expression, sql = draw.pick(lookups)(draw)
+        return replace(column, rule=rules.derived(target, expression), sql=sql)
+    expression, sql = draw.pick(list(_values(column.kind, table, tables)))(draw)
     make = draw.pick([rules.derived, rules.mapped, rules.neutral])
     return replace(column, rule=make(target, expression), sql=sql)
 
@@ -455,6 +459,19 @@ def _values(kind: Kind, table: Table, tables: list[Table]) -> Iterator[Callable[
             yield partial(_looked_up, table, other, found)
         if kind.name in ("int", "bool", "str", "text"):
             yield partial(_told, table, other, kind)
+
+
+def _lookups(kind: Kind, table: Table, tables: list[Table]) -> Iterator[Callable[[Draw], Value]]:
+    """Give the ways to a value of a kind by the key of another table."""
+    assert table.stored is not None
+    for other in tables:
+        if other.stored is None or other is table:
+            continue
+        keys = [c for c in other.stored.columns if c.key]
+        found = [c.name for c in other.stored.columns if c.kind is kind]
+        mates = [c.name for c in table.stored.columns if keys and c.kind is keys[0].kind]
+        if len(keys) == 1 and found and mates:
+            yield partial(_keyed, table, other, found, mates)
 
 
 def _clause(table: Table) -> sa.TableClause:
@@ -500,6 +517,17 @@ def _looked_up(table: Table, other: Table, found: list[str], draw: Draw) -> Valu
     match = clause.c[key] == _clause(table).c[mine]
     expression = sa.select(sa.func.min(clause.c[name])).where(match)
     sql = _select(f"min(o.{quoted(name)})", other, key, "=", table, mine)
+    return expression.scalar_subquery(), sql
+
+
+def _keyed(table: Table, other: Table, found: list[str], mates: list[str], draw: Draw) -> Value:
+    assert other.stored is not None
+    name, mine = draw.pick(found), draw.pick(mates)
+    (key,) = (c.name for c in other.stored.columns if c.key)
+    clause, own = _clause(other), _clause(table)
+    sides = (clause.c[key], own.c[mine]) if draw.chance(2) else (own.c[mine], clause.c[key])
+    expression = sa.select(clause.c[name]).where(sides[0] == sides[1])
+    sql = _select(f"o.{quoted(name)}", other, key, "=", table, mine)
     return expression.scalar_subquery(), sql
 
 

@@ -81,6 +81,8 @@ def join_for(
         keys = () if shape is None else [c.name for c in shape.columns if c.primary_key]
         if shape is None or shape.kind != "table" or [*map(fold_name, keys)] != [fold_name(key)]:
             return None
+    if not all(_is_unique_as_compared(on, stored) for _, _, on in lookup.hops):
+        return None
     value = shapes[-1].column(lookup.value) if shapes[-1] else None
     if value is None or affinity(value.type) != affinity(declared.type):
         return None
@@ -106,6 +108,22 @@ def join_for(
     return Joined(
         f"{names[tables[-1]]}.{quote(value.name)}", f" LEFT JOIN {target} ON {conditions[0]}"
     )
+
+
+def _is_unique_as_compared(condition: BinaryExpression[Any], stored: SchemaShape) -> bool:
+    """Tell whether a key that has each value once also equals a value of the other column once.
+
+    A number equals '5' and '05', and under NOCASE 'a' equals 'A': a join would give both rows.
+    """
+    found = []
+    sides: tuple[Any, Any] = (condition.left, condition.right)
+    for side in sides:
+        shape = stored.table(_table_of(side))
+        column = shape.column(side.name) if shape else None
+        if column is None or column.collation:
+            return False
+        found.append(affinity(column.type))
+    return found[0] == found[1]
 
 
 @dataclass(frozen=True, slots=True)
