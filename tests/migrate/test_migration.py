@@ -20,7 +20,12 @@ import pytest
 from sqlalchemy import column, select
 from sqlalchemy import table as table_clause
 
-from landscape_compat import inspect_database, migrate_database, open_landscape
+from landscape_compat import (
+    inspect_database,
+    migrate_database,
+    open_landscape,
+    verify_migration,
+)
 from landscape_compat.errors import (
     LandscapeCompatError,
     NotALandscapeError,
@@ -106,7 +111,8 @@ def test_the_statement_tells_both_digests_and_every_rule(legacy: Written, new: P
     predicate = told["predicate"]
     assert told["subject"] == [{"digest": {"sha256": state_of(new).file.sha256}, "name": "new.db"}]
     assert predicate["source"]["sha256"] == state_of(legacy.path).file.sha256
-    assert predicate["target"] == {"epoch": 29, "shape": NEWEST.name}
+    target = {"by_host": False, "epoch": 29, "known": NEWEST.name, "shape": NEWEST.name}
+    assert predicate["target"] == target
     assert "token_outcomes" in predicate["absent_tables"]
     assert "tokens.expand_group_id" in predicate["absent"]
     tables = {table["table"]: table for table in predicate["tables"]}
@@ -393,6 +399,38 @@ def test_the_host_makes_the_empty_database(legacy: Written, new: Path, tmp_path:
         host.load().LandscapeDB.from_url(f"sqlite:///{new}", create_tables=False).close()
     with closing(sqlite3.connect(new)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (29,)
+
+
+def test_what_the_host_insists_on_has_a_stand_in(
+    legacy: Written, new: Path, tmp_path: Path
+) -> None:
+    """Its constraints stay as they are; what stands in for what nobody recorded is told."""
+    with places(tmp_path) as place:
+        place("newest")
+        with untouched(legacy.path):
+            made = migrate_database(legacy.path, new, host=True)
+    assert made.done.relaxed == ()
+    told = {one["column"]: one["rule"] for one in made.done.filled["runs"]}
+    assert told["openrouter_catalog_sha256"] == told["openrouter_catalog_source"] == "neutral"
+    columns = ["openrouter_catalog_sha256", "openrouter_catalog_source"]
+    assert {*stored_rows(new, "runs", columns)} == {("", "bundled")}
+    runs = NEWEST.shape.table("runs")
+    assert runs is not None
+    with closing(sqlite3.connect(new)) as connection:
+        found = connection.execute("SELECT name FROM pragma_table_info('runs') WHERE \"notnull\"")
+        assert {name for (name,) in found} == {c.name for c in runs.columns if not c.nullable}
+    assert verify_migration(new, source=legacy.path).is_sound
+
+
+def test_what_the_host_would_not_take_is_not_kept(
+    extra: Written, new: Path, tmp_path: Path
+) -> None:
+    """Its own validation has the last word."""
+    with places(tmp_path) as place, untouched(extra.path):
+        place("newest")
+        with pytest.raises(LandscapeCompatError, match="would not take"):
+            migrate_database(extra.path, new, host=True, keep_extra=True)
+    assert list(new.parent.iterdir()) == []
 
 
 def test_no_host_is_installed(legacy: Written, new: Path) -> None:

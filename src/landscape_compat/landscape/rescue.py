@@ -34,7 +34,7 @@ from landscape_compat.schema.catalogue import catalogue_for
 from landscape_compat.schema.declared import declared_schema
 from landscape_compat.schema.shape import SchemaShape
 
-__all__ = ["Finding", "answer_for", "examine", "furnish", "open_degraded"]
+__all__ = ["Finding", "answer_for", "examine", "furnish", "open_degraded", "verdict_of"]
 
 # Source: the identity row that builds since epoch 24 write into every store they make.
 _IDENTITY = "elspeth_schema_identity"
@@ -350,6 +350,21 @@ def _reasons(plan: Plan) -> list[str]:
         words += [f"{projection.name}.{name} holds other words" for name in _shifted(projection)]
     tables = [f"the table {drift.table} is missing" for drift in plan.drifts if drift.missing_table]
     return columns + tables + words
+
+
+def verdict_of(host: Host, path: Path) -> str:
+    """Let the host's own validation say what it thinks of a file; "" if it would let it pass.
+
+    Args:
+        host: The host.
+        path: A database that nobody has open.
+    """
+    with _peeking(path) as connection:
+        seen = None if connection is None else _look(connection)
+        if connection is None or seen is None:
+            return "it cannot be read"
+        url = URL.create("sqlite", database=str(path))
+        return _verdict(host, host.database_class, url, connection, seen, creating=False)
 
 
 def _verdict(

@@ -28,6 +28,7 @@ from landscape_compat.errors import (
 from landscape_compat.landscape.database import database_url, require_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.inspection import report_landscape
+from landscape_compat.landscape.rescue import verdict_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.migrate.placing import (
     cannot_place,
@@ -36,6 +37,7 @@ from landscape_compat.migrate.placing import (
     require_free,
 )
 from landscape_compat.migrate.proof import statement
+from landscape_compat.migrate.standins import rules_for_host
 from landscape_compat.migrate.target import Target, make_by_host, make_of_shape
 from landscape_compat.migrate.work import Done, Work
 from landscape_compat.schema.declared import declared_schema
@@ -210,6 +212,7 @@ def copy_and_prove(
     with _connected(url, path, target) as (work, identification):
         approve(target, identification)
         done = work.run(keep_extra=wanted.keep_extra, quarantine=wanted.quarantine)
+    _require_accepted(target, path)
     # What is read on a server is read in one transaction, which sees one state.
     if source is not None and digest_source(source) != before:
         raise SourceChangedError(
@@ -222,7 +225,12 @@ def copy_and_prove(
             **(before.to_dict() if before else {}),
             "shape": identification.to_dict() if identification else None,
         },
-        "target": {"shape": target.name, "epoch": target.epoch, "known": _known_as(target)},
+        "target": {
+            "shape": target.name,
+            "epoch": target.epoch,
+            "known": _known_as(target),
+            "by_host": target.host is not None,
+        },
         **done.to_dict(),
     }
     with path.open("rb") as file:
@@ -240,6 +248,18 @@ def _make(path: Path, to: str | int | None, *, host: bool) -> Target:
 
 def _shape(to: str | int | None) -> KnownShape:
     return known_shapes()[-1] if to is None else shape_named(to)
+
+
+def _require_accepted(target: Target, path: Path) -> None:
+    """Refuse a new database that the host, which made it, does not take now that it is filled."""
+    verdict = verdict_of(target.host, path) if target.host else ""
+    if verdict:
+        raise LandscapeCompatError(
+            f"The host would not take the database that was made for it: {printable(verdict)}. "
+            "Nothing was kept.",
+            remedy="Name a shape by --to, and read it with the shim; or migrate without "
+            "--keep-extra.",
+        )
 
 
 def _known_as(target: Target) -> str | None:
@@ -278,7 +298,7 @@ def _connected(
         attachment = attach(
             engine,
             target.metadata,
-            rules=landscape_rules(),
+            rules=rules_for_host(url, target.metadata) if target.host else landscape_rules(),
             read_only=True,
             known=known_shapes,
         )

@@ -13,7 +13,7 @@ from sqlalchemy import URL, MetaData, create_engine
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.errors import LandscapeCompatError
-from landscape_compat.landscape.host import DATABASE_MODULE, find_host
+from landscape_compat.landscape.host import DATABASE_MODULE, Host, find_host
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.projection.tokens import SQLITE, Token, TokenKind, tokenize
 from landscape_compat.schema.known import KnownShape
@@ -30,11 +30,13 @@ class Target:
         name: What to call it: the shape's name, or the host and its epoch.
         metadata: The tables that its readers declare.
         epoch: The epoch that it is stamped with; None for none.
+        host: The host that made it, if it did.
     """
 
     name: str
     metadata: MetaData
     epoch: int | None
+    host: Host | None = None
 
 
 def quoted(name: str) -> str:
@@ -87,7 +89,7 @@ def make_by_host(path: Path) -> Target:
         # What is copied is not yet a record that anybody writes to.
         connection.execute("PRAGMA journal_mode = DELETE")
     epoch = f", epoch {host.epoch}" if host.epoch is not None else ""
-    return Target(f"the installed host{epoch}", host.metadata, host.epoch)
+    return Target(f"the installed host{epoch}", host.metadata, host.epoch, host)
 
 
 def add_column(connection: sqlite3.Connection, table: str, column: ColumnShape) -> None:

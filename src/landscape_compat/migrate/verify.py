@@ -25,6 +25,7 @@ from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.migrate.copying import TableCopy
 from landscape_compat.migrate.migration import source_of
 from landscape_compat.migrate.proof import PREDICATE, ProvenTable, digest_table, prove_table
+from landscape_compat.migrate.standins import rules_for_host
 from landscape_compat.projection.plan import Plan
 
 __all__ = ["is_migrated", "verify_migration"]
@@ -158,7 +159,8 @@ def _compare(
     if known is None:
         found.unchecked.append("the rows of the old database: the new shape is not known here")
         return
-    with _shimmed(url, known) as (old, plan):
+    by_host = bool(predicate["target"].get("by_host"))
+    with _shimmed(url, known, by_host=by_host) as (old, plan):
         for stated in predicate["tables"]:
             stored = plan.stored.table(stated["table"])
             if stored is None:
@@ -180,13 +182,14 @@ def _compare(
 
 
 @contextmanager
-def _shimmed(url: URL, known: str) -> Iterator[tuple[Connection, Plan]]:
+def _shimmed(url: URL, known: str, *, by_host: bool) -> Iterator[tuple[Connection, Plan]]:
+    metadata = metadata_of(shape_named(known))
     engine = create_engine(url, poolclass=NullPool)
     try:
         attachment = attach(
             engine,
-            metadata_of(shape_named(known)),
-            rules=landscape_rules(),
+            metadata,
+            rules=rules_for_host(url, metadata) if by_host else landscape_rules(),
             read_only=True,
             known=known_shapes,
         )

@@ -159,7 +159,7 @@ class Work:
                 continue
             made = empty.table(name)
             assert made is not None
-            if count:
+            if count and not self.target.host:
                 never = [*self._never_recorded(name, stored)]
                 self._relaxed += [f"{name}.{c}" for c in relax(self.new, made, never)]
             kept = tuple(c.name for c in made.columns if not c.generated)
