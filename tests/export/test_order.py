@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import create_engine, event
 
 from landscape_compat.errors import UnreadableError
+from landscape_compat.export import order as order_module
 from landscape_compat.export.order import RecordOrder
 from landscape_compat.export.values import Record
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.tables import TABLES
 from landscape_compat.schema.catalogue import catalogue_for
-from support.legacy import build_shape
+from support.legacy import Written, build_shape
 from support.untouched import untouched
 
 KEYS = {facts.record_type: facts.key for facts in TABLES}
@@ -459,3 +460,17 @@ def test_tables_of_nobodys_come_after_the_hosts_with_odd_names_and_without_row_n
             {"record_type": "pairs", "b": 3, "a": 1},
             {"record_type": "computed", "a": 1, "b": 2, "c": 3},
         ]
+
+
+def test_what_does_not_fit_at_once_comes_in_the_same_order(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Families are read window by window at once, or merged where one is too large for that."""
+    with order_of(legacy.path) as (order, _):
+        at_once = everything(order)
+        counts = {source.record_type: source.given for source in order.sources}
+    monkeypatch.setattr(order_module, "_MOST_AT_ONCE", 0)
+    for window in (1, 2, 1000):
+        with order_of(legacy.path, window) as (order, _):
+            assert everything(order) == at_once
+            assert {source.record_type: source.given for source in order.sources} == counts

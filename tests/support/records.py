@@ -30,5 +30,5 @@ def write_all(writer: RecordWriter, records: Iterable[dict[str, Any]]) -> None:
         key = (record[RECORD_TYPE], *(name for name in record if name != RUN_ID))
         if key not in encoders:
             encoders[key] = writer.encoder(form_for(record))
-        writer.write(encoders[key](row_of(record), record.get(RUN_ID)))
+        writer.write([encoders[key](row_of(record), record.get(RUN_ID))])
     writer.finish()

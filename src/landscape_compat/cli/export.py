@@ -211,7 +211,7 @@ def _export(databases: list[Landscape], selection: Selection, options: argparse.
         force=options.force,
         signer=_signer(options),
         seals=Seals(ssh_key=options.ssh_key, pem_key=options.pem_key),
-        watch=(lambda items, total: counted(items, "records", quiet=False, total=total))
+        watch=(lambda items, total: counted(items, "records", quiet=False, total=total, size=len))
         if talks
         else None,
     )

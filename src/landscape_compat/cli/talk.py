@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
 from typing import Any, TypeVar
 
 from landscape_compat.errors import printable
@@ -117,7 +117,14 @@ def _print_with_rich(cells: Sequence[Sequence[str]]) -> bool:
     return True
 
 
-def counted(items: Iterator[T], what: str, *, quiet: bool, total: int | None = None) -> Iterator[T]:
+def counted(
+    items: Iterator[T],
+    what: str,
+    *,
+    quiet: bool,
+    total: int | None = None,
+    size: Callable[[T], int] = lambda _: 1,
+) -> Iterator[T]:
     """Give the items on, and say on a terminal's standard error how far they are and how fast.
 
     Args:
@@ -125,16 +132,18 @@ def counted(items: Iterator[T], what: str, *, quiet: bool, total: int | None = N
         what: What they are, in the plural.
         quiet: Whether to say nothing.
         total: How many there will be, if that is known.
+        size: For how many an item counts.
     """
     if quiet or not sys.stderr.isatty():
         yield from items
         return
     began = time.monotonic()
-    told = 0.0
+    told, number, next_look = 0.0, 0, _TELL_EVERY
     try:
-        for number, item in enumerate(items, 1):
-            if number % _TELL_EVERY == 0 and (now := time.monotonic()) - told > _TELL_SECONDS:
-                told = now
+        for item in items:
+            number += size(item)
+            if number >= next_look and (now := time.monotonic()) - told > _TELL_SECONDS:
+                told, next_look = now, number + _TELL_EVERY
                 text = _progress(number, total, what, now - began)
                 print(f"\r\x1b[K{text} ", end="", file=sys.stderr, flush=True)
             yield item

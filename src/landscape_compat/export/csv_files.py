@@ -70,13 +70,14 @@ class CsvWriter:
         encode = _line_encoder(form)
         return lambda row, run_id: (table, encode(row, run_id))
 
-    def write(self, item: tuple[_Table, bytes]) -> None:
-        """Write a line.
+    def write(self, items: list[tuple[_Table, bytes]]) -> None:
+        """Write lines.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: They cannot be written.
         """
-        item[0].write(item[1])
+        for table, line in items:
+            table.write(line)
 
     def finish(self) -> None:
         """Write the last lines.

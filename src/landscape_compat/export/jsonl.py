@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from json.encoder import encode_basestring
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 from landscape_compat.errors import OutputError
 from landscape_compat.export.compiled import (
@@ -38,10 +38,6 @@ __all__ = [
     "line_encoder",
     "write_json_lines",
 ]
-
-# More in one piece makes the allocator give memory back and take it again, which takes longer
-# than the writing.
-_LINES: Final = 32
 
 
 def json_line(record: Record) -> bytes:
@@ -108,32 +104,21 @@ class JsonLinesWriter:
 
     def __init__(self, files: Files) -> None:
         self._file = files.open(f"{ALL_RECORDS}.jsonl")
-        self._lines: list[bytes] = []
 
     def encoder(self, form: RecordForm) -> CompiledEncoder:
         """Give what makes a line of a row."""
         return line_encoder(form)
 
-    def write(self, item: bytes) -> None:
-        """Write a line.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        lines = self._lines
-        lines.append(item)
-        if len(lines) >= _LINES:
-            self._file.write(b"".join(lines), len(lines))
-            lines.clear()
-
-    def finish(self) -> None:
-        """Write the last lines.
+    def write(self, items: list[bytes]) -> None:
+        """Write lines.
 
         Raises:
             OutputError: They cannot be written.
         """
-        self._file.write(b"".join(self._lines), len(self._lines))
-        self._lines.clear()
+        self._file.write(b"".join(items), len(items))
+
+    def finish(self) -> None:
+        """Do nothing: every line is written."""
 
 
 class JsonArrayWriter:
@@ -151,13 +136,14 @@ class JsonArrayWriter:
         """Give what makes a line of a row."""
         return line_encoder(form)
 
-    def write(self, item: bytes) -> None:
-        """Write an element.
+    def write(self, items: list[bytes]) -> None:
+        """Write elements.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: They cannot be written.
         """
-        self._file.write(self._between + item[:-1], 1)
+        lines = b",\n".join([item[:-1] for item in items])
+        self._file.write(self._between + lines, len(items))
         self._between = b",\n"
 
     def finish(self) -> None:

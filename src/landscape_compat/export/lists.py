@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
-from landscape_compat.landscape.stored import read
+from landscape_compat.landscape.stored import read, read_chunks
 
 __all__ = ["ListQuery", "takes_json"]
 
@@ -32,6 +32,7 @@ ByList: TypeAlias = Callable[[ColumnElement[int], ColumnElement[Any]], Select[An
 
 # A compound SELECT has at most 500 arms in SQLite as it is usually built.
 _ARMS = 200
+_CHUNK = 256
 
 
 def takes_json(connection: Connection) -> bool:
@@ -74,13 +75,34 @@ class ListQuery:
             keys: The keys; None finds nothing.
             parameters: The statement's other parameters.
         """
+        for rows in self.chunks(connection, keys, parameters):
+            yield from rows
+
+    def chunks(
+        self,
+        connection: Connection,
+        keys: Sequence[Any],
+        parameters: Mapping[str, Any],
+        *,
+        size: int = _CHUNK,
+    ) -> Iterator[Sequence[Any]]:
+        """Read the rows for a list of keys, in lists of at most this size.
+
+        Args:
+            connection: The connection to read by.
+            keys: The keys; None finds nothing.
+            parameters: The statement's other parameters.
+            size: How many rows a list has at most.
+        """
         on_server = connection.dialect.name == "postgresql"
         given = _as_json(keys, texts_only=on_server) if self._json_lists else None
         if given is not None:
             if self._statement is None:
                 self._statement = self._by_list(*(_elements() if on_server else _each()))
             values = {**parameters, "keys": given}
-            yield from read(connection, self._statement, values, table=self._table)
+            yield from read_chunks(
+                connection, self._statement, values, table=self._table, size=size
+            )
             return
         for start in range(0, len(keys), _ARMS):
             arms = [
@@ -91,7 +113,9 @@ class ListQuery:
             if arms:
                 one = union_all(*arms).subquery("given")
                 statement = self._by_list(one.c.position, one.c.key)
-                yield from read(connection, statement, parameters, table=self._table)
+                yield from read_chunks(
+                    connection, statement, parameters, table=self._table, size=size
+                )
 
 
 def _each() -> tuple[ColumnElement[int], ColumnElement[Any]]:

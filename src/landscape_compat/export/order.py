@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
@@ -21,7 +21,7 @@ from sqlalchemy import (
 from landscape_compat.errors import UnreadableError
 from landscape_compat.export.additions import Additions
 from landscape_compat.export.lists import ListQuery, takes_json
-from landscape_compat.export.source import Source
+from landscape_compat.export.source import CHUNK, Source
 from landscape_compat.export.values import RecordForm
 from landscape_compat.landscape.stored import StoredSchema, holds, read
 from landscape_compat.landscape.tables import AFTER_HOST, HOST_ORDER, RUNS, TABLES, Branch, Link
@@ -33,7 +33,8 @@ __all__ = ["WINDOW", "MakeOf", "RecordOrder"]
 # For each form, what makes a record of a row and the run that it was reached from.
 MakeOf: TypeAlias = Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]]
 
-WINDOW: Final = 1000
+WINDOW: Final = 500
+_MOST_AT_ONCE: Final = 20_000
 _NO_CHILD: Final[tuple[int, Any]] = -1, None
 _NOTHING: Final = Additions()
 _RUN: Final[BindParameter[Any]] = bindparam("run_id")
@@ -76,6 +77,7 @@ class RecordOrder:
         }
         self._of_run: dict[str, Select[Any]] = {}
         self._below_of: dict[tuple[str, str], ListQuery] = {}
+        self._merged: set[str] = set()
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -98,11 +100,19 @@ class RecordOrder:
         Args:
             run_id: The run.
         """
+        return chain.from_iterable(self.run_lists(run_id))
+
+    def run_lists(self, run_id: Any) -> Iterator[list[Any]]:
+        """Give what `run` gives, in lists as they come.
+
+        Args:
+            run_id: The run.
+        """
         for branch in (Branch(RUNS), *HOST_ORDER, *AFTER_HOST):
             yield from self._branch(branch, run_id)
 
-    def by_table(self, run_ids: Sequence[Any] | None) -> Iterator[Any]:
-        """Give the rows table by table, in the order in which a table is read fastest.
+    def table_lists(self, run_ids: Sequence[Any] | None) -> Iterator[list[Any]]:
+        """Give the records table by table, in the order in which a table is read fastest.
 
         A table that stores no run tells none here, unless a single run is read.
 
@@ -117,25 +127,29 @@ class RecordOrder:
             if run_ids is None:
                 if source.table.rowid:
                     statement = statement.order_by(source.table.clause.c[source.table.rowid])
-                for row in source.read(statement):
-                    yield source.record(row, None)
+                for rows in source.chunks(statement):
+                    yield source.records(rows, None)
                 continue
             if source.table.facts is None:
                 continue
             statement = statement.where(self._schema.of_run(source.table, _RUN))
             for run_id in run_ids:
-                for row in source.read(statement, {"run_id": run_id}):
-                    yield source.record(row, only)
+                for rows in source.chunks(statement, {"run_id": run_id}):
+                    yield source.records(rows, only)
 
     def of_database(self) -> Iterator[Any]:
         """Give the rows of the tables that belong to no run: the host's, then everybody's."""
+        return chain.from_iterable(self.database_lists())
+
+    def database_lists(self) -> Iterator[list[Any]]:
+        """Give what `of_database` gives, in lists as they come."""
         own = [facts.table for facts in TABLES if not facts.links and facts.table != RUNS]
         others = [source.table.name for source in self.sources if source.table.facts is None]
         for name in (*own, *others):
             source = self._source(name)
             if source and self.wants(name):
-                for row in source.read(source.select().order_by(*source.table.order())):
-                    yield source.record(row, None)
+                for rows in source.chunks(source.select().order_by(*source.table.order())):
+                    yield source.records(rows, None)
 
     def unreached(self) -> Iterator[Any]:
         """Give the rows that no run reaches, and prove that with them every row was given.
@@ -188,7 +202,7 @@ class RecordOrder:
         source = self._sources.get(fold_name(table))
         return None if source is None or source.is_empty else source
 
-    def _branch(self, branch: Branch, run_id: Any) -> Iterator[Any]:
+    def _branch(self, branch: Branch, run_id: Any) -> Iterator[list[Any]]:
         source = self._source(branch.table)
         if source is None or not self._wants_any(branch):
             return
@@ -197,14 +211,85 @@ class RecordOrder:
             statement = source.select().where(self._schema.of_run(source.table, _RUN))
             statement = statement.order_by(*source.table.order())
             self._of_run[branch.table] = statement
-        rows = source.read(statement, {"run_id": run_id})
+        parameters = {"run_id": run_id}
         if not branch.below:
-            for row in rows:
-                yield source.record(row, run_id)
+            for rows in source.chunks(statement, parameters):
+                yield source.records(rows, run_id)
             return
-        while window := list(islice(rows, self._window)):
-            for _, record in self._family(branch, source, window, run_id):
-                yield record
+        for window in source.chunks(statement, parameters, size=self._window):
+            yield from self._families(branch, source, window, run_id)
+
+    def _families(
+        self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
+    ) -> Iterator[list[Any]]:
+        """Give each row of a window with all that is below it."""
+        if branch.table not in self._merged:
+            made = list[tuple[Source, int]]()
+            try:
+                families = self._at_once(branch, source, window, run_id, made)
+            except _NotAtOnce:
+                # What is below one row may be more than fits in memory: from now on, merged.
+                self._merged.add(branch.table)
+            else:
+                for of, count in made:
+                    of.given += count
+                yield from families
+                return
+        merged = self._family(branch, source, window, run_id)
+        while records := [record for _, record in islice(merged, CHUNK)]:
+            yield records
+
+    def _at_once(
+        self,
+        branch: Branch,
+        source: Source,
+        rows: Sequence[Any],
+        run_id: Any,
+        made: list[tuple[Source, int]],
+    ) -> list[list[Any]]:
+        """Make, for each row, the list of it and of all that is below it.
+
+        Args:
+            branch: The rows' branch.
+            source: Their table.
+            rows: The rows.
+            run_id: The run that they were reached from.
+            made: Takes how many records of each table were made.
+
+        Raises:
+            _NotAtOnce: There are too many, or two rows may own the same below them.
+        """
+        make = source.make
+        if self.wants(branch.table):
+            made.append((source, len(rows)))
+            families = [[make(row, run_id)] for row in rows]
+        else:
+            families = [[] for _ in rows]
+        for child in branch.below:
+            found = self._link_below(child, source) if self._wants_any(child) else None
+            if found is None:
+                continue
+            below, link = found
+            if source.repeated(link.parent_key):
+                raise _NotAtOnce
+            at = source.position_of(link.parent_key)
+            keys = [row[at] for row in rows]
+            query = self._below_query(source, below, link)
+            children = list[Any]()
+            for chunk in query.chunks(self._connection, keys, {"run_id": run_id}):
+                children += chunk
+                if len(children) > _MOST_AT_ONCE:
+                    raise _NotAtOnce
+            if child.below:
+                grown = self._at_once(child, below, children, run_id, made)
+                for row, family in zip(children, grown, strict=True):
+                    families[row[0]] += family
+            elif self.wants(child.table):
+                make = below.make
+                made.append((below, len(children)))
+                for row in children:
+                    families[row[0]].append(make(row, run_id))
+        return families
 
     def _family(
         self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
@@ -227,19 +312,11 @@ class RecordOrder:
         self, branch: Branch, parent: Source, window: Sequence[Any], run_id: Any
     ) -> Iterator[tuple[int, Any]]:
         """Give the children of a window of parents, each with its parent's place in the window."""
-        source = self._source(branch.table)
-        if source is None or source.table.facts is None:
+        found = self._link_below(branch, parent)
+        if found is None:
             return
-        link = next(
-            (link for link, of in self._schema.links(source.table) if of.name == parent.table.name),
-            None,
-        )
-        if link is None:
-            return
-        query = self._below_of.get((parent.table.name, source.table.name))
-        if query is None:
-            query = self._query_below(source, link)
-            self._below_of[parent.table.name, source.table.name] = query
+        source, link = found
+        query = self._below_query(parent, source, link)
         keys = source.claim(parent, link, window)
         rows = query.read(self._connection, keys, {"run_id": run_id})
         if not branch.below:
@@ -248,6 +325,23 @@ class RecordOrder:
             return
         while below := list(islice(rows, self._window)):
             yield from self._family(branch, source, below, run_id)
+
+    def _link_below(self, branch: Branch, parent: Source) -> tuple[Source, Link] | None:
+        """Find a branch's table, and its link to the one above, as far as both are stored."""
+        source = self._source(branch.table)
+        if source is None or source.table.facts is None:
+            return None
+        for link, of in self._schema.links(source.table):
+            if of.name == parent.table.name:
+                return source, link
+        return None
+
+    def _below_query(self, parent: Source, source: Source, link: Link) -> ListQuery:
+        key = parent.table.name, source.table.name
+        query = self._below_of.get(key)
+        if query is None:
+            query = self._below_of[key] = self._query_below(source, link)
+        return query
 
     def _query_below(self, source: Source, link: Link) -> ListQuery:
         run = source.table.column(link.indexed_after) if link.indexed_after else None
@@ -279,6 +373,10 @@ class RecordOrder:
             table, link = parent, above[0]
         other = run.is_distinct_from(table.get(link.key))
         return not list(source.read(select(literal_column("1")).where(*same, other).limit(1)))
+
+
+class _NotAtOnce(Exception):  # noqa: N818 - it is no error, and nobody outside sees it
+    """What is below a window is to be merged instead of being read at once."""
 
 
 class _Merge:

@@ -92,16 +92,16 @@ class ParquetWriter:
             fix=lambda field, value: plain_fix(field, value) if field.kind is Kind.FLAG else (),
         )
 
-    def write(self, item: tuple[_Table, tuple[Any, ...]]) -> None:
-        """Write a row.
+    def write(self, items: list[tuple[_Table, tuple[Any, ...]]]) -> None:
+        """Write rows.
 
         Raises:
-            OutputError: It cannot be written, or a value has no form in its column.
+            OutputError: They cannot be written, or a value has no form in its column.
         """
-        table, row = item
-        table.rows.append(row)
-        if len(table.rows) >= _ROWS:
-            table.flush()
+        for table, row in items:
+            table.rows.append(row)
+            if len(table.rows) >= _ROWS:
+                table.flush()
 
     def finish(self) -> None:
         """Write the last rows, and close the files.

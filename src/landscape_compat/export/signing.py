@@ -130,13 +130,17 @@ class SignedLinesWriter:
             return lambda row, run: (run, parts(row, run), Ended.of(form.make(row, run)))
         return lambda row, run: (run, parts(row, run), None)
 
-    def write(self, item: tuple[Any, tuple[bytes, bytes], Ended | None]) -> None:
-        """Sign a record, and write it.
+    def write(self, items: list[tuple[Any, tuple[bytes, bytes], Ended | None]]) -> None:
+        """Sign records, and write them.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: They cannot be written.
         """
-        run, (before, after), ended = item
+        for run, parts, ended in items:
+            self._write(run, parts, ended)
+
+    def _write(self, run: Any, parts: tuple[bytes, bytes], ended: Ended | None) -> None:
+        before, after = parts
         if run != self._run:
             self._end()
             self._run = run

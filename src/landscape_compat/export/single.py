@@ -51,8 +51,8 @@ def write_records(
         db, selection, order=order, absent=absent, filled=filled, make_of=writer.encoder
     )
     try:
-        for item in records:
-            writer.write(item)
+        for items in records.lists():
+            writer.write(items)
         writer.finish()
         stream.flush()
     finally:

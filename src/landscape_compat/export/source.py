@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
 
 from landscape_compat.export.additions import Additions
 from landscape_compat.export.values import RecordForm, record_form
-from landscape_compat.landscape.stored import StoredTable, read
+from landscape_compat.landscape.stored import StoredTable, read, read_chunks
 from landscape_compat.landscape.tables import Link
 from landscape_compat.schema.shape import fold_name
 
-__all__ = ["Source"]
+__all__ = ["CHUNK", "Source"]
+
+# More in one piece makes the allocator give memory back and take it again, which takes longer
+# than the reading.
+CHUNK: Final = 32
 
 
 class Source:
@@ -43,7 +47,7 @@ class Source:
         self.unreached = 0
         self._connection = connection
         self.form = record_form(table, more)
-        self._make = make_of(self.form)
+        self.make = make_of(self.form)
         self._claimed: set[tuple[str, Any]] = set()
         self._repeated: dict[str, frozenset[Any]] = {}
 
@@ -81,6 +85,29 @@ class Source:
         """Run a statement over the table."""
         return read(self._connection, statement, parameters, table=self.table.name)
 
+    def chunks(
+        self,
+        statement: Select[Any],
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        size: int = CHUNK,
+    ) -> Iterator[Sequence[Any]]:
+        """Run a statement over the table, and give its rows in lists of at most this size."""
+        return read_chunks(
+            self._connection, statement, parameters, table=self.table.name, size=size
+        )
+
+    def records(self, rows: Sequence[Any], run_id: Any) -> list[Any]:
+        """Make the records of rows that `select` selected, and count them.
+
+        Args:
+            rows: The rows.
+            run_id: The run that they were reached from, if they were.
+        """
+        make = self.make
+        self.given += len(rows)
+        return [make(row, run_id) for row in rows]
+
     def record(self, row: Sequence[Any], run_id: Any) -> Any:
         """Make the record of a row that `select` selected, and count it.
 
@@ -89,7 +116,7 @@ class Source:
             run_id: The run that it was reached from, if it was.
         """
         self.given += 1
-        return self._make(row, run_id)
+        return self.make(row, run_id)
 
     def claim(self, parent: Source, link: Link, window: Sequence[Any]) -> list[Any]:
         """List the keys by which a window of parents owns rows of this table.

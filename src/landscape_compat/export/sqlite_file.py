@@ -91,17 +91,17 @@ class SqliteWriter:
         names = {**PLAIN_NAMES, "table": table}
         return compile_encoder(form, result, names=names, fix=plain_fix)
 
-    def write(self, item: tuple[_Table, tuple[Any, ...]]) -> None:
-        """Write a row.
+    def write(self, items: list[tuple[_Table, tuple[Any, ...]]]) -> None:
+        """Write rows.
 
         Raises:
-            OutputError: It cannot be written.
+            OutputError: They cannot be written.
         """
-        table, row = item
-        table.rows.append(row)
-        self._file.records += 1
-        if len(table.rows) >= _ROWS:
-            self._flush(table)
+        self._file.records += len(items)
+        for table, row in items:
+            table.rows.append(row)
+            if len(table.rows) >= _ROWS:
+                self._flush(table)
 
     def finish(self) -> None:
         """Write the last rows, and close the database.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Literal, TypeVar
 
@@ -11,7 +12,7 @@ from sqlalchemy import literal_column, select
 from landscape_compat.export.additions import AbsentMode, Additions
 from landscape_compat.export.order import MakeOf, RecordOrder
 from landscape_compat.export.selection import Selection
-from landscape_compat.export.source import Source
+from landscape_compat.export.source import CHUNK, Source
 from landscape_compat.export.values import Record
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.stored import read, tell
@@ -60,7 +61,8 @@ class RecordStream(Iterator[T]):
         self._orders: list[RecordOrder] = []
         # Without a reference to this object, so that forgetting it gives the connection back.
         additions = Additions(absent, filled, db.declared, db.projections)
-        self._records = _read(db, selection, order, additions, make_of, self._orders)
+        self._lists = _read(db, selection, order, additions, make_of, self._orders)
+        self._records: Iterator[T] = chain.from_iterable(self._lists)
 
     def __iter__(self) -> RecordStream[T]:
         return self
@@ -71,7 +73,12 @@ class RecordStream(Iterator[T]):
 
     def close(self) -> None:
         """Stop reading, and give the connection back."""
-        self._records.close()
+        self._lists.close()
+        self._records = iter(())
+
+    def lists(self) -> Iterator[list[T]]:
+        """Give the records in lists as they come, which takes less time than one by one."""
+        return self._lists
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -80,7 +87,7 @@ class RecordStream(Iterator[T]):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Count the records given so far, by type."""
+        """Count the records read so far, by type: all that were given, and few beyond."""
         return {source.record_type: source.given for source in self.sources if source.given}
 
     @property
@@ -97,7 +104,7 @@ def _read(
     additions: Additions,
     make_of: MakeOf,
     orders: list[RecordOrder],
-) -> Generator[Any, None, None]:
+) -> Generator[list[Any], None, None]:
     with db.connection() as connection:
         # The first statement takes the snapshot, and notices a schema that changed.
         list(read(connection, select(literal_column("1"))))
@@ -109,12 +116,12 @@ def _read(
         orders.append(found)
         runs = selection.find_runs(connection, stored)
         if order == "table":
-            yield from found.by_table(runs)
+            yield from found.table_lists(runs)
         elif runs is None:
             yield from _everything(found)
         else:
             for run_id in runs:
-                yield from found.run(run_id)
+                yield from found.run_lists(run_id)
 
 
 def export_run(db: Landscape, run_id: str) -> RecordStream[Record]:
@@ -196,8 +203,10 @@ def count_records(db: Landscape, selection: Selection) -> int | None:
         return sum(source.stored for source in order.sources if order.wants(source.table.name))
 
 
-def _everything(order: RecordOrder) -> Iterator[Any]:
+def _everything(order: RecordOrder) -> Iterator[list[Any]]:
     for run_id in order.run_ids():
-        yield from order.run(run_id)
-    yield from order.of_database()
-    yield from order.unreached()
+        yield from order.run_lists(run_id)
+    yield from order.database_lists()
+    unreached = order.unreached()
+    while records := list(islice(unreached, CHUNK)):
+        yield records

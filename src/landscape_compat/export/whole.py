@@ -44,8 +44,8 @@ __all__ = ["ExportedBag", "export_bag"]
 _EVERYTHING: Final = Selection()
 _NO_SEALS: Final = Seals()
 
-# Looks on at what is written for each record, and gives it on.
-Watch: TypeAlias = Callable[[Iterator[Any], int | None], Iterator[Any]]
+# Looks on at what is written for records, a list at a time, and gives it on.
+Watch: TypeAlias = Callable[[Iterator[list[Any]], int | None], Iterator[list[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ def export_bag(
         signer: The key to sign each record by, in JSON lines of RFC 8785 form, with a manifest
             at the end of each run as the host writes it; and the statement.
         seals: What else to sign the statement by.
-        watch: Given what is written for each record, as it comes, and how many there will be
-            (None where that would have to be found out); gives it on.
+        watch: Given what is written for the records, a list at a time, and how many records
+            there will be (None where that would have to be found out); gives the lists on.
 
     Raises:
         RunNotFoundError: A database holds no such run.
@@ -218,8 +218,8 @@ class _Bag:
             stream = self._wanted.of(db, writers.encoder)
             open_files.callback(stream.close)
             write = writers.write
-            for item in self._watched(stream, db):
-                write(item)
+            for items in self._watched(stream, db):
+                write(items)
             writers.finish()
         if self._wanted.page:
             name = "page" if below.name == DATA else below.name
@@ -291,10 +291,10 @@ class _Bag:
             whole_runs=not self._wanted.selection.tables,
         )
 
-    def _watched(self, stream: RecordStream[Any], db: Landscape) -> Iterator[Any]:
+    def _watched(self, stream: RecordStream[Any], db: Landscape) -> Iterator[list[Any]]:
         if self._watch is None:
-            return stream
-        return self._watch(stream, count_records(db, self._wanted.selection))
+            return stream.lists()
+        return self._watch(stream.lists(), count_records(db, self._wanted.selection))
 
     def _tell(self, format_: str, files: Iterable[WrittenFile]) -> None:
         for file in files:

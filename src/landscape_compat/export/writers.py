@@ -26,8 +26,8 @@ class RecordWriter(Protocol):
             form: How the rows of one table become records.
         """
 
-    def write(self, item: Any) -> None:
-        """Write what an encoder made."""
+    def write(self, items: list[Any]) -> None:
+        """Write what encoders made, in this order."""
 
     def finish(self) -> None:
         """Write what is left to be written."""
@@ -116,7 +116,7 @@ class Writers:
         encoders = [writer.encoder(form) for writer in self._writers]
         if len(encoders) == 1:
             return encoders[0]
-        return lambda row, run_id: [encode(row, run_id) for encode in encoders]
+        return lambda row, run_id: tuple([encode(row, run_id) for encode in encoders])
 
     def finish(self) -> None:
         """Write what is left to be written."""
@@ -129,6 +129,6 @@ class Writers:
             if abandon := getattr(writer, "abandon", None):
                 abandon()
 
-    def _write_all(self, items: Sequence[Any]) -> None:
-        for writer, item in zip(self._writers, items, strict=True):
-            writer.write(item)
+    def _write_all(self, items: list[Any]) -> None:
+        for writer, own in zip(self._writers, zip(*items, strict=True), strict=True):
+            writer.write(list(own))

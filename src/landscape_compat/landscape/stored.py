@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ from landscape_compat.errors import UnreadableError
 from landscape_compat.landscape.tables import RUNS, Link, RecordTable, facts_for
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 
-__all__ = ["StoredSchema", "StoredTable", "holds", "read", "tell"]
+__all__ = ["StoredSchema", "StoredTable", "holds", "read", "read_chunks", "tell"]
 
 # The hooks of an attached engine leave a statement with this option as it is.
 _AS_STORED: Final = "landscape_compat_stored"
@@ -57,16 +58,50 @@ def read(
     Raises:
         UnreadableError: A value is not valid text, or the database is damaged.
     """
-    options = {_AS_STORED: as_stored, "stream_results": True}
+    chunks = read_chunks(connection, statement, parameters, table=table, as_stored=as_stored)
+    for rows in chunks:
+        yield from rows
+
+
+def read_chunks(
+    connection: Connection,
+    statement: Executable,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    table: str | None = None,
+    as_stored: bool = True,
+    size: int = _CHUNK,
+) -> Iterator[Sequence[Any]]:
+    """Run a statement as `read` does, and give its rows in lists as they come.
+
+    Args:
+        connection: A connection inside a read transaction.
+        statement: A SELECT over stored columns only, unless it goes through the shim.
+        parameters: Its parameters.
+        table: The table read, for errors.
+        as_stored: Whether to read past every projection and rule.
+        size: How many rows a list has at most.
+
+    Raises:
+        UnreadableError: A value is not valid text, or the database is damaged.
+    """
+    # SQLite's rows come one by one anyhow, and a buffer around its cursor would keep some back.
+    raw = connection.dialect.name == "sqlite"
+    options = {_AS_STORED: as_stored, "stream_results": not raw}
     try:
         with connection.execute(statement, parameters, execution_options=options) as result:
-            while rows := result.fetchmany(_CHUNK):
-                yield from rows
-    except DBAPIError as error:
+            # Nothing is to be done with a row as it comes, and SQLAlchemy's rows take more time
+            # than the reading. A server's cursor is left to it.
+            source: Any = result.cursor if raw else result
+            while rows := source.fetchmany(size):
+                yield rows
+    except (DBAPIError, sqlite3.Error) as error:
         explained = _explain(error, table)
-        if explained is None:
+        if explained is not None:
+            raise explained from error
+        if isinstance(error, DBAPIError):
             raise
-        raise explained from error
+        raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
 
 
 def tell(connection: Connection, stored: SchemaShape, declared: SchemaShape, table: str) -> None:
@@ -87,8 +122,9 @@ def tell(connection: Connection, stored: SchemaShape, declared: SchemaShape, tab
         connection.execute(nothing).close()
 
 
-def _explain(error: DBAPIError, table: str | None) -> UnreadableError | None:
-    text = str(error.orig)
+def _explain(error: DBAPIError | sqlite3.Error, table: str | None) -> UnreadableError | None:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    text = str(original)
     if text.startswith("Could not decode to UTF-8 column"):
         return UnreadableError(
             "A value is stored as text but is not valid UTF-8, so it cannot be given faithfully.",
@@ -96,7 +132,7 @@ def _explain(error: DBAPIError, table: str | None) -> UnreadableError | None:
             column=text.split("'")[1],
             remedy="Read that value's bytes with `CAST(... AS BLOB)` and keep the database itself.",
         )
-    if str(getattr(error.orig, "sqlite_errorname", "")).startswith("SQLITE_CORRUPT"):
+    if str(getattr(original, "sqlite_errorname", "")).startswith("SQLITE_CORRUPT"):
         return UnreadableError(
             f"The database is damaged: {text}.",
             table=table,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from types import MappingProxyType
 
 from sqlalchemy.engine.interfaces import Dialect
@@ -240,8 +241,9 @@ class _Planner:
         return next(name for name in _alias_names() if name not in taken)
 
 
-def _alias_names() -> list[str]:
-    return ["t", *(f"t{number}" for number in range(1, 10_000))]
+def _alias_names() -> Iterator[str]:
+    yield "t"
+    yield from (f"t{number}" for number in count(1))
 
 
 def _refuse_without_key(
