@@ -84,7 +84,7 @@ def _bag(*formats: str, order: str) -> Callable[[Path, Path], None]:
         warnings.simplefilter("ignore")
         with open_landscape(database) as db:
             chosen: Any = order
-            export_bag(db, out, formats=formats, order=chosen)
+            export_bag(db, out, formats=formats, order=chosen, page=False)
 
     return work
 

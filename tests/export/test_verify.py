@@ -37,7 +37,8 @@ def small(tmp_path: Path) -> Path:
         connection.execute("INSERT INTO runs VALUES ('r1', 'completed'), ('r2', NULL)")
         connection.commit()
     with untouched(tmp_path / "audit.db"), open_landscape(tmp_path / "audit.db") as db:
-        export_bag(db, tmp_path.parent / f"{tmp_path.name}-bag", formats=("jsonl", "csv"))
+        place = tmp_path.parent / f"{tmp_path.name}-bag"
+        export_bag(db, place, formats=("jsonl", "csv"), page=False)
     return tmp_path.parent / f"{tmp_path.name}-bag"
 
 

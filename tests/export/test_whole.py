@@ -27,7 +27,7 @@ from landscape_compat.landscape.database import Landscape, open_landscape
 from landscape_compat.landscape.history import shape_named
 from support.legacy import Written, build_shape
 from support.untouched import untouched
-from support.wal import writing
+from support.wal import left_alone, writing
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
@@ -130,7 +130,7 @@ def test_a_wal_belongs_to_the_source(tmp_path: Path, place: Path) -> None:
     with writing(path) as writer:
         writer.run("PRAGMA journal_mode = WAL")
         writer.run("UPDATE runs SET status = 'by wal'")
-        with untouched(path), open_landscape(path) as landscape:
+        with left_alone(path), open_landscape(path) as landscape:
             export_bag(landscape, place)
         (source,) = statement_in(place)["predicate"]["sources"]
         names = {file["name"]: file["sha256"] for file in source["files_before"]}
