@@ -5,12 +5,24 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, column, select, table
+from sqlalchemy import (
+    URL,
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    column,
+    create_engine,
+    select,
+    table,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from landscape_compat.projection.rules import Rule, derived
 
-__all__ = ["METADATA", "ROWS", "RULES", "TOKENS", "Token", "make_sqlite"]
+__all__ = ["METADATA", "ROWS", "RULES", "TOKENS", "Token", "make_postgresql", "make_sqlite"]
 
 
 class Base(DeclarativeBase):
@@ -115,3 +127,26 @@ def make_sqlite(folder: Path, count: int) -> tuple[Path, Path]:
         connection.commit()
         connection.close()
     return paths
+
+
+def make_postgresql(old: URL, migrated: URL, count: int) -> None:
+    """Fill two empty databases of a server.
+
+    Args:
+        old: The one to be in the older shape.
+        migrated: The other.
+        count: How many rows, and as many tokens.
+    """
+    marks = {"rows": "(%s, %s, %s)", "tokens": "(%s, %s, %s, %s, %s)"}
+    for url, ddl in ((old, ()), (migrated, NEW_DDL)):
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            for statement in OLD_DDL:
+                connection.exec_driver_sql(statement)
+            for name, values in (("rows", rows(count)), ("tokens", tokens(count))):
+                connection.exec_driver_sql(f"INSERT INTO {name} VALUES {marks[name]}", values)
+            for statement in ddl:
+                connection.exec_driver_sql(statement)
+        with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql("VACUUM ANALYZE")
+        engine.dispose()

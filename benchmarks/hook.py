@@ -1,15 +1,17 @@
 """Measure what the shim costs a statement: against a bare engine, an empty listener, OpenTelemetry.
 
     python benchmarks/hook.py --rounds 60 --output hook.json
-    python benchmarks/hook.py --postgresql postgresql+psycopg://.../    (an empty database)
+    python benchmarks/hook.py --postgresql      on a server of its own, as the tests have one
 
-OpenTelemetry takes part where `opentelemetry-instrumentation-sqlalchemy` and the SDK are installed.
+OpenTelemetry takes part where `opentelemetry-instrumentation-sqlalchemy` and the SDK are installed
+and know this SQLAlchemy.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import sys
 import tempfile
 import warnings
@@ -19,10 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, bindparam, create_engine, event, select, text
+from sqlalchemy import URL, Engine, bindparam, create_engine, event, select, text
 from sqlalchemy.orm import Session
 
-from data import METADATA, RULES, TOKENS, Token, make_sqlite
+from data import METADATA, RULES, TOKENS, Token, make_postgresql, make_sqlite
 from landscape_compat import attach
 from landscape_compat.errors import DegradedReadWarning
 from rounds import Spread, machine, run_rounds
@@ -89,7 +91,7 @@ WORKLOADS: dict[str, tuple[Callable[[Engine, list[str]], None], int, int]] = {
 
 
 @contextmanager
-def contenders(old: str, migrated: str) -> Iterator[dict[str, Engine]]:
+def contenders(old: str | URL, migrated: str | URL) -> Iterator[dict[str, Engine]]:
     """Make an engine for each way of reading; the migrated copy but where it says degraded."""
     engines = {"bare": create_engine(migrated), "bare again": create_engine(migrated)}
     engines["attached, current"] = create_engine(migrated)
@@ -118,7 +120,9 @@ def _telemetry(engine: Engine, *, recording: bool) -> Engine:
     return engine
 
 
-def measure(old: str, migrated: str, options: argparse.Namespace) -> dict[str, dict[str, Spread]]:
+def measure(
+    old: str | URL, migrated: str | URL, options: argparse.Namespace
+) -> dict[str, dict[str, Spread]]:
     """Run every workload on every engine."""
     results: dict[str, dict[str, Spread]] = {}
     with contenders(old, migrated) as engines:
@@ -153,16 +157,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--only", nargs="*", choices=list(WORKLOADS))
+    parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore", DegradedReadWarning)
-    with tempfile.TemporaryDirectory() as folder:
-        old, migrated = make_sqlite(Path(folder), options.rows)
-        results = measure(f"sqlite:///{old}", f"sqlite:///{migrated}", options)
+    if options.postgresql:
+        sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+        from support.postgres import running_server
+
+        with running_server() as server:
+            urls = [server.url(server.create_database()) for _ in range(2)]
+            make_postgresql(*urls, options.rows)
+            results = measure(*urls, options)
+            version = f"PostgreSQL {server.version // 10_000}, psycopg"
+    else:
+        version = f"SQLite {sqlite3.sqlite_version}"
+        with tempfile.TemporaryDirectory() as folder:
+            old, migrated = make_sqlite(Path(folder), options.rows)
+            results = measure(f"sqlite:///{old}", f"sqlite:///{migrated}", options)
     document = {
         "machine": machine(),
+        "database": version,
         "rounds": options.rounds,
-        "sqlite": {
+        "workloads": {
             workload: {label: asdict(spread) for label, spread in spreads.items()}
             for workload, spreads in results.items()
         },
