@@ -25,6 +25,7 @@ Table(
     Column("grp", String),
     Column("label", String),
 )
+Table("marks", METADATA, Column("token_id", String, primary_key=True))
 Table("gone", METADATA, Column("id", Integer, primary_key=True), Column("token_id", String))
 
 STORED = """
@@ -44,6 +45,7 @@ MIGRATION = """
     ALTER TABLE tokens ADD COLUMN label VARCHAR;
     UPDATE tokens SET run_id = (SELECT run_id FROM rows WHERE rows.row_id = tokens.row_id),
         label = old, state = CASE state WHEN 'on' THEN 'running' ELSE state END;
+    CREATE TABLE marks (token_id VARCHAR NOT NULL PRIMARY KEY);
     CREATE TABLE gone (id INTEGER NOT NULL PRIMARY KEY, token_id VARCHAR);
 """
 _ROWS, _TOKENS = (
@@ -110,6 +112,13 @@ STATEMENTS = [
     "SELECT t.rowid, r._rowid_, t.row_id AS oid FROM (tokens t JOIN rows r USING (row_id))"
     " ORDER BY 1",
     "SELECT tokens.row_id, oid FROM tokens, numbered ORDER BY 1, 2",
+    "WITH tokens AS (SELECT 1 AS z) SELECT window.label FROM main.tokens window JOIN rows ON"
+    " rows.row_id = window.row_id ORDER BY 1",
+    "WITH tokens AS (SELECT 1 AS z) SELECT x.label, z FROM main.tokens 'x', tokens ORDER BY 1",
+    "WITH tokens AS (SELECT 1 AS z), Landscape_Compat_Tokens AS (SELECT 2 AS y)"
+    " SELECT t.label, y FROM main.tokens t, landscape_compat_tokens ORDER BY 1",
+    "WITH marks AS (SELECT 1 AS z) SELECT 'x' IN main.marks AS a, z FROM marks",
+    "SELECT 'x' IN marks AS a, 'x' NOT IN main.marks AS b",
     "SELECT token_id FROM tokens ORDER BY run_id NULLS LAST, token_id LIMIT 2 OFFSET 1",
     "SELECT 'no tokens here' WHERE 1",
     "SELECT * FROM rows ORDER BY 1",
