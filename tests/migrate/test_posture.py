@@ -119,6 +119,20 @@ def test_a_stale_database_is_brought_forward_when_it_is_opened_for_writing(
     assert names(stale.path) == sorted(["audit.db", "audit.db.intoto.json", kept.name])
 
 
+def test_it_is_told_once(place: Place, stale: Written, caplog: pytest.LogCaptureFixture) -> None:
+    """An event says what was done, where the original is, and which values are stand-ins."""
+    host = place("newest")
+    install(posture="migrate")
+    host.db.from_url(url_of(stale.path)).close()
+    host.db.from_url(url_of(stale.path)).close()
+    said = [tuple(record.args or ()) for record in caplog.records]
+    (fields,) = (one[1] for one in said if one[0] == "landscape_compat.database_migrated")
+    assert isinstance(fields, dict)
+    assert fields["kept"] == str(kept_beside(stale.path)[0])
+    assert "runs.openrouter_catalog_source" in fields["stand_ins"]
+    assert fields["rows"] > 0
+
+
 def test_to_read_it_nothing_is_migrated(place: Place, stale: Written) -> None:
     host = place("newest")
     install(posture="migrate")

@@ -33,6 +33,7 @@ from landscape_compat.migrate.placing import made_beside, make_lasting, put_in_p
 from landscape_compat.migrate.proof import statement
 from landscape_compat.migrate.target import Target
 from landscape_compat.migrate.work import Done
+from landscape_compat.projection.rules import RuleKind
 from landscape_compat.schema.declared import declared_schema
 from landscape_compat.schema.known import Identification, identify
 
@@ -220,4 +221,10 @@ def _tell(migration: Migration, kept: Path) -> None:
         rows=migration.done.rows,
         left_out={printable(name): count for name, count in migration.done.left_out.items()},
         relaxed=list(migration.done.relaxed),
+        stand_ins=[
+            f"{table}.{told['column']}"
+            for table, columns in migration.done.filled.items()
+            for told in columns
+            if told["rule"] == RuleKind.NEUTRAL
+        ],
     )
