@@ -17,7 +17,13 @@ import warnings
 from pathlib import Path
 
 # What an extra brings, by the name it is imported by.
-MODULES = {"rich": "rich", "completion": "shtab", "parquet": "pyarrow"}
+MODULES = {
+    "rich": "rich",
+    "alembic": "alembic",
+    "completion": "shtab",
+    "parquet": "pyarrow",
+    "zstd": "zstandard",
+}
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
 
