@@ -23,6 +23,7 @@ MODULES = {
     "completion": "shtab",
     "parquet": "pyarrow",
     "zstd": "zstandard",
+    "fast": "orjson",
 }
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
