@@ -191,6 +191,24 @@ def test_names_of_all_kinds(postgres: PostgresDatabase, engine: Engine, name: st
         assert rows(engine, select(wanted)) == [(7, 14)]
 
 
+def test_a_common_table_expression_of_a_tables_name(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Within its own body the name still means the table, as it does without the shim."""
+    postgres.run(OLD)
+    shadow = "WITH tokens AS (SELECT token_id, grp FROM tokens WHERE row_id IS NULL) "
+    with attach(engine, METADATA):
+        assert rows(engine, f"{shadow} SELECT * FROM tokens; -- end") == [("t3", None)]
+        assert rows(engine, f"{shadow} SELECT t.grp FROM public.tokens AS t, tokens LIMIT 1") == [
+            (None,)
+        ]
+        both = "WITH a AS (SELECT * FROM tokens), tokens AS (SELECT count(grp) AS n FROM a)"
+        assert rows(engine, f"EXPLAIN (COSTS off) {both} SELECT n FROM tokens") != []
+        assert rows(engine, f"{both} SELECT n FROM tokens") == [(0,)]
+        deep = "WITH RECURSIVE tokens(n) AS (SELECT 1 UNION SELECT n + 1 FROM tokens WHERE n < 3)"
+        assert rows(engine, f"{deep} SELECT count(*) FROM tokens") == [(3,)]
+
+
 def test_names_that_differ_in_case_are_two(postgres: PostgresDatabase, engine: Engine) -> None:
     """Of tables and of columns; a rule for one says nothing of the other."""
     metadata = sa.MetaData()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from landscape_compat.projection.statement import Effect
+from landscape_compat.projection.statement import CteBody, Effect
 from landscape_compat.projection.tokens import (
     NAMES,
     Syntax,
@@ -34,6 +34,7 @@ class Head:
         self._at = first
         self.own_ctes: set[str] = set()
         self.with_end: int | None = None
+        self.bodies: list[CteBody] = []
         self.verb = ""
         self.effect = Effect.OTHER
         self._skip_explain()
@@ -86,16 +87,8 @@ class Head:
         if here is None:
             return
         if is_word(here, "WITH"):
-            self._at += 1
-            end = here.end
-            after = self._tokens[self._at + 1 : self._at + 2]
-            names_itself = (
-                self._syntax.name == "postgresql"
-                and bool(after)
-                and (is_word(after[0], "AS") or after[0].text == "(")
-            )
-            if (recursive := self._here) and not names_itself and self._takes("RECURSIVE"):
-                end = recursive.end
+            end = self._end_of_with(self._at)
+            self._at += 1 + (end > here.end)
             if not self._read_ctes():
                 self.verb = "WITH"
                 return
@@ -103,6 +96,8 @@ class Head:
                 self.with_end = end
             else:
                 self.own_ctes.clear()  # they live inside the parentheses, ours outside
+            if opened or end > here.end:
+                self.bodies.clear()  # a recursive one means itself by its name
             while self._takes("("):
                 pass
             here = self._here
@@ -117,6 +112,27 @@ class Head:
             self.effect = Effect.CONTROL
         elif self.verb == "PRAGMA":
             self.effect = Effect.PRAGMA
+
+    def _end_of_with(self, at: int) -> int:
+        """Tell where `WITH`, or `WITH RECURSIVE`, ends."""
+        ahead = self._tokens[at + 1 : at + 3]
+        names_itself = (
+            self._syntax.name == "postgresql"
+            and len(ahead) == 2
+            and (is_word(ahead[1], "AS") or ahead[1].text == "(")
+        )
+        if ahead and is_word(ahead[0], "RECURSIVE") and not names_itself:
+            return ahead[0].end
+        return self._tokens[at].end
+
+    def _note_body(self, name: str) -> None:
+        """Note where the body of a common table expression begins, if one does here."""
+        opening = self._here
+        if opening is None or opening.text != "(" or self._at + 1 >= len(self._tokens):
+            return
+        has_with = is_word(self._tokens[self._at + 1], "WITH")
+        with_end = self._end_of_with(self._at + 1) if has_with else None
+        self.bodies.append(CteBody(name, opening.end, with_end))
 
     def _read_ctes(self) -> bool:
         """Read `name [(columns)] AS [[NOT] MATERIALIZED] (body), ...`; tell whether it was so."""
@@ -135,6 +151,7 @@ class Head:
                 return False
             self._takes("NOT")
             self._takes("MATERIALIZED")
+            self._note_body(here.name)
             if not self._skip_parentheses():
                 return False
             if is_word(self._here, "SEARCH", "CYCLE"):

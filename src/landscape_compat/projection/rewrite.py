@@ -15,6 +15,7 @@ from landscape_compat.projection.scan import (
     StatementScan,
     scan_statement,
 )
+from landscape_compat.projection.statement import CteBody
 from landscape_compat.schema.shape import fold_name
 
 __all__ = ["Rewritten", "rewrite_statement"]
@@ -137,6 +138,9 @@ def _filtered(text: str, scan: StatementScan, uses: list[_Use], plan: Plan) -> f
 def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset[str]) -> str:
     edits: list[tuple[int, int, str]] = []
     ctes: list[str] = []
+    # Within its own body, and before it, a common table expression of PostgreSQL's that has a
+    # table's name means the table by it, unless it is recursive.
+    within: dict[CteBody, list[str]] = {}
     for use in uses:
         name, projection = use.name, use.projection
         everything = scan.has_star or scan.has_natural or name in scan.operands
@@ -149,6 +153,11 @@ def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset
         )
         if use.bare and name not in scan.own_ctes:
             ctes.append(render(projection.name))
+        elif use.bare and projection.dialect.name == "postgresql":
+            for body in scan.bodies:
+                within.setdefault(body, []).append(render(projection.name))
+                if body.name == name:
+                    break
         taken = not use.bare or use.apart or name in scan.own_ctes or name in scan.inner_ctes
         if taken and any(q.role != "column" for q in use.qualified):
             # A name of its own: the bare one may mean something else at this place.
@@ -160,6 +169,10 @@ def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset
         edits += [_requalify(q, text, use, cte) for q in use.qualified]
         edits += [(hint.start, hint.end, "") for hint in scan.index_hints if hint.table == name]
     prelude = ", ".join(ctes)
+    for body, own in within.items():
+        at = body.start if body.with_end is None else body.with_end
+        text_of = f" {', '.join(own)}," if body.with_end is not None else f"WITH {', '.join(own)} "
+        edits.append((at, at, text_of))
     if prelude and scan.with_end is not None:
         edits.append((scan.with_end, scan.with_end, f" {prelude},"))
     elif prelude:

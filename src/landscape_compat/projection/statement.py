@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
-__all__ = ["Effect", "IndexHint", "QualifiedName", "StatementScan"]
+__all__ = ["CteBody", "Effect", "IndexHint", "QualifiedName", "StatementScan"]
 
 
 class Effect(StrEnum):
@@ -52,6 +52,20 @@ class IndexHint(NamedTuple):
     table: str
 
 
+class CteBody(NamedTuple):
+    """The body of a common table expression of a leading WITH that is not recursive.
+
+    Args:
+        name: The name that it defines, folded.
+        start: Offset after the parenthesis that opens it.
+        with_end: Offset after the WITH that it begins with, if it does.
+    """
+
+    name: str
+    start: int
+    with_end: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class StatementScan:
     """What the text of a statement tells.
@@ -76,6 +90,7 @@ class StatementScan:
             it, or where only one table is read.
         no_row_numbers: Those that stand alone where several tables are read, and so mean none,
             each with the tables that are read there.
+        bodies: The bodies of a leading WITH that is not recursive, in order.
     """
 
     effect: Effect
@@ -95,3 +110,4 @@ class StatementScan:
     inner_ctes: frozenset[str] = frozenset()
     row_numbers: frozenset[str] = frozenset()
     no_row_numbers: tuple[tuple[str, frozenset[str]], ...] = ()
+    bodies: tuple[CteBody, ...] = ()
