@@ -19,7 +19,7 @@ from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.migrate import server
 from support.commands import running
-from support.killing import KILLED
+from support.killing import KILLED, in_child
 from support.legacy import Written, build_shape
 from support.postgres import PostgresDatabase
 from support.postgres_landscape import copy_landscape
@@ -137,14 +137,11 @@ def test_killed_on_the_way(
     def die(*words: object) -> None:
         os._exit(KILLED)
 
-    child = os.fork()
-    if not child:
-        try:
-            monkeypatch.setattr(server, "_state", die)
-            migrate_database(written.path, postgres.url(), proof=proof)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == KILLED
+    def migrate() -> None:
+        monkeypatch.setattr(server, "_state", die)
+        migrate_database(written.path, postgres.url(), proof=proof)
+
+    assert in_child(migrate) == KILLED
     assert tables_of(postgres) == []
     migrate_database(written.path, postgres.url(), proof=proof)
     assert proof.exists()

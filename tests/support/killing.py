@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["KILLED", "killed_at", "killed_at_every_step"]
+__all__ = ["KILLED", "in_child", "killed_at", "killed_at_every_step"]
 
 KILLED = 9
 _STEPS = ("mkdir", "link", "unlink", "fsync", "replace", "rename", "rmdir", "chmod")
@@ -43,12 +44,8 @@ def killed_at(at: int, action: Callable[[], object]) -> int:
     Returns:
         `KILLED`, or 0 if the action ended before that.
     """
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    code = 1
-    try:
+
+    def killed() -> None:
         calls = 0
 
         def ending(real: Any) -> Any:
@@ -63,6 +60,26 @@ def killed_at(at: int, action: Callable[[], object]) -> int:
 
         for name in _STEPS:
             setattr(os, name, ending(getattr(os, name)))
+        action()
+
+    return in_child(killed)
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """Run an action in a fork of this process; give the child's exit code, 1 for an error.
+
+    Args:
+        action: What to run.
+    """
+    sys.stdout.flush()
+    with warnings.catch_warnings():
+        # Since Python 3.12 it warns where there are threads; none of them holds a lock here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
         action()
         code = 0
     except BaseException:
