@@ -67,6 +67,7 @@ def test_what_it_is(database: Path) -> None:
     """The page names the shape, the target, the verdict, and how the file was opened."""
     said = words(parsed(page(database)))
     assert "Audit database audit.db" in said
+    assert str(database.parent) not in said
     assert "exactly those of 2026-01-18/df2fa70fb" in said
     assert "this database: 2026-01-18/df2fa70fb" in said
     assert "degraded" in said

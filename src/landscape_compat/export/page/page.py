@@ -92,7 +92,7 @@ def _page(facts: PageFacts, made_at: datetime) -> str:
     style = Markup(resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8"))
     digest = base64.b64encode(sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    name = Path(facts.report.database).name
+    name = _name(facts.report)
     parts = [
         part
         for part in (
@@ -137,6 +137,11 @@ def _page(facts: PageFacts, made_at: datetime) -> str:
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 
+def _name(report: SchemaReport) -> str:
+    # A page is handed on; the folders of the machine that it was made on are nobody's affair.
+    return Path(report.database).name if report.dialect == "sqlite" else report.database
+
+
 def _summary(report: SchemaReport) -> Markup:
     said = "degraded" if report.degraded else "current"
     means = (
@@ -150,7 +155,7 @@ def _summary(report: SchemaReport) -> Markup:
         "Verdict": [tag("span", said, class_=f"verdict {said}"), f". {means}"],
         "Shape": f"{shapes or 'none known'} ({found.confidence if found else 'none'})",
         "Target": report.target,
-        "Database": tag("code", report.database),
+        "Database": tag("code", _name(report)),
         "Opened": report.opened,
     }
     return tag("dl", [[tag("dt", term), tag("dd", value)] for term, value in pairs.items()])
