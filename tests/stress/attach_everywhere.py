@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import NonCallableMock
 
 from sqlalchemy import URL, Column, Engine, Integer, MetaData, Table
 from sqlalchemy.engine import CreateEnginePlugin
@@ -21,8 +22,13 @@ class Attaching(CreateEnginePlugin):
     """Attaches to an engine when it is complete."""
 
     def engine_created(self, engine: Engine) -> None:
-        """Attach, unless the dialect is one that is not known: refused, as it should be."""
+        """Attach, unless the dialect is one that is not known: refused, as it should be.
+
+        Nor to an engine of a mock of a driver, which has no database that could be looked at.
+        """
         global attached
+        if isinstance(engine.dialect.loaded_dbapi, NonCallableMock):
+            return
         try:
             attach(engine, METADATA)
         except AttachError:

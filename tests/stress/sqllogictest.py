@@ -230,13 +230,15 @@ class Postgres:
                 connection.execute(
                     f"ALTER TABLE {lost.table} DROP COLUMN {lost.column} CASCADE".encode()
                 )
+                names = [row[0] for row in connection.execute(_COLUMNS, (lost.table,))]
                 if database is self._copy:
                     connection.execute(
                         f"ALTER TABLE {lost.table} ADD COLUMN {lost.column} {lost.type}".encode()
                     )
         metadata = sa.MetaData()
         declared = sa.Column(lost.column, _DECLARED_THERE.get(lost.type, sa.Text)())
-        sa.Table(lost.table, metadata, sa.Column("pk", sa.Integer), declared)
+        columns = (sa.Column(name) for name in names if name != lost.column)
+        sa.Table(lost.table, metadata, *columns, declared)
         engines = [sa.create_engine(d.url("psycopg2")) for d in (self._older, self._copy)]
         for engine in engines:
             self._stack.callback(engine.dispose)
@@ -273,6 +275,7 @@ _CANDIDATES = """
     SELECT c.table_name, c.column_name, c.data_type FROM information_schema.columns AS c
     WHERE c.table_schema = 'public' AND c.is_nullable = 'YES'
         AND c.table_name IN (SELECT tablename FROM pg_tables WHERE schemaname = 'public')"""
+_COLUMNS = "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
 _DECLARED_THERE: dict[str, Any] = {"integer": sa.Integer, "double precision": sa.Float}
 
 
