@@ -15,7 +15,8 @@ from landscape_compat.schema.types import is_builtin, normalize_type, spelled_ty
 
 __all__ = ["declared_for", "declared_schema"]
 
-_COLLATED = re.compile(r'(.*?) COLLATE (?:"((?:[^"]|"")+)"|(\w+))', re.DOTALL)
+# SQLAlchemy before 2.1 leaves quotes in the name as they are.
+_COLLATED = re.compile(r'(.*?) COLLATE (?:"(.+)"|(\w+))', re.DOTALL)
 
 
 def declared_schema(metadata: MetaData, dialect: Dialect, schema: str | None = None) -> SchemaShape:
