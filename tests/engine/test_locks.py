@@ -274,17 +274,71 @@ def test_trusted_schema_alone_keeps_a_view_from_the_programs_functions(
         assert calls == []
 
 
-def test_cell_size_check_is_on(path: Path) -> None:
-    with _connected(path, lock_sqlite) as connection:
-        assert connection.execute("PRAGMA cell_size_check").fetchone() == (1,)
+def _overrun(path: Path) -> None:
+    """Have a row of the table reach beyond the end of its page."""
+    with path.open("r+b") as file:
+        for page in range(2, path.stat().st_size // 4096):
+            file.seek(4096 * page)
+            if file.read(1) == b"\x0d":  # a leaf of a table
+                file.seek(4096 * page + 8)
+                file.write((4096 - 5).to_bytes(2, "big"))  # where its first row begins
+                return
+    raise AssertionError
 
 
-def test_defensive_mode_is_on_where_python_offers_it(path: Path) -> None:
+def test_cell_size_check_alone_tells_damage_before_it_is_read(path: Path) -> None:
+    """Without it, what is not asked of a damaged page is answered as if all were well."""
+    _overrun(path)
+    with wal.left_alone(path):
+        connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        assert connection.execute("SELECT count(id) FROM t NOT INDEXED").fetchone() == (600,)
+        connection.close()
+        connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
+        connection.execute("PRAGMA cell_size_check = ON")
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            connection.execute("SELECT count(id) FROM t NOT INDEXED").fetchone()
+        connection.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python 3.11 has no setconfig")
+def test_defensive_mode_alone_keeps_the_schema_from_being_edited(path: Path) -> None:
+    defensive: int = getattr(sqlite3, "SQLITE_DBCONFIG_DEFENSIVE")  # noqa: B009 - new in 3.12
+    with _connected(path) as connection:
+        connection.setconfig(defensive, True)
+        connection.execute("PRAGMA writable_schema = ON")
+        with untouched(path):
+            for statement in SCHEMA_WRITES:
+                with pytest.raises(sqlite3.OperationalError, match="may not be modified"):
+                    connection.execute(statement)
+        assert connection.execute("PRAGMA journal_mode = OFF").fetchone() != ("off",)
     with _connected(path, lock_sqlite) as connection:
-        if sys.version_info >= (3, 12):
-            assert connection.getconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE)
-        else:
-            assert not hasattr(connection, "getconfig")
+        assert connection.getconfig(defensive)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="from Python 3.12 on it is tested above")
+def test_without_defensive_mode_the_other_locks_are_all_there_is(path: Path) -> None:
+    with _connected(path) as connection:
+        assert not hasattr(connection, "setconfig")
+        assert "defensive" not in lock_sqlite(connection)
+
+
+@pytest.mark.parametrize(
+    "value", ["zeroblob(900000000)", "hex(zeroblob(100000000))", "randomblob(900000000)"]
+)
+def test_the_length_limit_alone_keeps_the_memory_free(value: str, path: Path) -> None:
+    with _connected(path) as connection:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 64 << 20)
+        with pytest.raises(sqlite3.DataError, match="too big"):
+            connection.execute(f"SELECT {value}").fetchone()
+
+
+def test_the_length_limit_grows_with_the_file(path: Path) -> None:
+    """A value can be as long as the file that it is stored in."""
+    with _connected(path) as connection:
+        lock_sqlite(connection, size=200 << 20)
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) == 400 << 20
+        lock_sqlite(connection, size=1)
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) == 64 << 20
 
 
 def test_extensions_stay_unloaded(path: Path) -> None:

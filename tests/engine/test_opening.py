@@ -32,36 +32,8 @@ from landscape_compat.engine.states import (
 )
 from landscape_compat.errors import OpeningRefusedError, SourceChangedError
 from support import wal
-from support.wal import NEW, OLD, left_alone, make_database, make_state
+from support.wal import EXPECTED, NEW, OLD, left_alone, make_database, make_state
 
-# What every state is opened as: its name in the decision table.
-EXPECTED = {
-    "rollback": "rollback",
-    "rollback_reader": "rollback",
-    "journal_reserved": "rollback",
-    "journal_persist": "rollback",
-    "journal_truncate": "rollback",
-    "journal_unsynced": "rollback",
-    "journal_hot": "hot-journal",
-    "wal_clean": "wal-clean",
-    "wal_clean_stray_shm": "wal-clean",
-    "wal_zero": "wal-clean",
-    "wal_zero_without_shm": "wal-clean",
-    "wal_frames": "wal-dead",
-    "wal_frames_uncommitted": "wal-dead",
-    "wal_frames_partly_moved": "wal-dead",
-    "wal_frames_without_shm": "wal-without-shm",
-    "wal_frames_empty_shm": "wal-dead",
-    "wal_frames_garbage_shm": "wal-dead",
-    "wal_damaged": "wal-damaged",
-    "wal_damaged_short": "wal-damaged",
-    "wal_under_rollback_header": "wal-dead",
-    "wal_live_new": "wal-live",
-    "wal_live_first_commit": "wal-live",
-    "wal_live_idle": "wal-live",
-    "wal_live_open": "wal-live",
-    "wal_live_moved": "wal-live",
-}
 WAYS = {state.name: state.way for state in STATES}
 COPIED = [name for name, state in EXPECTED.items() if WAYS[state] is Way.PRIVATE_COPY]
 IN_PLACE = [name for name in EXPECTED if name not in COPIED]

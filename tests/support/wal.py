@@ -26,6 +26,7 @@ from support.untouched import FolderState, state_of
 
 __all__ = [
     "ANSWER",
+    "EXPECTED",
     "LIVE_STATES",
     "NEW",
     "OLD",
@@ -47,6 +48,7 @@ __all__ = [
     "read_in_child",
     "read_without_locks",
     "run_child",
+    "seen_state",
     "writing",
 ]
 
@@ -135,6 +137,8 @@ def make_database(path: Path, journal_mode: str = "delete") -> None:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(f"PRAGMA journal_mode = {journal_mode}")
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, fill TEXT)")
+        # By this an audit database is known as one.
+        connection.execute("CREATE TABLE runs (run_id VARCHAR(64) NOT NULL PRIMARY KEY)")
         connection.execute("BEGIN")
         connection.executemany(
             "INSERT INTO t VALUES (?, 'old', ?)", ((number, _FILL) for number in range(_ROWS))
@@ -240,6 +244,34 @@ STATES: dict[str, _Maker] = {
     "wal_live_open": _live("wal", _UPDATE, _SPILL, "BEGIN", _HALF, truth=NEW),
     "wal_live_moved": _live("wal", _UPDATE, "PRAGMA wal_checkpoint(TRUNCATE)", truth=NEW),
 }
+# What every state is opened as: its name in the decision table.
+EXPECTED = {
+    "rollback": "rollback",
+    "rollback_reader": "rollback",
+    "journal_reserved": "rollback",
+    "journal_persist": "rollback",
+    "journal_truncate": "rollback",
+    "journal_unsynced": "rollback",
+    "journal_hot": "hot-journal",
+    "wal_clean": "wal-clean",
+    "wal_clean_stray_shm": "wal-clean",
+    "wal_zero": "wal-clean",
+    "wal_zero_without_shm": "wal-clean",
+    "wal_frames": "wal-dead",
+    "wal_frames_uncommitted": "wal-dead",
+    "wal_frames_partly_moved": "wal-dead",
+    "wal_frames_without_shm": "wal-without-shm",
+    "wal_frames_empty_shm": "wal-dead",
+    "wal_frames_garbage_shm": "wal-dead",
+    "wal_damaged": "wal-damaged",
+    "wal_damaged_short": "wal-damaged",
+    "wal_under_rollback_header": "wal-dead",
+    "wal_live_new": "wal-live",
+    "wal_live_first_commit": "wal-live",
+    "wal_live_idle": "wal-live",
+    "wal_live_open": "wal-live",
+    "wal_live_moved": "wal-live",
+}
 # A live writer keeps these to itself: they can be refused only.
 LIVE_STATES: dict[str, _Maker] = {
     "journal_exclusive": _live("delete", _SPILL, "BEGIN", _HALF, truth=OLD),
@@ -296,12 +328,14 @@ def left_alone(path: Path) -> Iterator[None]:
     Run as root, SQLite sets the owner of each -wal, -shm and -journal that it opens to what it
     is already, and with that their ctime; so for root that one stamp is not compared.
     """
-    before = _without_ctime(state_of(path))
+    before = seen_state(path)
     yield
-    assert _without_ctime(state_of(path)) == before
+    assert seen_state(path) == before
 
 
-def _without_ctime(state: FolderState) -> FolderState:
+def seen_state(path: Path) -> FolderState:
+    """Describe a database and its folder, without the one stamp that `left_alone` passes over."""
+    state = state_of(path)
     if os.geteuid():
         return state
     listing = {

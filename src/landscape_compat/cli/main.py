@@ -111,6 +111,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        complain("Interrupted; nothing half-written was left.")
+        return ExitCode.INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     parser = make_parser()
     try:
         options = parser.parse_args(arguments)
@@ -131,9 +139,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LandscapeCompatError as error:
         complain(f"{error}{_next_command(error, options)}")
         return error.exit_code
-    except KeyboardInterrupt:
-        complain("Interrupted; nothing half-written was left.")
-        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has seen enough. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

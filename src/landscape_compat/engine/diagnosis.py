@@ -107,9 +107,7 @@ def diagnose_file(
         return _refused(given, error)
     try:
         with closing(connection):
-            locks = lock_sqlite(connection)
-            header = {name: _ask(connection, name) for name in _HEADER}
-            problems = None if check == "none" else _check(connection, check)
+            locks, header, problems = _examine(connection, opening, check)
             # A change of the file while it was checked would look like damage.
             opening.check()
     finally:
@@ -143,17 +141,29 @@ def _connect(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None)
 
 
-def _ask(connection: sqlite3.Connection, pragma: str) -> int | str:
-    (answer,) = connection.execute(f"PRAGMA {pragma}").fetchone()
-    return printable(answer) if isinstance(answer, str) else int(answer)
+def _examine(
+    connection: sqlite3.Connection, opening: Opening, check: str
+) -> tuple[tuple[str, ...], dict[str, int | str], tuple[str, ...] | None]:
+    """Give the locks, what the header says, and what is wrong, as far as can be told."""
+    header: dict[str, int | str] = {}
+    locks: tuple[str, ...] = ()
+    try:
+        locks = lock_sqlite(connection, size=opening.size)
+        for pragma in _HEADER:
+            (answer,) = connection.execute(f"PRAGMA {pragma}").fetchone()
+            header[pragma] = printable(answer) if isinstance(answer, str) else int(answer)
+        problems = None if check == "none" else _check(connection, check)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        # A schema that cannot be parsed leaves nothing else to be asked.
+        problems = (printable(error),)
+    return locks, header, problems
 
 
 def _check(connection: sqlite3.Connection, check: str) -> tuple[str, ...]:
     pragma = "quick_check" if check == "quick" else "integrity_check"
-    try:
-        rows = connection.execute(f"PRAGMA {pragma}({_MOST_PROBLEMS})").fetchall()
-    except sqlite3.DatabaseError as error:
-        return (printable(error),)
+    # A constraint is an expression of anybody's, which may take any time; and no damage.
+    connection.execute("PRAGMA ignore_check_constraints = ON")
+    rows = connection.execute(f"PRAGMA {pragma}({_MOST_PROBLEMS})").fetchall()
     # One row may hold many lines.
     lines = [line for (text,) in rows for line in str(text).splitlines()]
     return () if lines == ["ok"] else tuple(map(printable, lines[:_MOST_PROBLEMS]))

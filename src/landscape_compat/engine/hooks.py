@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -130,7 +131,8 @@ class Hooks:
         """Lock a connection that was opened read-only; look at one that was not."""
         reader = record.info.get(READER)
         if reader is not None:
-            on_driver(connection, lock_sqlite)
+            size = reader.opening.size if reader.opening is not None else 0
+            on_driver(connection, partial(lock_sqlite, size=size))
             on_driver(connection, lambda driver: tell_of_ends(driver, reader.end))
             self.reading.listen(self._alive())
             return

@@ -135,6 +135,7 @@ ON_PRAGMAS: Mapping[str, bool] = MappingProxyType(
 _TRUE, _FALSE = frozenset({"1", "on", "yes", "true"}), frozenset({"0", "off", "no", "false"})
 
 # What locks a connection besides the authorizer, and what each answers when it holds.
+_LONGEST = 64 << 20
 _PRAGMAS = (
     ("query_only", "ON", 1),
     ("trusted_schema", "OFF", 0),
@@ -144,7 +145,7 @@ _PRAGMAS = (
 )
 
 
-def lock_sqlite(connection: sqlite3.Connection) -> tuple[str, ...]:
+def lock_sqlite(connection: sqlite3.Connection, *, size: int = 0) -> tuple[str, ...]:
     """Lock a connection so that nothing but reading is left.
 
     The file must have been opened read-only: closing a writable connection may change the file,
@@ -152,6 +153,7 @@ def lock_sqlite(connection: sqlite3.Connection) -> tuple[str, ...]:
 
     Args:
         connection: A raw connection; another driver's, if it has the same methods.
+        size: How many bytes the database has: no value in it can be longer.
 
     Returns:
         The names of the locks that are in force now.
@@ -180,6 +182,11 @@ def lock_sqlite(connection: sqlite3.Connection) -> tuple[str, ...]:
         # Holds even after the authorizer is taken away, which SQL cannot do but Python can.
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         locks.append("no attaching")
+        # A value that is longer than twice the file was not stored in it: a view or a generated
+        # column made it up, to fill the memory.
+        longest = min(max(_LONGEST, 2 * size), 2**31 - 1)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, longest)
+        locks.append("length limit")
     defensive = getattr(sqlite3, "SQLITE_DBCONFIG_DEFENSIVE", None)  # Python 3.12
     if defensive is not None and hasattr(connection, "setconfig"):
         connection.setconfig(defensive, True)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.engine.interfaces import Dialect
 
+from landscape_compat.engine.faults import explain_fault
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.notices import Notices
 from landscape_compat.errors import SourceChangedError, printable
@@ -72,12 +73,19 @@ class Lookout:
 
         Raises:
             SourceChangedError: The schema is in motion: no two reads of it agree.
+            UnreadableError: The database is damaged, or its schema hostile.
         """
-        for _ in range(_ATTEMPTS):
-            version = self.catalogue.read_version(connection)
-            stored = self.catalogue.read_stored(connection)
-            if self.catalogue.read_version(connection) == version:
-                return self._prepare(stored, dialect), version
+        try:
+            for _ in range(_ATTEMPTS):
+                version = self.catalogue.read_version(connection)
+                stored = self.catalogue.read_stored(connection)
+                if self.catalogue.read_version(connection) == version:
+                    return self._prepare(stored, dialect), version
+        except (dialect.loaded_dbapi.DatabaseError, UnicodeDecodeError) as error:
+            explained = explain_fault(error, self.database)
+            if explained is None:
+                raise
+            raise explained from error
         raise SourceChangedError(
             f"The schema of {self.database} keeps changing while it is read.",
             remedy="Wait until the other program is done, and try again.",

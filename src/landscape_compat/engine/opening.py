@@ -74,6 +74,11 @@ class Opening:
         """Tell whether it takes a check after the last row to know that no row was torn."""
         return self.way is Way.IMMUTABLE
 
+    @property
+    def size(self) -> int:
+        """Tell how many bytes the database has, what waits in its `-wal` included."""
+        return self.guard.database.size + (self.guard.wal.size if self.guard.wal else 0)
+
     def holds(self) -> bool:
         """Tell whether what was found when it was opened is still so; takes microseconds."""
         return not self._difference()

@@ -6,7 +6,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    TextClause,
+    func,
+    literal_column,
+    select,
+    text,
+)
 
 from landscape_compat.export.additions import Additions
 from landscape_compat.export.values import RecordForm, record_form
@@ -64,10 +74,17 @@ class Source:
 
     @cached_property
     def stored(self) -> int:
-        """Count its rows."""
-        counted = select(func.count()).select_from(self.table.clause)
+        """Count its rows, in the table itself: an index that lost some would lose them here too."""
+        counted = select(func.count()).select_from(self._unindexed())
         ((count,),) = self.read(counted)
         return int(count)
+
+    def _unindexed(self) -> FromClause | TextClause:
+        dialect = self._connection.dialect
+        if dialect.name != "sqlite":
+            return self.table.clause
+        name = dialect.identifier_preparer.format_table(self.table.clause)
+        return text(f"{name} NOT INDEXED".replace(":", r"\:"))
 
     def select(self, position: ColumnElement[int] | None = None) -> Select[Any]:
         """Select what records are made of.

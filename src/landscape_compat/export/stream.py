@@ -13,6 +13,7 @@ from sqlalchemy import Connection, literal_column, select
 from landscape_compat.export.additions import AbsentMode, Additions
 from landscape_compat.export.order import MakeOf, RecordOrder
 from landscape_compat.export.selection import Selection
+from landscape_compat.export.soundness import require_sound_indexes
 from landscape_compat.export.source import CHUNK, Source
 from landscape_compat.export.values import Record
 from landscape_compat.landscape.database import Landscape
@@ -116,6 +117,8 @@ def _read(
         for facts in TABLES:
             tell(connection, stored, db.declared, facts.table)
         tables = selection.find_tables(stored, db.declared)
+        if selection == Selection():
+            require_sound_indexes(connection)
         found = RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
         orders.append(found)
         runs = selection.find_runs(connection, stored)
@@ -197,6 +200,8 @@ def export_selection(
 
     Raises:
         RunNotFoundError: A run that was asked for is not there, or none fits.
+        UnreadableError: The database is damaged; where everything is selected, also if an index
+            disagrees with its table.
         LandscapeCompatError: No such table is known.
     """
     with db.connection() as connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -26,7 +26,8 @@ from sqlalchemy import table as table_clause
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import quoted_name
 
-from landscape_compat.errors import UnreadableError
+from landscape_compat.engine.faults import explain_fault
+from landscape_compat.engine.lookout import database_name
 from landscape_compat.landscape.tables import RUNS, Link, RecordTable, facts_for
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 
@@ -57,6 +58,7 @@ def read(
 
     Raises:
         UnreadableError: A value is not valid text, or the database is damaged.
+        OpeningRefusedError: A writer keeps it to itself.
     """
     chunks = read_chunks(connection, statement, parameters, table=table, as_stored=as_stored)
     for rows in chunks:
@@ -96,7 +98,7 @@ def read_chunks(
             while rows := source.fetchmany(size):
                 yield rows
     except (DBAPIError, sqlite3.Error) as error:
-        explained = _explain(error, table)
+        explained = explain_fault(error, database_name(connection.engine), table=table)
         if explained is not None:
             raise explained from error
         if isinstance(error, DBAPIError):
@@ -120,25 +122,6 @@ def tell(connection: Connection, stored: SchemaShape, declared: SchemaShape, tab
         clause = table_clause(wanted.name)
         nothing: Select[Any] = select(literal_column("1")).select_from(clause).where(false())
         connection.execute(nothing).close()
-
-
-def _explain(error: DBAPIError | sqlite3.Error, table: str | None) -> UnreadableError | None:
-    original = error.orig if isinstance(error, DBAPIError) else error
-    text = str(original)
-    if text.startswith("Could not decode to UTF-8 column"):
-        return UnreadableError(
-            "A value is stored as text but is not valid UTF-8, so it cannot be given faithfully.",
-            table=table,
-            column=text.split("'")[1],
-            remedy="Read that value's bytes with `CAST(... AS BLOB)` and keep the database itself.",
-        )
-    if str(getattr(original, "sqlite_errorname", "")).startswith("SQLITE_CORRUPT"):
-        return UnreadableError(
-            f"The database is damaged: {text}.",
-            table=table,
-            remedy="Work on a copy: `sqlite3 COPY .recover` saves what can be saved.",
-        )
-    return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,7 +243,7 @@ class StoredSchema:
     def __init__(self, stored: SchemaShape, dialect: str) -> None:
         self._dialect = dialect
         self._shapes = {
-            fold_name(shape.name): shape
+            fold_name(shape.name): _as_stored(shape)
             for shape in stored
             if shape.kind == "table" and shape.columns
         }
@@ -318,6 +301,14 @@ class StoredSchema:
             parent = self.table(link.parent)
             if parent and parent.shape.column(link.parent_key) and table.shape.column(link.key):
                 yield link, parent
+
+
+def _as_stored(shape: TableShape) -> TableShape:
+    """Leave out the columns that are computed at each reading: nothing of them is stored.
+
+    What computes them may be anybody's, and take any time and memory.
+    """
+    return replace(shape, columns=tuple(column for column in shape.columns if not column.computed))
 
 
 def holds(table: StoredTable, link: Link) -> ColumnElement[bool]:

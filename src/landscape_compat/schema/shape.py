@@ -35,6 +35,7 @@ class ColumnShape:
         base: The type beneath it: a domain's, or what holds the values of a declared type where
             the database has no such type; "" where it is the type itself.
         collation: The order of text that it is declared with; "" where none is, or none is told.
+        computed: Whether it does so at each reading, so that none of them is stored.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ColumnShape:
     generated: bool = False
     base: str = ""
     collation: str = ""
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ _COLUMNS = f"""
     SELECT m.name, m.type, m.sql, x.name, x.type, x."notnull", x.pk, x.hidden
     FROM ({_TABLES}) AS m LEFT JOIN pragma_table_xinfo(m.name, 'main') AS x"""
 # Source: https://www.sqlite.org/pragma.html#pragma_table_xinfo, column "hidden": 1 is a virtual
-# table's own, 2 and 3 are generated columns.
-_HIDDEN, _GENERATED = 1, (2, 3)
+# table's own, 2 and 3 are generated columns, of which those of 2 are not stored.
+_HIDDEN, _VIRTUAL, _GENERATED = 1, 2, (2, 3)
 _NAME = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"
 _DDL = re.compile(
     rf"""--[^\n]*|/\*.*?(?:\*/|\Z)
@@ -99,6 +99,7 @@ def _schema(rows: Iterable[tuple[Any, ...]]) -> SchemaShape:
                     primary_key=bool(key),
                     generated=hidden in _GENERATED,
                     collation=collations[table].get(fold_name(name), ""),
+                    computed=hidden == _VIRTUAL,
                 )
             )
     return SchemaShape.of(

@@ -1,0 +1,108 @@
+"""Saying in our words what SQLite reports of a database that is damaged or cannot be read on."""
+
+from __future__ import annotations
+
+from landscape_compat.errors import (
+    LandscapeCompatError,
+    OpeningRefusedError,
+    UnreadableError,
+    printable,
+)
+
+__all__ = ["explain_fault"]
+
+# Source: https://www.sqlite.org/rescode.html, primary codes.
+_ERROR, _BUSY, _LOCKED, _NOMEM, _IOERR, _CORRUPT, _CANTOPEN = 1, 5, 6, 7, 10, 11, 14
+_TOOBIG, _NOTADB = 18, 26
+# Of a schema that names what this SQLite does not have or will not run, by words of its own:
+# the code is that of any error.
+_SCHEMA_WORDS = (
+    "malformed database schema",
+    "unsupported file format",
+    "unsafe use of",
+    "no such module",
+    "no such function",
+    "vtable constructor failed",
+    "error in view",
+    "error in table",
+    "is circularly defined",
+    "no such tokenizer",
+    "unknown tokenizer",
+    "unknown database",
+    "error in index",
+    "no such collation sequence",
+)
+_SALVAGE = "Work on a copy: `sqlite3 COPY .recover` saves what can be saved."
+
+
+def explain_fault(
+    error: BaseException, database: str, *, table: str | None = None
+) -> LandscapeCompatError | None:
+    """Say what a driver's error means for the data, if it is about the database itself.
+
+    Args:
+        error: The driver's error, or SQLAlchemy's around it.
+        database: The database's name for people.
+        table: The table that was read, if one was.
+
+    Returns:
+        The typed error, to be raised from the driver's; None for an error of the statement's.
+    """
+    cause = getattr(error, "orig", None) or error
+    text = str(cause)
+    if text.startswith("Could not decode to UTF-8 column"):
+        return UnreadableError(
+            "A value is stored as text but is not valid UTF-8, so it cannot be given faithfully.",
+            table=table,
+            column=text.split("'")[1],
+            remedy="Read that value's bytes with `CAST(... AS BLOB)` and keep the database itself.",
+        )
+    if isinstance(cause, UnicodeDecodeError):
+        return UnreadableError(
+            f"{database} has a name in its schema that is not valid UTF-8 "
+            f"(Python says: {printable(text)}).",
+            table=table,
+            remedy=_SALVAGE,
+        )
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is None:
+        # Python's own limits, and other drivers.
+        known = any(words in text for words in ("malformed", "not a database", "too big"))
+        code = _CORRUPT if known else 0
+    said = f"{database} {{}} (SQLite says: {printable(text)})."
+    primary = code & 0xFF
+    if primary in (_CORRUPT, _NOTADB):
+        return UnreadableError(said.format("is damaged"), table=table, remedy=_SALVAGE)
+    if primary == _ERROR and any(words in text for words in _SCHEMA_WORDS):
+        return UnreadableError(
+            said.format("has a schema that cannot be read safely"),
+            table=table,
+            remedy="Find out who put that into its schema; ELSPETH and its like make only tables. "
+            "Export from a copy without it.",
+        )
+    if primary == _ERROR and "too many columns" in text:
+        return UnreadableError(
+            said.format("has a table with too many columns to be read at once"),
+            table=table,
+            remedy="Keep the database itself, or read the table in parts by SQL.",
+        )
+    if primary in (_IOERR, _CANTOPEN):
+        return UnreadableError(
+            said.format("could not be read to its end"),
+            table=table,
+            remedy="Check the disk or the network it lies on, and try again.",
+        )
+    if primary in (_NOMEM, _TOOBIG):
+        return UnreadableError(
+            said.format("holds a value that is too large to read"),
+            table=table,
+            remedy="Find the value with `SELECT rowid, length(column)`; if none is so large, the "
+            "file is damaged.",
+        )
+    if primary in (_BUSY, _LOCKED):
+        return OpeningRefusedError(
+            said.format("is in use in a way that does not let others read"),
+            table=table,
+            remedy="Try again when the program that has it open is done.",
+        )
+    return None
