@@ -33,6 +33,7 @@ STORED = """
     CREATE TABLE tokens (token_id VARCHAR NOT NULL PRIMARY KEY, row_id VARCHAR, state VARCHAR,
         old VARCHAR);
     CREATE INDEX by_row ON tokens (row_id);
+    CREATE TABLE bare (n INTEGER PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE numbered (oid VARCHAR, n INTEGER);
     INSERT INTO numbered VALUES ('nine', 9);
     INSERT INTO rows VALUES ('r0', 'A'), ('r1', 'A'), ('r2', 'B'), ('r3', NULL);
@@ -195,6 +196,7 @@ def test_writing_is_refused_whatever_it_names(planned: Planned, statement: str) 
         ("SELECT 1 FROM rows WHERE (SELECT oid FROM tokens, gone)", "another name"),
         ("SELECT token_id AS oid FROM tokens, (SELECT 1) WHERE oid = 't0'", "another name"),
         ("SELECT oid FROM (SELECT 1), tokens", "another name"),
+        ("SELECT (SELECT max(n) FROM bare WHERE oid = 1), grp FROM tokens, gone", "further out"),
         ("FROBNICATE tokens", "SELECT"),
         (
             "WITH tokens AS (SELECT * FROM (main.tokens)) SELECT * FROM tokens",

@@ -89,6 +89,7 @@ class Body:
     visible: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
     row_numbers: set[str] = field(default_factory=set)
+    lone_row_numbers: set[tuple[str, str]] = field(default_factory=set)
     no_row_numbers: list[tuple[str, frozenset[str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -151,6 +152,7 @@ class Body:
         """
         if len(level.tables) == 1:
             self.row_numbers |= level.numbers
+            self.lone_row_numbers |= {(name, level.tables[0]) for name in level.numbers}
         else:
             tables = frozenset(level.tables)
             self.no_row_numbers += [(name, tables) for name in sorted(level.numbers) if tables]

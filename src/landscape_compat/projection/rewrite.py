@@ -187,6 +187,17 @@ def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset
 def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
     # Among several tables it means a column or a result, or is an error. A common table expression
     # has no row number, so that SQLite would take it for that of the other table.
+    for name, table in sorted(scan.lone_row_numbers):
+        shape = plan.stored.table(table)
+        if shape is not None and not shape.has_rowid and shape.kind == "table":
+            if plan.declared.has(f"{table}.{name}") or shape.column(name) is not None:
+                continue
+            raise UnreadableError(
+                "The table has no row number, and SQLite would take that of a table further out.",
+                table=table,
+                column=name,
+                remedy="Write the name of the table that is meant before it.",
+            )
     for name, tables in scan.no_row_numbers:
         paths = [f"{table}.{name}" for table in tables]
         if not any(plan.stored.has(path) or plan.declared.has(path) for path in paths):

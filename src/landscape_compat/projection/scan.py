@@ -64,6 +64,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         ),
         row_numbers=frozenset(body.row_numbers),
         no_row_numbers=tuple(body.no_row_numbers),
+        lone_row_numbers=frozenset(body.lone_row_numbers),
         bodies=tuple(head.bodies),
     )
 

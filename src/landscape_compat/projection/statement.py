@@ -90,6 +90,7 @@ class StatementScan:
             it, or where only one table is read.
         no_row_numbers: Those that stand alone where several tables are read, and so mean none,
             each with the tables that are read there.
+        lone_row_numbers: Those that stand alone where one table is read, each with that table.
         bodies: The bodies of a leading WITH that is not recursive, in order.
     """
 
@@ -110,4 +111,5 @@ class StatementScan:
     inner_ctes: frozenset[str] = frozenset()
     row_numbers: frozenset[str] = frozenset()
     no_row_numbers: tuple[tuple[str, frozenset[str]], ...] = ()
+    lone_row_numbers: frozenset[tuple[str, str]] = frozenset()
     bodies: tuple[CteBody, ...] = ()
