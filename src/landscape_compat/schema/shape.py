@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -14,6 +15,8 @@ TableKind = Literal["table", "view", "virtual", "partition"]
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 
 
+# Every name is compared with many others.
+@lru_cache(maxsize=8192)
 def fold_name(name: str) -> str:
     """Fold a name as SQLite compares names: ASCII letters only.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 __all__ = [
     "affinity",
@@ -79,6 +80,8 @@ _CHARACTERS = re.compile(r"^(?:VARCHAR|(CHAR|BPCHAR))(?:\(\d+\))?")
 _ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
 
+# A schema has hundreds of columns and a dozen types.
+@lru_cache(maxsize=1024)
 def normalize_type(type_: str) -> str:
     """Write a DDL type in upper case with single spaces and none around punctuation.
 
