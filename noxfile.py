@@ -67,6 +67,16 @@ def packaging(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Count the lines and branches that the tests reach, in processes that they start too."""
+    session.install("--editable", ".[test]", "coverage>=7.10")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report", "--skip-covered", "--show-missing")
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests on every Python of this machine."""
     session.run("python", "tests/run.py", *(("--", *session.posargs) if session.posargs else ()))
