@@ -28,6 +28,7 @@ _REFUSALS = (
     "the row number would be shown among the columns",
     "with its schema in parentheses",
     "where it reads several tables",
+    "that of a table further out",
 )
 
 
