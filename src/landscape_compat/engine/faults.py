@@ -77,7 +77,7 @@ def explain_fault(
         return UnreadableError(
             said.format("has a schema that cannot be read safely"),
             table=table,
-            remedy="Find out who put that into its schema; ELSPETH and its like make only tables. "
+            remedy="Find out who put that into its schema; programs that keep records make tables. "
             "Export from a copy without it.",
         )
     if primary == _ERROR and "too many columns" in text:
