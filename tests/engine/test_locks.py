@@ -279,7 +279,8 @@ def _overrun(path: Path) -> None:
     with path.open("r+b") as file:
         for page in range(2, path.stat().st_size // 4096):
             file.seek(4096 * page)
-            if file.read(1) == b"\x0d":  # a leaf of a table
+            head = file.read(5)
+            if head[:1] == b"\x0d" and head[3:] != b"\0\0":  # a leaf of a table, with rows
                 file.seek(4096 * page + 8)
                 file.write((4096 - 5).to_bytes(2, "big"))  # where its first row begins
                 return
