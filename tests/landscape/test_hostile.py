@@ -228,7 +228,7 @@ EDITED = {
     "text that is no SQL": "UPDATE sqlite_schema SET sql = 'CREATE TABLE tokens (' "
     "WHERE name = 'tokens'",
     "no text": "UPDATE sqlite_schema SET sql = NULL WHERE name = 'tokens'",
-    "a kind that is none": "UPDATE sqlite_schema SET type = 'tabel' WHERE name = 'tokens'",
+    "a kind that is none": "UPDATE sqlite_schema SET type = 'no kind' WHERE name = 'tokens'",
     "a page that is not there": "UPDATE sqlite_schema SET rootpage = 99999 WHERE name = 'tokens'",
     "a page before the first": "UPDATE sqlite_schema SET rootpage = -1 WHERE name = 'tokens'",
     "a name that is not UTF-8": "UPDATE sqlite_schema SET name = CAST(x'ff' AS TEXT) "

@@ -149,7 +149,7 @@ def _schema_rows(path: Path, rng: random.Random) -> None:
             [
                 ("DELETE FROM sqlite_master WHERE rowid = ?2 OR ?1 = 0", None),
                 ("UPDATE sqlite_master SET type = ?1 WHERE rowid = ?2", "view"),
-                ("UPDATE sqlite_master SET type = ?1 WHERE rowid = ?2", "tabel"),
+                ("UPDATE sqlite_master SET type = ?1 WHERE rowid = ?2", "no kind"),
                 ("UPDATE sqlite_master SET name = ?1 WHERE rowid = ?2", b"\xff\xfe"),
                 ("UPDATE sqlite_master SET name = ?1 WHERE rowid = ?2", "runs"),
                 ("UPDATE sqlite_master SET name = ?1 WHERE rowid = ?2", 7),
