@@ -1,17 +1,17 @@
 """Fuzz what reads other people's bytes, guided by coverage, for a number of runs or seconds.
 
     python tests/stress/fuzz.py scanner --runs 1000000
-    python tests/stress/fuzz.py catalogue --seconds 600 --keep
+    python tests/stress/fuzz.py catalogue --seconds 600 --found FOLDER
 
-Needs `pip install landscape-compat[fuzz]` (atheris, which has wheels for Linux). Starts from the
-corpus kept beside this script; `--keep` writes back a minimised one. Ends with status 1 if a run
+Needs `pip install landscape-compat[fuzz]` (atheris, which has wheels for Linux). Starts from what
+the tests know to be hard, and from what an earlier run left in FOLDER. Ends with status 1 if a run
 raised what it may not, or took longer than ten seconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +23,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "src")]
-CORPUS = HERE / "corpus"
+_TARGET = "LANDSCAPE_COMPAT_FUZZ"
 TARGETS = ("scanner", "catalogue", "bag")
 _LONGEST_RUN = 10  # seconds
 # What is guided by coverage; the rest of the library would only slow it down.
@@ -178,10 +178,8 @@ _MAKERS = {"scanner": scanner, "catalogue": catalogue, "bag": bag}
 
 
 def seeds(target: str) -> list[bytes]:
-    """Give what to start from: what was kept, and what the tests know to be hard."""
-    kept = CORPUS / f"{target}.jsonl"
-    lines = kept.read_text().splitlines() if kept.exists() else []
-    found = [json.loads(line).encode("latin-1") for line in lines]
+    """Give what to start from: what the tests know to be hard."""
+    found: list[bytes] = []
     if target == "scanner":
         from projection.statements import STATEMENTS
 
@@ -238,38 +236,29 @@ def child(target: str, arguments: list[str]) -> None:
 
 
 def _call(target: str, *arguments: str) -> tuple[int, str]:
-    command = [sys.executable, __file__, target, "--child", *arguments]
-    process = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace")
+    # By the environment: all words are the fuzzer's own.
+    process = subprocess.run(
+        [sys.executable, __file__, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env={**os.environ, _TARGET: target},
+    )
     return process.returncode, process.stderr
-
-
-def keep(target: str, folder: Path) -> int:
-    """Minimise a corpus and keep it; tell how many inputs are left."""
-    with tempfile.TemporaryDirectory() as least:
-        code, said = _call(target, "-merge=1", least, str(folder))
-        if code:
-            raise SystemExit(said[-2000:])
-        found = [path.read_bytes() for path in Path(least).iterdir()]
-    found.sort(key=lambda data: (len(data), data))
-    lines = [json.dumps(data.decode("latin-1")) for data in found]
-    (CORPUS / f"{target}.jsonl").write_text("".join(f"{line}\n" for line in lines))
-    return len(found)
 
 
 def main() -> int:
     """Run as the arguments say; print the figures."""
+    if _TARGET in os.environ:
+        child(os.environ[_TARGET], sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--runs", type=int, default=-1, help="end after so many")
     parser.add_argument("--seconds", type=int, default=0, help="end after so many")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--length", type=int, help="of the longest input, in bytes")
-    parser.add_argument("--keep", action="store_true", help="keep the minimised corpus")
     parser.add_argument("--found", type=Path, help="a folder for what failed, and the corpus")
-    parser.add_argument("--child", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.child is not None:
-        child(options.target, options.child)
     if options.runs < 0 and not options.seconds:
         parser.error("give --runs or --seconds")
     with tempfile.TemporaryDirectory() as scratch:
@@ -296,8 +285,6 @@ def main() -> int:
         if code or not runs:
             print(said[-4000:], file=sys.stderr)
             return 1
-        if options.keep:
-            print(f"{options.target}: kept {keep(options.target, corpus)} inputs")
     return 0
 
 
