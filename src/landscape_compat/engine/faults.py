@@ -5,15 +5,19 @@ from __future__ import annotations
 from landscape_compat.errors import (
     LandscapeCompatError,
     OpeningRefusedError,
+    SourceChangedError,
     UnreadableError,
     printable,
 )
 
-__all__ = ["explain_fault"]
+__all__ = ["explain_change", "explain_fault"]
 
 # Source: https://www.sqlite.org/rescode.html, primary codes.
 _ERROR, _BUSY, _LOCKED, _NOMEM, _IOERR, _CORRUPT, _CANTOPEN = 1, 5, 6, 7, 10, 11, 14
 _TOOBIG, _NOTADB = 18, 26
+# READONLY_RECOVERY, _CANTLOCK, _ROLLBACK, _DBMOVED, _CANTINIT, _DIRECTORY: what SQLite would have
+# to write before it can read.
+_CHANGED = (264, 520, 776, 1032, 1288, 1544)
 # Of a schema that names what this SQLite does not have or will not run, by words of its own:
 # the code is that of any error.
 _SCHEMA_WORDS = (
@@ -106,3 +110,26 @@ def explain_fault(
             remedy="Try again when the program that has it open is done.",
         )
     return None
+
+
+def explain_change(error: BaseException, database: str) -> SourceChangedError | None:
+    """Say that an open file got into a state in which it must be opened in another way.
+
+    SQLite has the same words for it as for a refused write.
+
+    Args:
+        error: The driver's error, or SQLAlchemy's around it.
+        database: The database's name for people.
+
+    Returns:
+        The typed error, to be raised from the driver's; None for any other error.
+    """
+    cause = getattr(error, "orig", None) or error
+    if getattr(cause, "sqlite_errorcode", None) not in _CHANGED:
+        return None
+    name = getattr(cause, "sqlite_errorname", "")
+    return SourceChangedError(
+        f"{database} was left by its writer in a state that cannot be read as it was opened "
+        f"(SQLite says: {name}).",
+        remedy="Connect again: it is then opened in the way that its state allows.",
+    )

@@ -9,6 +9,7 @@ from weakref import ref
 
 from sqlalchemy import Connection, ExceptionContext
 
+from landscape_compat.engine.faults import explain_change
 from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
@@ -126,6 +127,11 @@ class Reading(Statements):
             self._lookout.notices.source_changed("the file was replaced or written to")
             connection.connection.invalidate(soft=True)
             return
+        changed = explain_change(error, self._lookout.database)
+        if changed is not None:
+            self._lookout.notices.source_changed("its writer left it in another state")
+            connection.connection.invalidate(soft=True)
+            raise changed from error
         refused = explain_refusal(error)
         if refused is not None:
             self._lookout.notices.write_refused(refused.reason)

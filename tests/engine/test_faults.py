@@ -1,0 +1,49 @@
+"""What SQLite reports of a file that changed its state is told apart from a refused write."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, MetaData, String, Table, create_engine, func, select
+
+from landscape_compat import attach
+from landscape_compat.engine.faults import explain_change, explain_fault
+from landscape_compat.errors import SourceChangedError
+from support import wal
+
+WORDS = Table("t", MetaData(), Column("word", String(9)), Column("added", String(9)))
+
+
+@pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+def test_a_writer_that_died_meanwhile_is_a_change_and_the_next_connection_reads(
+    tmp_path: Path,
+) -> None:
+    """It was the driver's own error, in the words of a refused write."""
+    path = tmp_path / "a.db"
+    wal.make_database(path)
+    engine = create_engine(f"sqlite:///{path}")
+    attach(engine, WORDS.metadata)
+    statement = select(func.count(), func.min(WORDS.c.word), func.max(WORDS.c.added))
+    with engine.connect() as connection:
+        assert connection.execute(statement).one() == (600, "old", None)
+    half = "UPDATE t SET word = 'torn' WHERE id < 300"
+    with wal.writing(path) as writer:
+        writer.run("PRAGMA cache_size = 5", "BEGIN", half)
+    with wal.left_alone(path):
+        with engine.connect() as connection, pytest.raises(SourceChangedError) as caught:
+            connection.execute(statement)
+        assert "SQLITE_READONLY_ROLLBACK" in str(caught.value)
+        with engine.connect() as connection:
+            assert connection.execute(statement).one() == (600, "old", None)
+        engine.dispose()
+
+
+def test_an_error_of_the_statements_is_no_fault_of_the_database() -> None:
+    connection = sqlite3.connect(":memory:")
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute("SELECT nothing")
+    connection.close()
+    assert explain_fault(caught.value, "a.db") is None
+    assert explain_change(caught.value, "a.db") is None
