@@ -36,9 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not hosts or not databases:
         raise SystemExit("There is no checkout of the host, or no database, in these folders.")
     halves = {"both": (False, True), "native": (False,), "shim": (True,)}[options.half]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(options.jobs) as pool:
         jobs = [(host, shimmed) for host in hosts for shimmed in halves]
-        found = pool.map(lambda job: read(job[0], job[1], databases), jobs)
+        found = pool.map(lambda job: kept(options.keep, *job, databases), jobs)
         cells = compared([cell for half in found for cell in half])
     if options.json:
         options.json.write_text("".join(f"{json.dumps(plain(cell))}\n" for cell in cells))
@@ -67,6 +67,13 @@ def parser() -> argparse.ArgumentParser:
         "--output", type=Path, metavar="FILE", default=ROOT / "docs" / "compatibility.md"
     )
     made.add_argument("--json", type=Path, metavar="FILE", help="also write each cell as a line")
+    made.add_argument("--jobs", type=int, metavar="N", default=2, help="so many at a time (2)")
+    made.add_argument(
+        "--keep",
+        type=Path,
+        metavar="DIR",
+        help="keep what each version answered, and ask no version again whose answer is there",
+    )
     made.add_argument("--only", action="append", metavar="NAME", help="only this checkout")
     made.add_argument("--half", choices=("both", "native", "shim"), default="both")
     return made
@@ -96,6 +103,28 @@ def python_of(checkout: Path) -> Path:
         if (place / "venv" / "bin" / "python").exists():
             return place.absolute() / "venv" / "bin" / "python"
     return Path(sys.executable)
+
+
+def kept(folder: Path | None, host: Host, shimmed: bool, databases: list[Path]) -> list[Cell]:
+    """Let one version read every database, or take what it answered before.
+
+    Args:
+        folder: Where the answers are kept; None to keep none.
+        host: The version.
+        shimmed: Whether the shim is installed before the host is imported.
+        databases: What to read.
+    """
+    if folder is None:
+        return read(host, shimmed, databases)
+    answers = folder / f"{host.name}-{'shim' if shimmed else 'native'}.json"
+    if answers.exists():
+        found = json.loads(answers.read_text())
+        if list(found) == [str(path) for path in databases]:
+            return [Cell(host, path, shimmed, found[str(path)]) for path in databases]
+    cells = read(host, shimmed, databases)
+    folder.mkdir(exist_ok=True)
+    answers.write_text(json.dumps({str(cell.database): cell.result for cell in cells}))
+    return cells
 
 
 def read(host: Host, shimmed: bool, databases: list[Path]) -> list[Cell]:

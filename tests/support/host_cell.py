@@ -49,9 +49,13 @@ def main(jobs: Path) -> None:
     failure = None
     try:
         if work["shim"]:
+            # As `landscape-compat run` does, so that standard output is the host's alone.
+            importlib.import_module("landscape_compat.cli.talk").set_up_logging(quiet=False)
+            importlib.import_module("landscape_compat.cli.run")._hand_over_logging()
             importlib.import_module("landscape_compat").install()
         importlib.import_module("elspeth.core.landscape.exporter")
         importlib.import_module("elspeth.cli")
+        warm_up(work["shim"])
     except Exception as error:
         failure = told(error)
     for number, database in enumerate(work["databases"]):
@@ -59,6 +63,21 @@ def main(jobs: Path) -> None:
         result = cell(Path(database), scratch, failure)
         (Path(work["results"]) / f"{number}.json").write_text(json.dumps(result))
         shutil.rmtree(scratch)
+
+
+def warm_up(shimmed: bool) -> None:
+    """Import, and read the history, once for all forks: it takes longer than most cells."""
+    names = ["lineage", "factory", "recorder", "export_read_model"]
+    for name in (
+        *(f"elspeth.core.landscape.{name}" for name in names),
+        *("elspeth.mcp.analyzer", "elspeth.mcp.server"),
+        *("elspeth.tui.screens.explain_screen", "typer.testing"),
+    ):
+        with suppress(ModuleNotFoundError):
+            importlib.import_module(name)
+    if shimmed:
+        importlib.import_module("landscape_compat.landscape.rules").landscape_rules()
+        importlib.import_module("landscape_compat.landscape.history").known_shapes()
 
 
 def cell(database: Path, scratch: Path, failure: dict[str, str] | None) -> dict[str, Any]:
@@ -152,20 +171,27 @@ def read_in_fork(database: Path, facts: dict[str, Any], cwd: Path, answer: Path)
 
 def read(url: str, facts: dict[str, Any]) -> dict[str, Any]:
     """Ask every surface of the host that this version has."""
-    surfaces: dict[str, Callable[[str, dict[str, Any]], Any]] = {
-        "export": export,
-        "explain": explain,
+    openings: dict[str, Callable[[str, dict[str, Any]], Any]] = {
         "command": command,
         "analyser": analyser,
-        "screen": screen,
     }
+    surfaces = {"export": export, "explain": explain, "screen": screen}
     result: dict[str, Any] = {}
-    for name, surface in surfaces.items():
-        try:
-            result[name] = surface(url, facts)
-        except Exception as error:
-            result[name] = {"error": told(error)}
-    return result
+    try:
+        with opened(url) as db:
+            for name, read_by in surfaces.items():
+                result[name] = answered(read_by, db, facts)
+    except Exception as error:
+        result |= {name: {"error": told(error)} for name in surfaces if name not in result}
+    return result | {name: answered(ask, url, facts) for name, ask in openings.items()}
+
+
+def answered(surface: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask one surface; an error is an answer."""
+    try:
+        return surface(*arguments)
+    except Exception as error:
+        return {"error": told(error)}
 
 
 def opened(url: str) -> Any:
@@ -176,52 +202,50 @@ def opened(url: str) -> Any:
     return closing(kind.from_url(url, create_tables=False, **read_only))
 
 
-def export(url: str, facts: dict[str, Any]) -> dict[str, Any]:
+def export(db: Any, facts: dict[str, Any]) -> dict[str, Any]:
     """Export every run, flat and grouped; a run that is not final through a read model."""
     module = importlib.import_module("elspeth.core.landscape.exporter")
     raw = "include_raw_error_rows" in inspect.signature(module.LandscapeExporter).parameters
     options: dict[str, Any] = {"include_raw_error_rows": True} if raw else {}
     records: list[Any] = []
-    with opened(url) as db:
-        fills, attached = fills_of(db), is_attached(db)
-        for run_id, status in facts["runs"].items():
-            exporter = module.LandscapeExporter(db, **options)
-            if hasattr(exporter, "iter_unsigned_run_records") and status not in TERMINAL:
-                models = importlib.import_module("elspeth.core.landscape.export_read_model")
-                with models.open_export_read_transaction(db.engine) as model:
-                    exporter = module.LandscapeExporter(db, read_model=model, **options)
-                    records += exporter.iter_unsigned_run_records(run_id)
-                continue
-            flat = list(exporter.export_run(run_id))
-            grouped = exporter.export_run_grouped(run_id)
-            counts = {kind: len(members) for kind, members in grouped.items()}
-            if counts != Counter(record["record_type"] for record in flat):
-                raise AssertionError(f"grouped and flat export disagree: {counts}")
-            if hasattr(exporter, "iter_unsigned_run_records"):
-                unsigned = list(exporter.iter_unsigned_run_records(run_id))
-                if len(unsigned) != sum(r["record_type"] != "manifest" for r in flat):
-                    raise AssertionError(f"unsigned and flat export disagree: {len(unsigned)}")
-            records += flat
+    fills, attached = fills_of(db), is_attached(db)
+    for run_id, status in facts["runs"].items():
+        exporter = module.LandscapeExporter(db, **options)
+        if hasattr(exporter, "iter_unsigned_run_records") and status not in TERMINAL:
+            models = importlib.import_module("elspeth.core.landscape.export_read_model")
+            with models.open_export_read_transaction(db.engine) as model:
+                exporter = module.LandscapeExporter(db, read_model=model, **options)
+                records += exporter.iter_unsigned_run_records(run_id)
+            continue
+        flat = list(exporter.export_run(run_id))
+        grouped = exporter.export_run_grouped(run_id)
+        counts = {kind: len(members) for kind, members in grouped.items()}
+        if counts != Counter(record["record_type"] for record in flat):
+            raise AssertionError(f"grouped and flat export disagree: {counts}")
+        if hasattr(exporter, "iter_unsigned_run_records"):
+            unsigned = list(exporter.iter_unsigned_run_records(run_id))
+            if len(unsigned) != sum(r["record_type"] != "manifest" for r in flat):
+                raise AssertionError(f"unsigned and flat export disagree: {len(unsigned)}")
+        records += flat
     found = [dict(record) for record in records]
     return {"records": found, "fills": fills, "attached": attached}
 
 
-def explain(url: str, facts: dict[str, Any]) -> dict[str, Any]:
+def explain(db: Any, facts: dict[str, Any]) -> dict[str, Any]:
     """Explain every token and every row by the host's lineage function."""
     function = importlib.import_module("elspeth.core.landscape.lineage").explain
-    with opened(url) as db:
-        given = {
-            name: value
-            for name, value in readers(db).items()
-            if name in inspect.signature(function).parameters
-        }
-        found = {
-            kind: Counter(
-                lineage(function, given | {"run_id": run_id, f"{kind}_id": one})
-                for one, run_id in facts[f"{kind}s"].items()
-            )
-            for kind in ("token", "row")
-        }
+    given = {
+        name: value
+        for name, value in readers(db).items()
+        if name in inspect.signature(function).parameters
+    }
+    found = {
+        kind: Counter(
+            lineage(function, given | {"run_id": run_id, f"{kind}_id": one})
+            for one, run_id in facts[f"{kind}s"].items()
+        )
+        for kind in ("token", "row")
+    }
     return {kind: dict(counts) for kind, counts in found.items()}
 
 
@@ -301,20 +325,19 @@ def arguments_of(method: Callable[..., Any], samples: dict[str, Any]) -> dict[st
     return arguments
 
 
-def screen(url: str, facts: dict[str, Any]) -> dict[str, Any]:
+def screen(db: Any, facts: dict[str, Any]) -> dict[str, Any]:
     """Load the TUI's screen for every run and look at each of its nodes."""
     module = importlib.import_module("elspeth.tui.screens.explain_screen")
     shown = 0
-    with opened(url) as db:
-        for run_id in facts["runs"]:
-            one = module.ExplainScreen(db, run_id)
-            if type(one.state).__name__ != "LoadedState":
-                message = getattr(one.state, "error", None) or type(one.state).__name__
-                return {"error": {"type": "LoadingFailed", "message": first_line(message)}}
-            for node_id in facts["nodes"]:
-                one.on_tree_select(node_id)
-                one.render()
-                shown += 1
+    for run_id in facts["runs"]:
+        one = module.ExplainScreen(db, run_id)
+        if type(one.state).__name__ != "LoadedState":
+            message = getattr(one.state, "error", None) or type(one.state).__name__
+            return {"error": {"type": "LoadingFailed", "message": first_line(message)}}
+        for node_id in facts["nodes"]:
+            one.on_tree_select(node_id)
+            one.render()
+            shown += 1
     return {"shown": shown}
 
 
