@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from support.host_cell import answer_name
 from support.host_result import Cell, Host, compared, plain
 from support.host_table import document
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     halves = {"both": (False, True), "native": (False,), "shim": (True,)}[options.half]
     with ThreadPoolExecutor(options.jobs) as pool:
         jobs = [(host, shimmed) for host in hosts for shimmed in halves]
-        found = pool.map(lambda job: kept(options.keep, *job, databases), jobs)
+        found = pool.map(lambda job: read(*job, databases, options.keep), jobs)
         cells = compared([cell for half in found for cell in half])
     if options.json:
         options.json.write_text("".join(f"{json.dumps(plain(cell))}\n" for cell in cells))
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
         "--keep",
         type=Path,
         metavar="DIR",
-        help="keep what each version answered, and ask no version again whose answer is there",
+        help="keep every answer there, and ask for none again that is there",
     )
     made.add_argument("--only", action="append", metavar="NAME", help="only this checkout")
     made.add_argument("--half", choices=("both", "native", "shim"), default="both")
@@ -105,44 +106,25 @@ def python_of(checkout: Path) -> Path:
     return Path(sys.executable)
 
 
-def kept(folder: Path | None, host: Host, shimmed: bool, databases: list[Path]) -> list[Cell]:
-    """Let one version read every database, or take what it answered before.
-
-    Args:
-        folder: Where the answers are kept; None to keep none.
-        host: The version.
-        shimmed: Whether the shim is installed before the host is imported.
-        databases: What to read.
-    """
-    if folder is None:
-        return read(host, shimmed, databases)
-    answers = folder / f"{host.name}-{'shim' if shimmed else 'native'}.json"
-    if answers.exists():
-        found = json.loads(answers.read_text())
-        if list(found) == [str(path) for path in databases]:
-            return [Cell(host, path, shimmed, found[str(path)]) for path in databases]
-    cells = read(host, shimmed, databases)
-    folder.mkdir(exist_ok=True)
-    answers.write_text(json.dumps({str(cell.database): cell.result for cell in cells}))
-    return cells
-
-
-def read(host: Host, shimmed: bool, databases: list[Path]) -> list[Cell]:
+def read(host: Host, shimmed: bool, databases: list[Path], keep: Path | None) -> list[Cell]:
     """Let one version read every database.
 
     Args:
         host: The version.
         shimmed: Whether the shim is installed before the host is imported.
         databases: What to read; each is copied first.
+        keep: Where answers are kept; a database whose answer is there is not read again.
     """
+    half = "with the shim" if shimmed else "without it"
     with tempfile.TemporaryDirectory(prefix="host-matrix-") as made:
         folder = Path(made).resolve()
-        (folder / "results").mkdir()
+        results = (keep or folder).resolve() / f"{host.name} {half}"
+        results.mkdir(parents=True, exist_ok=True)
         job = {
             "shim": shimmed,
             "databases": [str(path.resolve()) for path in databases],
             "scratch": str(folder / "scratch"),
-            "results": str(folder / "results"),
+            "results": str(results),
         }
         (folder / "job.json").write_text(json.dumps(job))
         ended = subprocess.run(
@@ -154,16 +136,15 @@ def read(host: Host, shimmed: bool, databases: list[Path]) -> list[Cell]:
             check=False,
         )
         cells = []
-        for number, database in enumerate(databases):
-            answer = folder / "results" / f"{number}.json"
+        for database in databases:
+            answer = results / answer_name(database)
             if answer.exists():
-                result = json.loads(answer.read_text().replace(f"{folder}/scratch/{number}/", ""))
+                result = json.loads(answer.read_text())
             else:
                 said = (ended.stderr.strip().splitlines() or ["nothing said"])[-1]
                 result = {"failure": {"type": "Process", "message": said}}
             cells.append(Cell(host, database, shimmed, result))
     count = sum(cell.exported for cell in cells)
-    half = "with the shim" if shimmed else "without it"
     print(f"{host.name} {half}: {count} of {len(cells)} exported", file=sys.stderr)
     return cells
 

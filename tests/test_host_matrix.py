@@ -82,7 +82,11 @@ def test_another_value_is_mapped_only_if_a_rule_fills_the_column_it_comes_from()
             "analyser's t: E: m",
         ),
         ({"export": {"error": {"type": "E", "message": "m"}}}, "fails", "export: E: m"),
-        ({"export": {"error": {"type": "E", "message": "m", "typed": "yes"}}}, "refused", "E: m"),
+        (
+            {"export": {"error": {"type": "E", "message": "m", "typed": "yes"}}},
+            "refused",
+            "refused: m",
+        ),
         ({"failure": {"type": "Process", "message": "m"}}, "fails", "process: Process: m"),
     ],
 )
@@ -123,7 +127,7 @@ def test_the_document_names_the_rules_and_the_reason_of_what_is_not_whole() -> N
     text = document([cell(False, export=refused), whole, cell(True, "other", export=refused)])
     assert "| 1 | `runs.status (mapped)` |" in text
     assert "columns 1" in text
-    assert "| export: UnreadableError: no \\| way | host on built 1 |" in text
+    assert "| export: refused: no \\| way | host on built 1 |" in text
 
 
 def test_checkouts_are_found_oldest_first_each_with_its_interpreter(tmp_path: Path) -> None:

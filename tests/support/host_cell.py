@@ -58,11 +58,21 @@ def main(jobs: Path) -> None:
         warm_up(work["shim"])
     except Exception as error:
         failure = told(error)
-    for number, database in enumerate(work["databases"]):
+    # What is imported lives on: no fork is to look through it for garbage.
+    gc.freeze()
+    for number, database in enumerate(map(Path, work["databases"])):
+        answer = Path(work["results"]) / answer_name(database)
+        if answer.exists():
+            continue
         scratch = Path(work["scratch"]) / str(number)
-        result = cell(Path(database), scratch, failure)
-        (Path(work["results"]) / f"{number}.json").write_text(json.dumps(result))
+        result = json.dumps(cell(database, scratch, failure))
+        answer.write_text(result.replace(f"{scratch}/", ""))
         shutil.rmtree(scratch)
+
+
+def answer_name(database: Path) -> str:
+    """Name the file that holds what became of a database."""
+    return f"{database.parent.name} {database.stem}.json"
 
 
 def warm_up(shimmed: bool) -> None:

@@ -138,6 +138,17 @@ class Cell:
         return error["message"] if "typed" in error else None
 
     @property
+    def rows(self) -> tuple[int, int]:
+        """Count the rows whose lineage was told by their own id, and all that were asked for.
+
+        The host tells it by the outcomes of the row's tokens, which were not recorded before
+        2026-01-21; by their tokens these rows are explained all the same.
+        """
+        answers: dict[str, int] = self.result.get("explain", {}).get("row", {})
+        told = answers.get("explained", 0) + answers.get("ambiguous", 0)
+        return told, sum(answers.values())
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Say what keeps this cell from being whole; nothing if it is."""
         return (*self._failed(), *self._unlike(), *self._touched())
@@ -281,5 +292,7 @@ def _key(record: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _described(error: dict[str, str]) -> str:
+    if "typed" in error:
+        return f"refused: {error['message']}"
     text = f"{error['type']}: {error['message']}"
     return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"

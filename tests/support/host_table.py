@@ -23,8 +23,10 @@ time and its folder's listing were compared before and after.
 
 A cell is **whole** if every run was exported, every record that the database's own build exported
 is there, each value in it is equal or is given by a rule that is named, every token was explained,
-no surface failed, and nothing was touched. It is **partly** read if only the export came to its
-end, **refused** if the shim said by a typed error why it can't be honest, and **fails** otherwise.
+no surface failed, and nothing was touched. It is **partly** read if the export came to its end but
+another surface was refused or failed, **refused** if the shim said by a typed error why it can't be
+honest, and **fails** otherwise. A row is explained by its own id through outcomes of its tokens,
+which were not recorded before 2026-01-21: where they were not, its tokens are explained instead.
 """
 
 _COLUMNS = (
@@ -35,6 +37,7 @@ _COLUMNS = (
     "values equal",
     "values mapped",
     "records of types it never exports",
+    "rows explained",
     "rules",
     "absent",
 )
@@ -99,11 +102,13 @@ def _reader(cells: list[Cell], rules: dict[str, int]) -> str:
     for (build, native, shimmed, *filled), alike in rows.items():
         names = ", ".join(cell.database.stem for cell in alike)
         comparisons = [cell.comparison or Comparison() for cell in alike]
+        told, asked = (sum(counts) for counts in zip(*(cell.rows for cell in alike), strict=True))
         figures = [
             f"{sum(len(cell.records) for cell in alike):,}",
             f"{sum(one.equal for one in comparisons):,}",
             listed(sum((one.mapped for one in comparisons), Counter())),
             listed(sum((one.unknown for one in comparisons), Counter())),
+            f"{told:,} of {asked:,}",
         ]
         lines.append([f"{build}: {names}", native, shimmed, *figures, *filled])
     return _table(lines)

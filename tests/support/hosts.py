@@ -110,6 +110,37 @@ class Orchestrator:
     def __init__(self, db, *, clock=None):
         self._db = db
 """
+_CONTRACTS = """
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+
+@dataclass(frozen=True)
+class FieldAuditRecord:
+    name: str
+    {nullable}
+
+@dataclass(frozen=True)
+class ContractAuditRecord:
+    fields: tuple
+    version_hash: str
+
+    @classmethod
+    def from_json(cls, text):
+        found = json.loads(text)
+        names = FieldAuditRecord.__dataclass_fields__
+        fields = tuple(FieldAuditRecord(**{{n: f[n] for n in names}}) for f in found["fields"])
+        return cls(fields, found["version_hash"])
+
+    def digest(self):
+        words = json.dumps([vars(field) for field in self.fields], sort_keys=True)
+        return sha256(words.encode()).hexdigest()[:{digits}]
+
+    def to_schema_contract(self):
+        if self.digest() != self.version_hash:
+            raise ValueError(f"hash mismatch: {{self.version_hash}}, but got {{self.digest()}}")
+        return self.fields
+"""
 _CLI = """
 import sys
 from pathlib import Path
@@ -177,6 +208,7 @@ def _sources(era: Era) -> dict[str, str]:
     if era.passes_on:
         extras.append("def probe_schema_shape(bind): return 'stale'")
     reads = "create_tables=False" if era.journals else ""
+    nullable, digits = ("nullable: bool", 32) if era.passphrase else ("", 16)
     sign = "_vouch" if era.final else "_sign_record"
     return {
         "core/landscape/schema.py": _SCHEMA.format(name=era.name),
@@ -190,6 +222,7 @@ def _sources(era: Era) -> dict[str, str]:
         "core/landscape/factory.py": _FACTORY,
         "core/landscape/exporter.py": _EXPORTER.format(sign=sign),
         "core/landscape/__init__.py": "from elspeth.core.landscape.database import LandscapeDB\n",
+        "contracts/contract_records.py": _CONTRACTS.format(nullable=nullable, digits=digits),
         "core/retention/purge.py": _PURGE,
         "engine/orchestrator.py": _ORCHESTRATOR,
         "cli.py": _CLI.format(reads=reads, purges=reads if era.parts else ""),

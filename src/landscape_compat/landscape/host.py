@@ -13,6 +13,7 @@ from sqlalchemy import MetaData
 from landscape_compat.errors import AttachError
 
 __all__ = [
+    "CONTRACTS_MODULE",
     "DATABASE_MODULE",
     "EXPORTER_MODULE",
     "ORCHESTRATOR_MODULES",
@@ -25,6 +26,8 @@ __all__ = [
 
 DATABASE_MODULE = "elspeth.core.landscape.database"
 EXPORTER_MODULE = "elspeth.core.landscape.exporter"
+# Since 2026-02-03.
+CONTRACTS_MODULE = "elspeth.contracts.contract_records"
 PURGE_MODULE = "elspeth.core.retention.purge"
 # A module at first, a package since 2026-02-02.
 ORCHESTRATOR_MODULES = ("elspeth.engine.orchestrator", "elspeth.engine.orchestrator.core")

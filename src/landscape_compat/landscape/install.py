@@ -13,14 +13,11 @@ from typing import Any, Literal, TypeAlias, TypeVar
 from sqlalchemy import URL, Engine
 
 from landscape_compat.engine.attach import attach, attachment_of
-from landscape_compat.errors import (
-    AttachError,
-    DegradedDatabaseError,
-    LandscapeCompatError,
-    WriteRefusedError,
-)
+from landscape_compat.errors import AttachError, LandscapeCompatError, WriteRefusedError
+from landscape_compat.landscape.contracts import read_contract
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.host import (
+    CONTRACTS_MODULE,
     DATABASE_MODULE,
     EXPORTER_MODULE,
     ORCHESTRATOR_MODULES,
@@ -31,8 +28,8 @@ from landscape_compat.landscape.host import (
     writing_command,
 )
 from landscape_compat.landscape.patches import Patches
+from landscape_compat.landscape.refusals import REMEDY, in_family, refusal
 from landscape_compat.landscape.rescue import (
-    Finding,
     answer_for,
     examine,
     furnish,
@@ -49,11 +46,6 @@ Migrator: TypeAlias = Callable[[str | URL, Callable[[], bool]], None]
 
 # Any class: which one is the host's own is known only where the host is installed.
 DatabaseT = TypeVar("DatabaseT", bound=Any)
-
-_REMEDY = (
-    "Export the database as it is (`landscape-compat export`), migrate a copy of it, or move it "
-    "aside (`landscape-compat reset`) and start a fresh database."
-)
 
 
 def install(*, posture: Posture = "degrade", migrator: Migrator | None = None) -> None:
@@ -182,6 +174,13 @@ def _prepare_exporter(module: ModuleType) -> None:
             _INSTALLATION.patches.replace(exporter, name, export)
 
 
+def _prepare_contracts(module: ModuleType) -> None:
+    record = vars(module).get("ContractAuditRecord")
+    if isinstance(record, type) and "from_json" in vars(record):
+        read = partial(read_contract, field_kind=vars(module).get("FieldAuditRecord"))
+        _INSTALLATION.patches.replace(record, "from_json", read)
+
+
 def _prepare_writer(
     class_name: str, method: str, find: Callable[..., Any], doing: str, module: ModuleType
 ) -> None:
@@ -196,7 +195,7 @@ def _prepare_writer(
             raise WriteRefusedError(
                 f"{doing} was refused: the audit database was made by another version and is "
                 "open read-only, so it could not be recorded. Nothing was changed anywhere.",
-                remedy=_REMEDY,
+                remedy=REMEDY,
             )
         return wrapped(*args, **options)
 
@@ -214,6 +213,7 @@ def _given_db(wrapped: Any, instance: Any, args: Any, options: Any) -> Any:
 _PREPARATIONS: dict[str, Callable[[ModuleType], None]] = {
     DATABASE_MODULE: _prepare_database,
     EXPORTER_MODULE: _prepare_exporter,
+    CONTRACTS_MODULE: _prepare_contracts,
     PURGE_MODULE: partial(
         _prepare_writer, "PurgeManager", "purge_payloads", _kept_db, "Deleting payloads"
     ),
@@ -297,42 +297,10 @@ def _rescue(host: Host, kind: type[Any], asked: _Asked) -> Engine | None:
             if not writes:
                 return None  # it is the host's own by now
         if _INSTALLATION.posture == "refuse" or writes:
-            raise _refusal(finding, command)
+            raise refusal(finding, _INSTALLATION.posture, command)
         return open_degraded(host, asked.url, asked.options)
     except LandscapeCompatError as error:
-        raise _in_the_hosts_family(error, host) from error.__cause__
-
-
-def _refusal(finding: Finding, command: str | None) -> LandscapeCompatError:
-    """Say why the posture or the purpose forbids to open a degraded database."""
-    shown, rest = finding.reasons[:3], len(finding.reasons) - 3
-    more = f" and {rest} more" if rest > 0 else ""
-    what = "; ".join(shown) or "nothing that is read is missing, but the program refuses it"
-    reason = f"The schema of this audit database is not this program's ({what}{more})"
-    kind: type[LandscapeCompatError] = WriteRefusedError
-    if _INSTALLATION.posture == "refuse":
-        kind = DegradedDatabaseError
-        reason += ". The posture is `refuse`, so it was not opened."
-    else:
-        purpose = f"by the command `{command}`, which writes" if command else "for writing"
-        reason += f", and it was to be opened {purpose}. Nothing was recorded, neither in it nor "
-        reason += "anywhere else."
-    if finding.verdict:
-        reason += f"\n\nThe program itself says:\n\n{finding.verdict}\n\n"
-        reason += "Delete nothing on its word."
-    return kind(reason, remedy=_REMEDY)
-
-
-def _in_the_hosts_family(error: LandscapeCompatError, host: Host) -> LandscapeCompatError:
-    """Make an error that the host's own handlers catch, too, and report in their way."""
-    if host.refusal is None:
-        return error
-    kind: Any = type(type(error).__name__, (type(error), host.refusal), {"__module__": __name__})
-    made: LandscapeCompatError = kind(
-        error.reason, table=error.table, column=error.column, remedy=error.remedy
-    )
-    vars(made).update(vars(error))
-    return made
+        raise in_family(error, host.refusal) from error.__cause__
 
 
 def _plan_of(db: Any) -> Plan | None:
