@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     halves = {"both": (False, True), "native": (False,), "shim": (True,)}[options.half]
     with ThreadPoolExecutor(options.jobs) as pool:
         jobs = [(host, shimmed) for host in hosts for shimmed in halves]
-        found = pool.map(lambda job: read(*job, databases, options.keep), jobs)
+        found = pool.map(lambda job: read(job[0], job[1], databases, options.keep), jobs)
         cells = compared([cell for half in found for cell in half])
     if options.json:
         options.json.write_text("".join(f"{json.dumps(plain(cell))}\n" for cell in cells))
@@ -106,14 +106,15 @@ def python_of(checkout: Path) -> Path:
     return Path(sys.executable)
 
 
-def read(host: Host, shimmed: bool, databases: list[Path], keep: Path | None) -> list[Cell]:
+def read(host: Host, shimmed: bool, databases: list[Path], keep: Path | None = None) -> list[Cell]:
     """Let one version read every database.
 
     Args:
         host: The version.
         shimmed: Whether the shim is installed before the host is imported.
         databases: What to read; each is copied first.
-        keep: Where answers are kept; a database whose answer is there is not read again.
+        keep: Where answers are kept; a database whose answer is there is not read again. None
+            to keep none.
     """
     half = "with the shim" if shimmed else "without it"
     with tempfile.TemporaryDirectory(prefix="host-matrix-") as made:
