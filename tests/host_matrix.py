@@ -128,22 +128,24 @@ def read(host: Host, shimmed: bool, databases: list[Path], keep: Path | None = N
             "results": str(results),
         }
         (folder / "job.json").write_text(json.dumps(job))
-        ended = subprocess.run(
-            [host.python, CELL, folder / "job.json"],
-            env=environment(host, shimmed, folder),
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        said = ["nothing said"]
+        if not all((results / answer_name(path)).exists() for path in databases):
+            ended = subprocess.run(
+                [host.python, CELL, folder / "job.json"],
+                env=environment(host, shimmed, folder),
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            said = ended.stderr.strip().splitlines() or said
         cells = []
         for database in databases:
             answer = results / answer_name(database)
             if answer.exists():
                 result = json.loads(answer.read_text())
             else:
-                said = (ended.stderr.strip().splitlines() or ["nothing said"])[-1]
-                result = {"failure": {"type": "Process", "message": said}}
+                result = {"failure": {"type": "Process", "message": said[-1]}}
             cells.append(Cell(host, database, shimmed, result))
     count = sum(cell.exported for cell in cells)
     print(f"{host.name} {half}: {count} of {len(cells)} exported", file=sys.stderr)

@@ -295,4 +295,4 @@ def _described(error: dict[str, str]) -> str:
     if "typed" in error:
         return f"refused: {error['message']}"
     text = f"{error['type']}: {error['message']}"
-    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH].rpartition(' ')[0]} …"
