@@ -32,6 +32,8 @@ MAPPED, NEUTRAL = RuleKind.MAPPED, RuleKind.NEUTRAL
 class _Paths:
     """A schema that only says whether it has a path, as fast as all pairs of shapes need it."""
 
+    exact = False
+
     def __init__(self, known: KnownShape) -> None:
         self.tables = {path.partition(".")[0] for path in known.paths}
         self._paths = known.paths | self.tables

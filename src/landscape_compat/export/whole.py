@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias
 
-from landscape_compat.errors import OutputError, printable
+from landscape_compat.engine.notices import emit
+from landscape_compat.errors import OutputError, UnreadableError, printable
 from landscape_compat.export.additions import AbsentMode
 from landscape_compat.export.bag import BAG_INFO, DATA, PAGES, STATEMENT, bag_info, seal_bag
 from landscape_compat.export.bag_files import UNREADABLE, bag_files
@@ -222,10 +223,7 @@ class _Bag:
                 write(items)
             writers.finish()
         if self._wanted.page:
-            name = "page" if below.name == DATA else below.name
-            run_id = next(iter(self._wanted.selection.run_ids), None)
-            page = make_page(db, run_id=run_id, digests=before.digests)
-            self._pages[f"{PAGES}/{name}.html"] = page.encode()
+            self._draw(db, "page" if below.name == DATA else below.name, before.digests)
         after = state_of_source(db)
         require_unchanged(before, after)
         tables = [table.to_dict() for table in contents_of(report, stream.sources)]
@@ -252,6 +250,19 @@ class _Bag:
                 stem = ALL_RECORDS if kind is None else file_stem(kind)
                 schemas.open(f"{stem}.schema.json", kind).write(schema_file(tables, kind))
         self._tell("schema", schemas)
+
+    def _draw(self, db: Landscape, name: str, digests: Mapping[str, str]) -> None:
+        """Draw the page about a database; it is left out where a value has not its type's form.
+
+        The records give every value as it is stored, so the export is whole without the page.
+        """
+        run_id = next(iter(self._wanted.selection.run_ids), None)
+        try:
+            page = make_page(db, run_id=run_id, digests=digests)
+        except UnreadableError as error:
+            emit("page_omitted", database=_name_of(db), reason=error.reason)
+        else:
+            self._pages[f"{PAGES}/{name}.html"] = page.encode()
 
     def seal(self, made_at: datetime) -> dict[str, Any]:
         """Write the statement and the tag files, and give what the statement says."""
