@@ -244,7 +244,7 @@ def test_no_command_is_a_usage_error(run: Run) -> None:
         outcome = run("run", *words)
         assert (outcome.code, outcome.out) == (ExitCode.USAGE, "")
         assert "landscape-compat run -- elspeth explain" in outcome.err
-    assert run("run", "--posture", "migrate", "--", "x").code == ExitCode.USAGE
+    assert run("run", "--posture", "none", "--", "x").code == ExitCode.USAGE
 
 
 # The host -----------------------------------------------------------------------------------------
