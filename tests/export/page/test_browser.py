@@ -89,8 +89,12 @@ def test_it_needs_no_scripts(written: Path) -> None:
     )
     with_, without = written.parent / "with.png", written.parent / "without.png"
     _corner(written, with_, "light")
-    _corner(frame, without, "light")
-    assert without.read_bytes() == with_.read_bytes()
+    for _ in range(5):
+        # A picture may be taken before the frame is painted; a page that differs never gets equal.
+        _corner(frame, without, "light")
+        if without.read_bytes() == with_.read_bytes():
+            return
+    pytest.fail("in a frame without scripts the page looks different")
 
 
 def test_it_prints(written: Path) -> None:
