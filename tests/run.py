@@ -198,22 +198,28 @@ def _test(cache: Path, python: str, series: str, arguments: Sequence[str]) -> Ou
         return _told(Outcome(name, fault="no environment", output=str(failure)))
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "junit.xml"
-        done = subprocess.run(
+        done = _run(
             [
                 *(interpreter, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
                 f"--junitxml={report}",
                 *arguments,
             ],
-            check=False,
-            cwd=ROOT,
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
         )
         return _told(_outcome(name, done, report))
+
+
+def _run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        check=False,
+        cwd=ROOT,
+        env=child_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 def _outcome(name: str, done: subprocess.CompletedProcess[str], report: Path) -> Outcome:
@@ -242,19 +248,11 @@ def _lint(cache: Path) -> Iterator[Outcome]:
         yield _told(Outcome("checks", fault="no environment", output=str(failure)))
         return
     for session in SESSIONS:
-        done = subprocess.run(
+        done = _run(
             [
                 *(interpreter, "-m", "nox", "--noxfile", ROOT / "noxfile.py"),
                 *("--envdir", cache / "sessions", "--session", session),
             ],
-            check=False,
-            cwd=ROOT,
-            env=child_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
         )
         fault = f"ended with {done.returncode}" if done.returncode else ""
         yield _told(Outcome(session, fault=fault, output=done.stdout))
