@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -45,6 +46,13 @@ def place(tmp_path: Path) -> Path:
     return folder / "export"
 
 
+def is_valid(bag: Path) -> bool:
+    """Ask bagit-python, which calls `re.sub` as Python 3.13 wishes it did not."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'count' is passed", DeprecationWarning)
+        return bool(bagit.Bag(str(bag)).validate())
+
+
 def statement_in(bag: Path) -> dict[str, Any]:
     read: dict[str, Any] = json.loads((bag / "metadata" / "export.intoto.json").read_bytes())
     return read
@@ -57,7 +65,7 @@ def records_in(bag: Path) -> list[dict[str, Any]]:
 
 def test_standard_tools_accept_the_bag(landscape: Landscape, place: Path) -> None:
     export_bag(landscape, place, formats=("jsonl", "csv"))
-    assert bagit.Bag(str(place)).validate()
+    assert is_valid(place)
     for manifest in ("manifest-sha256.txt", "tagmanifest-sha256.txt"):
         command = ["sha256sum", "--strict", "--quiet", "-c", manifest]
         done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
@@ -187,7 +195,7 @@ def test_the_same_database_gives_the_same_payload(landscape: Landscape, place: P
 def test_no_records_are_an_export_too(landscape: Landscape, place: Path) -> None:
     export_bag(landscape, place, selection=Selection(tables=("operations",)))
     assert (place / "data" / "records.jsonl").read_bytes() == b""
-    assert bagit.Bag(str(place)).validate()
+    assert is_valid(place)
 
 
 @pytest.mark.parametrize("formats", [(), ("xml",), ("jsonl", "xml")])

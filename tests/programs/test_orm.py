@@ -137,7 +137,8 @@ def test_filters_and_aggregates_over_what_is_not_stored(session: Session) -> Non
 
 def test_the_identity_map_and_refreshing(session: Session) -> None:
     """One object for one row, also after it was expired."""
-    token = session.get_one(Token, 1)
+    token = session.get(Token, 1)
+    assert token is not None
     assert session.get(Token, 1) is token
     session.expire(token)
     assert token.grp is None
@@ -153,7 +154,8 @@ def test_yield_per_reads_bit_by_bit(session: Session) -> None:
 
 def test_flushing_is_refused(session: Session) -> None:
     """Changes stay in the session, and the database as it was."""
-    token = session.get_one(Token, 1)
+    token = session.get(Token, 1)
+    assert token is not None
     token.grp = "changed"
     with pytest.raises(WriteRefusedError, match="UPDATE was refused"):
         session.flush()

@@ -48,6 +48,19 @@ def test_text_and_driver_sql(older: Older, engine: Engine) -> None:
             connection.execute(sa.text("SELECT nothing FROM tokens"))
 
 
+@pytest.fixture
+def pandas_knows_sqlalchemy() -> None:
+    bare = sa.create_engine("sqlite://")
+    try:
+        with bare.connect() as connection:
+            pd.read_sql("SELECT 1", connection)
+    except UserWarning:
+        pytest.skip(f"NOT READ WITH PANDAS: it knows no SQLAlchemy as old as {sa.__version__}")
+    finally:
+        bare.dispose()
+
+
+@pytest.mark.usefixtures("pandas_knows_sqlalchemy")
 def test_pandas(engine: Engine) -> None:
     """By a query, and by the name of a table."""
     with attach(engine, METADATA), engine.connect() as connection:
