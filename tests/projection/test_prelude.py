@@ -209,6 +209,17 @@ def test_a_constant_is_as_its_column_would_store_it(
     assert repr(read(stored, cte, "new")[:1]) == repr(expected)
 
 
+def test_a_constant_behind_an_outer_join_outlives_a_row_without_a_partner(
+    stored: sqlite3.Connection,
+) -> None:
+    """SQLite 3.40 works it out once, and overwrote it by that row's NULL."""
+    rule = neutral("tokens.one", literal(0.5))
+    cte = render(stored, declare(one=Float()), rule, names="one token_id")
+    left = "(VALUES ('a'), ('none'), ('b')) AS wanted LEFT JOIN tokens ON token_id = column1"
+    found = stored.execute(f"WITH {cte} SELECT column1, one FROM {left}").fetchall()
+    assert found == [("a", 0.5), ("none", None), ("b", 0.5)]
+
+
 @pytest.mark.parametrize("rule", ["absent", "derived", "renamed"])
 def test_a_column_compares_text_in_its_declared_order(
     stored: sqlite3.Connection, rule: str

@@ -122,6 +122,12 @@ STATEMENTS = [
     "SELECT 'x' IN marks AS a, 'x' NOT IN main.marks AS b",
     "SELECT token_id FROM tokens ORDER BY run_id NULLS LAST, token_id LIMIT 2 OFFSET 1",
     "SELECT 'no tokens here' WHERE 1",
+    "WITH x AS (SELECT 1 AS z) SELECT grp FROM tokens WHERE EXISTS (SELECT z FROM x WHERE oid = z)",
+    "SELECT r.row_id FROM tokens t, rows r WHERE EXISTS (SELECT 1 FROM gone WHERE rowid = 1)"
+    " ORDER BY 1",
+    "WITH x AS (SELECT 1 AS z) SELECT token_id FROM tokens, rows r WHERE EXISTS"
+    " (SELECT 1 FROM gone WHERE EXISTS (SELECT 1 FROM x WHERE rowid = z)) ORDER BY 1",
+    "SELECT x.grp, x.state, token_id FROM tokens AS x, rows AS x ORDER BY token_id",
     "SELECT * FROM rows ORDER BY 1",
 ]
 
@@ -197,6 +203,14 @@ def test_writing_is_refused_whatever_it_names(planned: Planned, statement: str) 
         ("SELECT token_id AS oid FROM tokens, (SELECT 1) WHERE oid = 't0'", "another name"),
         ("SELECT oid FROM (SELECT 1), tokens", "another name"),
         ("SELECT (SELECT max(n) FROM bare WHERE oid = 1), grp FROM tokens, gone", "further out"),
+        (
+            "WITH x AS (SELECT 1 AS z) SELECT t.grp FROM tokens t, gone"
+            " WHERE EXISTS (SELECT 1 FROM x AS y WHERE rowid > z)",
+            "another name",
+        ),
+        ("SELECT t.grp FROM tokens t, gone WHERE (SELECT oid FROM (SELECT 1))", "another name"),
+        ("SELECT * FROM tokens AS x, rows AS x", "by one name"),
+        ("SELECT 1 FROM marks WHERE EXISTS (SELECT * FROM gone x JOIN (rows AS x))", "by one name"),
         ("FROBNICATE tokens", "SELECT"),
         (
             "WITH tokens AS (SELECT * FROM (main.tokens)) SELECT * FROM tokens",

@@ -29,7 +29,11 @@ _REFUSALS = (
     "with its schema in parentheses",
     "where it reads several tables",
     "that of a table further out",
+    "reads two tables by one name",
 )
+# What SQLite says of an unqualified name before a NATURAL RIGHT JOIN, where it takes that of a
+# table and refuses that of a common table expression: loud, and so not a wrong answer.
+_LIMITS = ("ON clause references tables to its right",)
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,8 @@ def compare(copy: Connection, shim: Connection, question: Query | Selected) -> s
         return "error"
     if isinstance(found.error, UnreadableError):
         assert any(reason in found.error.reason for reason in _REFUSALS), found.error
+        return "refused"
+    if found.error is not None and any(limit in str(found.error) for limit in _LIMITS):
         return "refused"
     assert found.error is None, repr(found.error)
     if question.ordered:

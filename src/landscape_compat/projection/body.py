@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from landscape_compat.projection.head import MODIFIES
-from landscape_compat.projection.statement import IndexHint, QualifiedName
+from landscape_compat.projection.statement import IndexHint, LoneRowNumber, QualifiedName
 from landscape_compat.projection.tokens import (
     NAMES,
     Syntax,
@@ -50,7 +50,9 @@ class _Level:
         selects: Whether it holds a SELECT of its own.
         orders: Whether its ORDER BY has begun.
         tables: What its SELECT reads; "" for a subquery.
-        numbers: The row numbers that stand alone in its SELECT.
+        shown: The names that those go by; none for a subquery without one.
+        numbers: The row numbers that stand alone in its SELECT, each with what SELECTs further in
+            read that it is looked for in first.
         given: The names of a row number that its SELECT gives to results.
     """
 
@@ -63,7 +65,8 @@ class _Level:
     selects: bool = False
     orders: bool = False
     tables: list[str] = field(default_factory=list)
-    numbers: set[str] = field(default_factory=set)
+    shown: list[str] = field(default_factory=list)
+    numbers: set[tuple[str, frozenset[str]]] = field(default_factory=set)
     given: set[str] = field(default_factory=set)
 
 
@@ -89,8 +92,8 @@ class Body:
     visible: set[str] = field(default_factory=set)
     bare: set[str] = field(default_factory=set)
     row_numbers: set[str] = field(default_factory=set)
-    lone_row_numbers: set[tuple[str, str]] = field(default_factory=set)
-    no_row_numbers: list[tuple[str, frozenset[str]]] = field(default_factory=list)
+    lone_row_numbers: set[LoneRowNumber] = field(default_factory=set)
+    has_same_names: bool = False
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -131,7 +134,7 @@ class Body:
         while len(levels) > 1:
             self._close(levels.pop(), levels[-1])
         self._end_select(levels[0])
-        self.row_numbers |= levels[0].numbers
+        self.row_numbers |= {name for name, _ in levels[0].numbers}
         if self.syntax.name == "postgresql" and self.visible & self.bare:
             self.has_star = True  # a whole row as one value
 
@@ -142,22 +145,25 @@ class Body:
             outer.tables += [""] * level.is_source
         else:
             outer.tables += level.tables
+            outer.shown += level.shown
         outer.numbers |= level.numbers
 
     def _end_select(self, level: _Level) -> None:
         """Tell what its row numbers mean, now that all its tables are known.
 
-        SQLite takes a name for a row number only where one table is read; where there is none,
-        it looks further out.
+        SQLite takes a name for a row number only where one table is read that has any; where there
+        is none, it looks further out.
         """
-        if len(level.tables) == 1:
-            self.row_numbers |= level.numbers
-            self.lone_row_numbers |= {(name, level.tables[0]) for name in level.numbers}
-        else:
-            tables = frozenset(level.tables)
-            self.no_row_numbers += [(name, tables) for name in sorted(level.numbers) if tables]
-        if level.tables:
-            level.numbers.clear()
+        tables = frozenset(level.tables)
+        if tables:
+            is_one = len(level.tables) == 1
+            self.row_numbers |= {name for name, _ in level.numbers if is_one}
+            self.lone_row_numbers |= {
+                LoneRowNumber(name, tables, is_one, passed) for name, passed in level.numbers
+            }
+            level.numbers = {(name, passed | tables) for name, passed in level.numbers if is_one}
+        self.has_same_names |= len(set(level.shown)) < len(level.shown)
+        level.shown.clear()
         level.tables.clear()
         level.orders = False
 
@@ -203,6 +209,7 @@ class Body:
             level.expects_table = False
             end = self._source(at, level, "source")
             level.tables.append(level.last_source)
+            level.shown.append(self.tokens[end - 1].name if end <= len(self.tokens) else "")
             return end
         return self._column(at, level)
 
@@ -393,4 +400,4 @@ class Body:
         )
         # Alone in ORDER BY, a name is first that of a result.
         if not (level.orders and is_term and name in level.given):
-            level.numbers.add(name)
+            level.numbers.add((name, frozenset()))

@@ -263,7 +263,8 @@ def render_rule(
     kept = stored.column(expression.name) if stored and is_own else None
     if kept is not None and affinity(kept.type) == type_:
         return f"{sql}{collated}"
-    return f"{_stored_as(type_, sql, expression)}{collated}"
+    here = f"{alias}.{quote_name(dialect, stored.column_names[0])}" if stored else ""
+    return f"{_stored_as(type_, sql, expression, here)}{collated}"
 
 
 def _collated(column: ColumnShape, dialect: Dialect) -> str:
@@ -278,11 +279,17 @@ def _is_column_of(table: str, expression: ColumnElement[Any]) -> TypeGuard[Colum
     )
 
 
-def _stored_as(type_: str, sql: str, expression: ColumnElement[Any]) -> str:
+def _stored_as(type_: str, sql: str, expression: ColumnElement[Any], here: str) -> str:
     """Make of a value what SQLite makes of it when a column of an affinity takes it in.
 
     A column also has an affinity where an expression has none: compared with a number or a text,
     the two would differ. CAST gives it one, but would make a number of any text, too.
+
+    Args:
+        type_: The affinity.
+        sql: The value.
+        expression: What it was written from.
+        here: A stored column of the row; "" for a missing table, which has none.
 
     Source: https://www.sqlite.org/datatype3.html, section 3.
     """
@@ -298,8 +305,11 @@ def _stored_as(type_: str, sql: str, expression: ColumnElement[Any]) -> str:
             "CASE WHEN CAST(v AS INTEGER) = v THEN CAST(v AS INTEGER) "
             "WHEN CAST(v AS NUMERIC) = v THEN CAST(v AS NUMERIC) ELSE v END"
         )
-    # Of a compound, the last SELECT gives the affinity.
-    typed = f"SELECT CAST(NULL AS {type_}) WHERE 0"
+    # Of a compound, the last SELECT gives the affinity. That it names a column of the row keeps
+    # SQLite from working the value out only once: behind an outer join, 3.40 overwrites that by
+    # the NULL of the first row without a partner, for all the rows after it (3.42 does not).
+    never = f"typeof({here}) = ''" if here else "0"
+    typed = f"SELECT CAST(NULL AS {type_}) WHERE {never}"
     return f"(SELECT {value} FROM (SELECT {sql} AS v) UNION ALL {typed})"
 
 

@@ -83,6 +83,7 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
             remedy="Read the table by a SELECT.",
         )
     _refuse_row_numbers(scan, plan)
+    _refuse_same_names(scan, plan)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
     return Rewritten(
         _merge(text, scan, uses, _filtered(text, scan, uses, plan)), read, scan.effect, moves
@@ -187,26 +188,49 @@ def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset
 def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
     # Among several tables it means a column or a result, or is an error. A common table expression
     # has no row number, so that SQLite would take it for that of the other table.
-    for name, table in sorted(scan.lone_row_numbers):
+    own = {"", *scan.own_ctes, *scan.inner_ctes}
+
+    def is_found(name: str, table: str) -> bool:
+        shapes = (plan.stored.table(table), plan.declared.table(table))
+        return any(shape.column(name) is not None for shape in shapes if shape is not None)
+
+    def has_row_number(table: str) -> bool:
         shape = plan.stored.table(table)
-        if shape is not None and not shape.has_rowid and shape.kind == "table":
-            if plan.declared.has(f"{table}.{name}") or shape.column(name) is not None:
-                continue
-            raise UnreadableError(
-                "The table has no row number, and SQLite would take that of a table further out.",
-                table=table,
-                column=name,
-                remedy="Write the name of the table that is meant before it.",
-            )
-    for name, tables in scan.no_row_numbers:
-        paths = [f"{table}.{name}" for table in tables]
-        if not any(plan.stored.has(path) or plan.declared.has(path) for path in paths):
+        if table in own or (shape is None and plan.declared.table(table) is None):
+            return False
+        return shape is None or (shape.has_rowid and shape.kind == "table")
+
+    for lone in sorted(scan.lone_row_numbers, key=lambda lone: (lone.name, sorted(lone.tables))):
+        name = lone.name
+        if any(has_row_number(table) for table in lone.passed) or any(
+            is_found(name, table) for table in (*lone.passed, *lone.tables)
+        ):
+            continue
+        if not lone.is_one:
             raise UnreadableError(
                 f"The statement names {name!r} where it reads several tables, and SQLite would "
                 "take that for the row number of one that is read as it is stored.",
                 column=name,
                 remedy="Write the table's name before it, or give a result another name.",
             )
+        (table,) = lone.tables
+        shape = plan.stored.table(table)
+        if shape is not None and not shape.has_rowid and shape.kind == "table":
+            raise UnreadableError(
+                "The table has no row number, and SQLite would take that of a table further out.",
+                table=table,
+                column=name,
+                remedy="Write the name of the table that is meant before it.",
+            )
+
+
+def _refuse_same_names(scan: StatementScan, plan: Plan) -> None:
+    # SQLite refuses `*` there for two tables, and answers where one of them is none.
+    if scan.has_same_names and scan.has_star and plan.syntax.name == "sqlite":
+        raise UnreadableError(
+            "The statement reads two tables by one name, and every column of them.",
+            remedy="Give them aliases that differ, or name the columns.",
+        )
 
 
 def _refuse_enclosed(use: _Use) -> None:

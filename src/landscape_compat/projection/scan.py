@@ -63,8 +63,8 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
             else frozenset()
         ),
         row_numbers=frozenset(body.row_numbers),
-        no_row_numbers=tuple(body.no_row_numbers),
         lone_row_numbers=frozenset(body.lone_row_numbers),
+        has_same_names=body.has_same_names,
         bodies=tuple(head.bodies),
     )
 

@@ -66,6 +66,23 @@ class CteBody(NamedTuple):
     with_end: int | None
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class LoneRowNumber:
+    """A name of the hidden row number that stands alone, and a SELECT it may be looked up in.
+
+    Args:
+        name: The name.
+        tables: What that SELECT reads, folded; "" for a subquery.
+        is_one: Whether it reads one only; else the name means no row number there.
+        passed: What the SELECTs further in read, where it is looked for first.
+    """
+
+    name: str
+    tables: frozenset[str]
+    is_one: bool
+    passed: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class StatementScan:
     """What the text of a statement tells.
@@ -88,9 +105,8 @@ class StatementScan:
         inner_ctes: The names that a WITH within it may define, folded.
         row_numbers: The names of a hidden row number that may mean one here: with a table before
             it, or where only one table is read.
-        no_row_numbers: Those that stand alone where several tables are read, and so mean none,
-            each with the tables that are read there.
-        lone_row_numbers: Those that stand alone where one table is read, each with that table.
+        lone_row_numbers: Those that stand alone, once for each SELECT they may be looked up in.
+        has_same_names: Whether a SELECT reads two tables by one name.
         bodies: The bodies of a leading WITH that is not recursive, in order.
     """
 
@@ -110,6 +126,6 @@ class StatementScan:
     operands: frozenset[str] = frozenset()
     inner_ctes: frozenset[str] = frozenset()
     row_numbers: frozenset[str] = frozenset()
-    no_row_numbers: tuple[tuple[str, frozenset[str]], ...] = ()
-    lone_row_numbers: frozenset[tuple[str, str]] = frozenset()
+    lone_row_numbers: frozenset[LoneRowNumber] = frozenset()
+    has_same_names: bool = False
     bodies: tuple[CteBody, ...] = ()
