@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from support.postgres import PostgresDatabase, PostgresServer, running_server
 # foreign checkout must behave as any other.
 settings.register_profile("project", deadline=None, database=None, print_blob=True)
 settings.load_profile("project")
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start be interrupted, also where these run in the background."""
+    for sent in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(sent) is signal.SIG_IGN:
+            usual = signal.default_int_handler if sent == signal.SIGINT else signal.SIG_DFL
+            signal.signal(sent, usual)
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ def test_ctrl_c_while_a_reader_holds_it_up(legacy: Written) -> None:
         assert child.stderr is not None
         child.stdout.read(1)  # it is writing, and will wait for the rest to be read
         child.send_signal(signal.SIGINT)
-        child.wait()
+        child.wait(timeout=60)
         talk = child.stderr.read()
     assert child.returncode == ExitCode.INTERRUPTED
     assert talk == b"landscape-compat: Interrupted; nothing half-written was left.\n"
