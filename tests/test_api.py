@@ -67,3 +67,15 @@ def test_importing_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_installing_loads_nothing_that_reads() -> None:
+    """A program pays for the engine and the rules when it opens a database, not before."""
+    rooms = ("engine", "projection", "schema", "export", "landscape.rules", "landscape.rescue")
+    code = (
+        "import sys, landscape_compat as lc; lc.install(); lc.uninstall();"
+        f"rooms = tuple(f'landscape_compat.{{room}}' for room in {rooms!r});"
+        "print([name for name in sys.modules if name.startswith(rooms)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 
 import wrapt
 
-__all__ = ["Patches"]
+__all__ = ["Patches", "argument"]
 
 
 class Patches:
@@ -155,3 +156,20 @@ class _PreparingLoader(Loader):
         module.__loader__ = self._loader
         self._loader.exec_module(module)
         self._prepare(module)
+
+
+def argument(
+    wrapped: Callable[..., Any], args: tuple[Any, ...], options: Mapping[str, Any], name: str
+) -> Any:
+    """Give one argument of a call to something that is wrapped; None if it has none.
+
+    Args:
+        wrapped: What is called.
+        args: The arguments it is called with.
+        options: The keyword arguments.
+        name: The parameter's name.
+    """
+    try:
+        return inspect.signature(wrapped).bind(*args, **options).arguments.get(name)
+    except TypeError:
+        return None
