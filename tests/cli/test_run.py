@@ -15,11 +15,10 @@ import pytest
 from landscape_compat.errors import ExitCode
 from support.commands import Run
 from support.host_eras import ERAS
-from support.hosts import PutInPlace, build_record, put_in_place, url_of
+from support.hosts import OLD, PutInPlace, build_record, put_in_place, url_of
 from support.untouched import untouched
 
 ROOT = Path(__file__).resolve().parents[2]
-OLD = "2026-01-14/75de5bfee"
 
 # What a console command of any program may do.
 PROBE = """

@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from landscape_compat import install, uninstall
+from landscape_compat import install
 from landscape_compat.errors import UnreadableError
-from support.hosts import PutInPlace, places
-
-Place = Callable[[str], PutInPlace]
+from support.hosts import Place, PutInPlace
 
 OLD, NEW = "rc2", "newest"  # of 16 digits and without `nullable`; of 32 and with it
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """Put hosts in place, and take the shim off at the end."""
-    with places(tmp_path) as put:
-        try:
-            yield put
-        finally:
-            uninstall()
 
 
 def contract(*fields: dict[str, Any], digits: int) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
@@ -19,16 +17,7 @@ from landscape_compat.landscape.host import (
     writing_command,
 )
 from support.host_eras import ERAS
-from support.hosts import PutInPlace, places
-
-Place = Callable[[str], PutInPlace]
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """Put a host of an era in place."""
-    with places(tmp_path) as place:
-        yield place
+from support.hosts import Place
 
 
 @pytest.mark.parametrize("era", ERAS)

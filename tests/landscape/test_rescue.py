@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,21 +29,12 @@ from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.plan import make_plan
 from landscape_compat.schema.known import KnownShape
 from support.host_eras import ERAS
-from support.hosts import PutInPlace, build_record, places, url_of
+from support.hosts import OLD, Place, PutInPlace, build_record, url_of
 from support.untouched import untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
-Place = Callable[[str], PutInPlace]
-OLD = "2026-01-14/75de5bfee"
 ROLLBACK = "PRAGMA journal_mode = delete"
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    """Put a host of an era in place."""
-    with places(tmp_path) as place:
-        yield place
 
 
 def look(

@@ -10,13 +10,16 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 from landscape_compat.landscape.history import shape_named
 from support.host_eras import ERAS, Era
 from support.legacy import Written, build_shape
 
-__all__ = ["PutInPlace", "build_record", "places", "put_in_place", "url_of"]
+__all__ = ["NEW", "OLD", "Place", "PutInPlace", "build_record", "places", "put_in_place", "url_of"]
+
+# The oldest and the newest shape there is.
+OLD, NEW = "2026-01-14/75de5bfee", "2026-07-18/84d296d5b"
 
 _JOURNAL = "dump_to_jsonl=False, dump_to_jsonl_path=None"
 
@@ -274,6 +277,10 @@ class PutInPlace:
         return url_of(path)
 
 
+# Puts a host of an era in place.
+Place: TypeAlias = Callable[[str], PutInPlace]
+
+
 @contextmanager
 def put_in_place(folder: Path, era: Era) -> Iterator[PutInPlace]:
     """Put a host where it can be imported, and take it away without a trace.
@@ -309,7 +316,7 @@ def _take_away() -> dict[str, ModuleType]:
 
 
 @contextmanager
-def places(folder: Path) -> Iterator[Callable[[str], PutInPlace]]:
+def places(folder: Path) -> Iterator[Place]:
     """Give what puts a host in place by the name of its era; the last put counts.
 
     Args:
