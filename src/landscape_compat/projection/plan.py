@@ -9,8 +9,6 @@ from itertools import count
 from types import MappingProxyType
 
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.expression import AliasedReturnsRows
 
 from landscape_compat.errors import AttachError
 from landscape_compat.projection.joins import join_for
@@ -114,7 +112,7 @@ def make_plan(
 
     Raises:
         AttachError: The dialect's statements cannot be scanned.
-        RuleError: Two rules fire for one column, or a rule cannot be written for the dialect.
+        RuleError: Two rules fire for one column.
     """
     syntax = _SYNTAXES.get(dialect.name)
     if syntax is None:
@@ -159,6 +157,15 @@ class _Planner:
     rules: RuleSet
     dialect: Dialect
     schema: str
+    spelling: Mapping[str, str] = field(init=False)
+    homes: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        tables = self.stored.tables.items()
+        spelling = {fold_name(name): shape.name for name, shape in tables}
+        homes = {shape.name: shape.schema for shape in self.stored if shape.schema}
+        object.__setattr__(self, "spelling", spelling)
+        object.__setattr__(self, "homes", homes)
 
     def projection(self, declared: TableShape) -> Projection | None:
         """Project one declared table; None where it is stored as declared."""
@@ -196,14 +203,15 @@ class _Planner:
         rule: Rule | None,
         alias: str,
     ) -> ProjectedColumn:
-        sql = render_rule(
+        write = partial(
+            render_rule,
             rule,
             column,
             self.dialect,
             alias=alias,
             schema=self.schema,
-            spelling={fold_name(name): shape.name for name, shape in self.stored.tables.items()},
-            homes={shape.name: shape.schema for shape in self.stored if shape.schema},
+            spelling=self.spelling,
+            homes=self.homes,
             stored=stored,
         )
         refusal = None
@@ -214,9 +222,10 @@ class _Planner:
                 "on it, so reading NULL would lose records without a word."
             )
         kind = rule.kind if rule else RuleKind.ABSENT
-        joined = None
+        join = None
         if rule is not None and stored is not None and kind is RuleKind.DERIVED:
-            joined = join_for(
+            join = partial(
+                join_for,
                 rule,
                 column,
                 self.stored,
@@ -227,17 +236,13 @@ class _Planner:
                 quote=partial(quote_name, self.dialect),
             )
         replaces = bool(rule and rule.replaces)
-        return ProjectedColumn(column, sql, kind, rule, replaces, refusal, joined)
+        return ProjectedColumn(column, write, kind, rule, replaces, refusal, join)
 
     def _alias(self, rules: list[Rule | None]) -> str:
         taken = {*self.stored.tables, *self.declared.tables}
         for rule in rules:
-            if rule is not None and rule.expression is not None:
-                taken |= {
-                    fold_name(element.name)
-                    for element in visitors.iterate(rule.expression)
-                    if isinstance(element, AliasedReturnsRows)
-                }
+            if rule is not None:
+                taken |= rule.aliases
         return next(name for name in _alias_names() if name not in taken)
 
 
@@ -259,8 +264,6 @@ def _refuse_without_key(
         "silently by readers that map rows to objects."
     )
     return tuple(
-        ProjectedColumn(c.column, c.sql, c.kind, c.rule, c.replaces, c.refusal or reason)
-        if c.column.name in keys
-        else c
+        replace(c, refusal=c.refusal or reason, join=None) if c.column.name in keys else c
         for c in columns
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeGuard
 
 from sqlalchemy import BindParameter, ColumnElement, Select, column, literal_column, select
@@ -32,27 +32,41 @@ _COLLATIONS = frozenset({"binary", "nocase", "rtrim"})
 _UNNAMEABLE = frozenset({"true", "false"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class ProjectedColumn:
     """One declared column that is not shown as it is stored.
 
     Args:
         column: The declared column.
-        sql: Its value, in the dialect's SQL over the stored table under the projection's alias.
+        write: Writes its value, when a statement first reads it.
         kind: What the value is owed to.
         rule: The rule, or None where no rule says anything and NULL stands.
         replaces: Whether a stored column's values are replaced.
         refusal: Why it cannot be read, if it cannot.
-        joined: The same value as a join, for statements that filter on it; None if there is none.
+        join: Writes the same value as a join, if that can be; None if it cannot.
     """
 
     column: ColumnShape
-    sql: str
+    write: Callable[[], str]
     kind: RuleKind = RuleKind.ABSENT
     rule: Rule | None = None
     replaces: bool = False
     refusal: str | None = None
-    joined: Joined | None = None
+    join: Callable[[], Joined | None] | None = None
+
+    @cached_property
+    def sql(self) -> str:
+        """Give the value in the dialect's SQL, over the stored table by the projection's alias.
+
+        Raises:
+            RuleError: The dialect cannot express the rule.
+        """
+        return self.write()
+
+    @cached_property
+    def joined(self) -> Joined | None:
+        """Give the value as a join, for statements that filter on it; None if there is none."""
+        return self.join() if self.join else None
 
 
 @dataclass(frozen=True, slots=True)

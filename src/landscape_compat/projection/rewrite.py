@@ -131,7 +131,7 @@ def _filtered(text: str, scan: StatementScan, uses: list[_Use], plan: Plan) -> f
         return frozenset()
     for use in uses:
         for column in use.projection.columns:
-            if column.joined and fold_name(column.column.name) in scan.names:
+            if fold_name(column.column.name) in scan.names and column.joined:
                 return filtered_names(text, plan.syntax)
     return frozenset()
 

@@ -12,6 +12,7 @@ from sqlalchemy import table as table_clause
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.expression import (
     Alias,
+    AliasedReturnsRows,
     ColumnClause,
     FunctionElement,
     SelectBase,
@@ -70,6 +71,7 @@ class Rule:
             silently: where no rule fires, reading the column is refused.
         why: Why the value is right, for people.
         evidence: Where that can be checked.
+        aliases: The names that the expression gives to tables, folded; found by itself.
     """
 
     table: str
@@ -84,6 +86,7 @@ class Rule:
     essential: bool = False
     why: str = ""
     evidence: str = ""
+    aliases: frozenset[str] = frozenset()
 
     @property
     def target(self) -> str:
@@ -221,6 +224,11 @@ def _rule(
         raise RuleError(f"The rule for {target} reads {target}, which is not stored.")
     if expression is not None:
         _check_row_by_row(expression, target)
+        details["aliases"] = frozenset(
+            fold_name(element.name)
+            for element in visitors.iterate(expression)
+            if isinstance(element, AliasedReturnsRows)
+        )
     details["stored"] |= reads
     return Rule(table=name, column=own, kind=kind, expression=expression, **details)
 

@@ -72,6 +72,14 @@ class TableShape:
     schema: str = ""
     exact: bool = False
     readable: bool = True
+    _found: Mapping[str, ColumnShape] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        columns = reversed(self.columns)  # the first of a name is found
+        found = {
+            column.name if self.exact else fold_name(column.name): column for column in columns
+        }
+        object.__setattr__(self, "_found", found)
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -80,13 +88,7 @@ class TableShape:
 
     def column(self, name: str) -> ColumnShape | None:
         """Find a column by its name, as the database compares names."""
-        if self.exact:
-            return next((column for column in self.columns if column.name == name), None)
-        wanted = fold_name(name)
-        for column in self.columns:
-            if fold_name(column.name) == wanted:
-                return column
-        return None
+        return self._found.get(name if self.exact else fold_name(name))
 
 
 @dataclass(frozen=True, slots=True)
