@@ -79,3 +79,19 @@ def test_help_stays_instant(file: Path) -> None:
     if room_of(file) == "cli":
         heavy = {name.split(".")[0] for name in imports(file, at_once=True)} & HEAVY
         assert sorted(heavy) == []
+
+
+def test_what_reads_goes_round_no_circle() -> None:
+    """No module that reading needs leads back to itself, not even within a function."""
+    modules = {f"landscape_compat.{'.'.join(module_of(file))}": file for file in FILES}
+    reading = {name for name, file in modules.items() if room_of(file) in ROOMS[:4]}
+    uses = {name: reading & {*imports(modules[name])} - {name} for name in reading}
+    while ends := {name for name, used in uses.items() if not used}:
+        uses = {name: used - ends for name, used in uses.items() if name not in ends}
+    assert uses == {}
+
+
+def module_of(file: Path) -> tuple[str, ...]:
+    """Give the words of a module's name behind the package's."""
+    words = file.relative_to(PACKAGE).with_suffix("").parts
+    return words[:-1] if words[-1] == "__init__" else words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -16,14 +17,14 @@ from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.errors import LandscapeCompatError, NotALandscapeError, printable
 from landscape_compat.landscape.history import known_shapes
-from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.schema.catalogue import catalogue_for
+from landscape_compat.schema.known import identify
 from landscape_compat.schema.shape import SchemaShape
 
-__all__ = ["Landscape", "database_url", "open_landscape", "require_landscape"]
+__all__ = ["Landscape", "database_url", "open_landscape", "report_landscape", "require_landscape"]
 
 
 def database_url(database: str | os.PathLike[str] | URL) -> URL:
@@ -163,6 +164,24 @@ def open_landscape(database: str | os.PathLike[str] | URL) -> Landscape:
         landscape.close()
         raise
     return landscape
+
+
+def report_landscape(engine: Engine, attachment: Attachment) -> SchemaReport:
+    """Report on a Landscape, with the shape it has among all known ones.
+
+    Args:
+        engine: The engine.
+        attachment: Its attachment.
+    """
+    with engine.connect() as connection:
+        # A server's databases have no such stamp.
+        is_file = engine.dialect.name == "sqlite"
+        stamp = connection.exec_driver_sql("PRAGMA user_version") if is_file else None
+        epoch = stamp.scalar_one() if stamp is not None else None
+    shapes = known_shapes()
+    identification = identify(attachment.plan().stored, shapes, epoch or None)
+    target = f"the newest known schema ({shapes[-1].name})"
+    return replace(attachment.report(), target=target, identification=identification)
 
 
 def require_landscape(url: URL, stored: SchemaShape) -> None:

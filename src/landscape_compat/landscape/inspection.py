@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, MetaData, create_engine
 
-from landscape_compat.engine.attach import Attachment, attach
+from landscape_compat.engine.attach import attach
 from landscape_compat.engine.diagnosis import Diagnosis, diagnose_file
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.engine.source import source_of
 from landscape_compat.errors import LandscapeCompatError
-from landscape_compat.landscape.history import known_shapes, shape_named
+from landscape_compat.landscape.database import database_url, open_landscape
+from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.rules import Rule, RuleSet
-from landscape_compat.schema.known import identify
 
-__all__ = ["diagnose_database", "inspect_database", "inspect_landscape", "report_landscape"]
+__all__ = ["diagnose_database", "inspect_database", "inspect_landscape"]
 
 
 def inspect_database(
@@ -40,8 +40,6 @@ def inspect_database(
         NotALandscapeError: No metadata was given and it is not a Landscape.
         AttachError: Its dialect is not known.
     """
-    from landscape_compat.landscape.database import database_url, open_landscape
-
     url = database.url if isinstance(database, Engine) else database_url(database)
     if metadata is None:
         with open_landscape(url) as landscape:
@@ -69,8 +67,6 @@ def diagnose_database(
         SourceChangedError: It was written to while it was checked.
         LandscapeCompatError: It is no file.
     """
-    from landscape_compat.landscape.database import database_url
-
     url = database.url if isinstance(database, Engine) else database_url(database)
     path = None
     if url.get_backend_name() == "sqlite":
@@ -100,21 +96,3 @@ def inspect_landscape(database: Any, *, target: str | None = None) -> SchemaRepo
     found = inspect_database(database)
     report = inspect_database(database, metadata_of(shape), rules=landscape_rules())
     return replace(report, target=shape.name, identification=found.identification)
-
-
-def report_landscape(engine: Engine, attachment: Attachment) -> SchemaReport:
-    """Report on a Landscape, with the shape it has among all known ones.
-
-    Args:
-        engine: The engine.
-        attachment: Its attachment.
-    """
-    with engine.connect() as connection:
-        # A server's databases have no such stamp.
-        is_file = engine.dialect.name == "sqlite"
-        stamp = connection.exec_driver_sql("PRAGMA user_version") if is_file else None
-        epoch = stamp.scalar_one() if stamp is not None else None
-    shapes = known_shapes()
-    identification = identify(attachment.plan().stored, shapes, epoch or None)
-    target = f"the newest known schema ({shapes[-1].name})"
-    return replace(attachment.report(), target=target, identification=identification)

@@ -25,9 +25,8 @@ from landscape_compat.errors import (
     SourceChangedError,
     printable,
 )
-from landscape_compat.landscape.database import database_url, require_landscape
+from landscape_compat.landscape.database import database_url, report_landscape, require_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
-from landscape_compat.landscape.inspection import report_landscape
 from landscape_compat.landscape.rescue import verdict_of
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.migrate.placing import (
