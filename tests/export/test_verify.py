@@ -114,6 +114,7 @@ class InMemory:
     def __init__(self, bag: Path) -> None:
         self.content = {name: (bag / name).read_bytes() for name in names_in(bag)}
         self.odd: Mapping[str, str] = {}
+        self.container = ()
 
     @property
     def sizes(self) -> Mapping[str, int]:

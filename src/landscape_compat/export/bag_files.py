@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Final, Protocol
+from typing import IO, BinaryIO, Final, Protocol
 
 from landscape_compat.errors import OutputError, printable
+from landscape_compat.export.zipping import check_zip
 
 __all__ = ["UNREADABLE", "BagFiles", "bag_files"]
 
 # What reading a file of a bag may raise.
 UNREADABLE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+# What opening a zip file may raise.
+_NO_ZIP: Final = (*UNREADABLE, ValueError, OverflowError, struct.error)
+_ZIP_MARK: Final = b"PK\x03\x04"
 
 
 class BagFiles(Protocol):
@@ -31,6 +36,10 @@ class BagFiles(Protocol):
     @property
     def odd(self) -> Mapping[str, str]:
         """Give what lies there and is no regular file, and what it is."""
+
+    @property
+    def container(self) -> Sequence[str]:
+        """Tell what is wrong with what holds the files, apart from them."""
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it from its beginning."""
@@ -53,19 +62,34 @@ def bag_files(path: Path) -> Iterator[BagFiles]:
         yield _Folder(path)
         return
     try:
-        archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        what = "is not there" if not os.path.lexists(path) else f"cannot be read as a bag: {error}"
-        raise OutputError(
-            f"{printable(path)} {what}.",
-            remedy="Give the folder or the zip file that `export` wrote.",
-        ) from error
-    with archive:
-        yield _Zip(archive)
+        file = path.open("rb")
+    except OSError as error:
+        what = "is not there" if not os.path.lexists(path) else f"cannot be read: {error.strerror}"
+        raise _no_bag(path, what) from error
+    with file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except _NO_ZIP as error:
+            file.seek(0)
+            if not file.read(len(_ZIP_MARK)) == _ZIP_MARK and path.suffix != ".zip":
+                raise _no_bag(path, f"cannot be read as a bag: {error}") from error
+            yield _NoZip(f"cannot be read as a zip file: {error}")
+            return
+        with archive:
+            yield _Zip(archive, file)
+
+
+def _no_bag(path: Path, what: str) -> OutputError:
+    return OutputError(
+        f"{printable(path)} {what}.",
+        remedy="Give the folder or the zip file that `export` wrote.",
+    )
 
 
 class _Folder:
     """The files of a bag in a folder."""
+
+    container: Sequence[str] = ()
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -100,8 +124,9 @@ class _Folder:
 class _Zip:
     """The files of a bag in a zip file, below the one folder that it holds."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, file: BinaryIO) -> None:
         self._archive = archive
+        self._file = file
         self.sizes: dict[str, int] = {}
         self.odd: dict[str, str] = {}
         self._members: dict[str, zipfile.ZipInfo] = {}
@@ -118,6 +143,11 @@ class _Zip:
             self._members[name] = info
             self.sizes[name] = info.file_size
 
+    @property
+    def container(self) -> Sequence[str]:
+        """Tell what is wrong with the zip file, apart from its files."""
+        return list(check_zip(self._archive, self._file))
+
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it from its beginning."""
         return self._archive.open(self._members[name])
@@ -130,3 +160,20 @@ class _Zip:
             with self.open(name) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
             yield copy
+
+
+class _NoZip:
+    """What was a zip file, and cannot be read as one."""
+
+    def __init__(self, what: str) -> None:
+        self.container: Sequence[str] = [what]
+        self.sizes: Mapping[str, int] = {}
+        self.odd: Mapping[str, str] = {}
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open no file: none can be found."""
+        raise FileNotFoundError(name)
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        """Give no path: no file can be found."""
+        raise FileNotFoundError(name)

@@ -47,6 +47,10 @@ def verify_bag(
     path = Path(bag)
     found = Verification(path)
     with bag_files(path) as files:
+        for what in files.container:
+            found.find(path.name, what)
+        if found.findings and not files.sizes:
+            return found
         digests = check_manifests(files, found)
         predicate = check_statement(files, digests, found)
         if predicate is not None:
