@@ -18,6 +18,7 @@ from landscape_compat.errors import ExitCode, LandscapeCompatError
 from landscape_compat.migrate.alembic import plan_alembic
 from support.commands import Run, running
 from support.untouched import untouched
+from test_legacy_generator import example
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
@@ -124,3 +125,20 @@ def test_the_command(run: Run, old: Path, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_landscape_by_default(run: Run, old: Path) -> None:
     outcome = run("alembic", old)
     assert "op.create_table('tokens'" in outcome.out
+
+
+def test_what_alembic_warns_of_is_said_once_and_in_the_result(run: Run, tmp_path: Path) -> None:
+    """Constraints without a name cannot be dropped by the code that is printed."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    example().build(folder / "audit.db")
+    with untouched(folder / "audit.db"):
+        outcome = run("alembic", folder / "audit.db")
+        cautions = run("alembic", folder / "audit.db", "--json").json["cautions"]
+    assert outcome.err == ""
+    assert any("unnamed constraint" in caution for caution in cautions)
+    assert len(set(cautions)) == len(cautions)
+    assert [f"# caution: {caution}" for caution in cautions] == [
+        line for line in outcome.out.splitlines() if line.startswith("# caution")
+    ]
+    compile(outcome.out, "upgrade", "exec")

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from landscape_compat.cli import main
+from landscape_compat.engine import notices
 
 __all__ = ["Outcome", "Run", "running"]
 
@@ -46,7 +47,9 @@ class Run:
 @contextmanager
 def running(capture: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run commands, and leave logging as it was."""
+    emit = notices.emit
     try:
         yield Run(capture)
     finally:
+        notices.emit = emit
         structlog.reset_defaults()

@@ -48,6 +48,8 @@ def run(options: argparse.Namespace) -> int:
         stamps = ", ".join(map(printable, plan.stamps))
         print(f"# stamped by Alembic: {stamps or 'no'}")
         print(f"# operations: {len(plan.operations)}")
+        for caution in plan.cautions:
+            print(f"# caution: {printable(caution)}")
         print(plan.code)
     return ExitCode.DEGRADED if options.exit_code and plan.operations else ExitCode.DONE
 

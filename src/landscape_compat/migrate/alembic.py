@@ -31,11 +31,13 @@ class AlembicPlan:
             says; none if Alembic does not look after it.
         operations: What would be done, in words: `add_column tokens.expand_group_id`.
         code: The body of the `upgrade()` of a revision, as Alembic renders it.
+        cautions: What Alembic warns of: code that will not run as it is.
     """
 
     stamps: tuple[str, ...]
     operations: tuple[str, ...]
     code: str
+    cautions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain JSON values."""
@@ -43,6 +45,7 @@ class AlembicPlan:
             "stamps": list(self.stamps),
             "operations": list(self.operations),
             "code": self.code,
+            "cautions": list(self.cautions),
         }
 
 
@@ -73,7 +76,8 @@ def plan_alembic(database: str | os.PathLike[str] | URL, metadata: MetaData) -> 
     engine = create_engine(database_url(database), poolclass=NullPool)
     try:
         attach(engine, metadata, read_only=True)
-        with engine.connect() as connection, warnings.catch_warnings():
+        with engine.connect() as connection, warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
             # Of what Alembic cannot compare it warns; it is in the docstring.
             warnings.simplefilter("ignore", SAWarning)
             context = MigrationContext.configure(
@@ -89,7 +93,10 @@ def plan_alembic(database: str | os.PathLike[str] | URL, metadata: MetaData) -> 
             )
             # Alembic renders it as the body of a function, the first line's margin left out.
             code = dedent(f"    {body}")
-            return AlembicPlan(_stamps(connection, context), tuple(_told(ops)), code)
+            told = (str(one.message) for one in caught if one.category is UserWarning)
+            cautions = dict.fromkeys(told)
+            stamps = _stamps(connection, context)
+            return AlembicPlan(stamps, tuple(_told(ops)), code, tuple(cautions))
     finally:
         engine.dispose()
 
