@@ -108,7 +108,7 @@ def test_wrong_calls_are_told_by_the_host(place: Place, tmp_path: Path) -> None:
             partial(host.db.from_url, url, False),
             partial(host.db, url, passphrase="x"),
         ):
-            with pytest.raises(TypeError):
+            with pytest.raises(TypeError, match=r"(from_url|__init__)\(\)"):
                 call()
         for wrong in (None, 7, "no url"):
             with pytest.raises(Exception) as caught:  # noqa: PT011 - SQLAlchemy's own kinds

@@ -266,6 +266,19 @@ def test_a_replacement_after_the_end_is_none(counting: Counting, load: Any) -> N
     assert all(vars(thing)[name] is value for name, value in held.items())
 
 
+def test_what_was_found_before_the_end_is_not_prepared_after_it(
+    counting: Counting, load: Any
+) -> None:
+    """Who looked for the module while it was watched, and runs it later, gets it as it is."""
+    counting.patches.apply()
+    spec = importlib.util.find_spec("wares")
+    counting.patches.undo()
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert counting.prepared == 0
+
+
 def test_threads_that_import_and_patch_at_once(counting: Counting, load: Any) -> None:
     """However they interleave, each method is wrapped once, and nobody waits for ever."""
     for _ in range(50):
