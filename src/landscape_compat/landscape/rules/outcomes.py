@@ -105,7 +105,8 @@ def _to_two_axes(t: EveryTable) -> Iterator[Rule]:
     yield renamed(
         "token_outcomes.completed",
         "is_terminal",
-        why="The flag was renamed; its meaning stayed.",
+        essential=True,
+        why="The flag was renamed; its meaning stayed. With NULL, readers see no token at its end.",
         evidence="3ada705b4, ADR-019",
     )
     yield mapped(
@@ -146,7 +147,8 @@ def _to_single_axis(t: EveryTable) -> Iterator[Rule]:
     yield renamed(
         "token_outcomes.is_terminal",
         "completed",
-        why="The flag was renamed; its meaning stayed.",
+        essential=True,
+        why="The flag was renamed; its meaning stayed. With NULL, readers see no token at its end.",
         evidence="3ada705b4, ADR-019",
     )
     for declared, undeclared, lacked in _LACKED_WORDS:

@@ -46,7 +46,8 @@ def ownership_rules(t: EveryTable) -> Iterator[Rule]:
     yield _through_token(
         t,
         t.token_parents,
-        why="A link belongs to the run of the child token's row.",
+        essential=True,
+        why="A link belongs to the run of the child token's row. With NULL, readers drop the link.",
         evidence="84d296d5b",
     )
     yield derived(
