@@ -826,9 +826,13 @@ def test_under_fire_no_read_is_torn_or_stale(mode: str, tmp_path: Path) -> None:
 ALL_FACTS = [
     Facts(*values)
     for values in itertools.product(
-        (True, False), (True, False), Journal, Wal, (True, False), (True, False), Lock
+        *((True, False), (True, False), (True, False)),
+        *(Journal, Wal),
+        *((True, False), (True, False)),
+        Lock,
     )
-    if values[1] or values[3] is Wal.ABSENT  # a -wal makes it WAL
+    # A -wal makes it WAL, and encryption is taken for it.
+    if values[2] or (values[4] is Wal.ABSENT and not values[1])
 ]
 
 

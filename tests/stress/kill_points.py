@@ -172,6 +172,8 @@ def one(root: Path, seed: int, lengths: dict[str, float]) -> tuple[str, str]:
         again = run(words(source, out))
         if again != "0" or not (name == "verify" or is_whole(out)):
             wrong.append(f"a rerun ended with {again}")
+    if again and name != "verify" and _partials(out):
+        wrong.append(f"the rerun left {_partials(out)}")
     if seen_state(source) != before:
         wrong.append("the rerun CHANGED the source or its folder")
     left = [file.name for file in (root / "tmp").iterdir()]

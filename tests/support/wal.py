@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from support.untouched import FolderState, state_of
 __all__ = [
     "ANSWER",
     "EXPECTED",
+    "KEY",
     "LIVE_STATES",
     "NEW",
     "OLD",
@@ -38,6 +40,7 @@ __all__ = [
     "child_command",
     "churning",
     "connect",
+    "encrypting",
     "forbid_locks",
     "left_alone",
     "make_database",
@@ -58,8 +61,10 @@ _ROWS = 600
 _FILL = "x" * 200
 
 _WRITER = """
-import json, sqlite3, sys
+import importlib, json, sys
+sqlite3 = importlib.import_module(sys.argv[2])
 connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
+connection.executescript(sys.argv[3])
 for line in sys.stdin:
     try:
         answer = ["ok", connection.execute(json.loads(line)).fetchall()]
@@ -70,12 +75,36 @@ connection.close()
 """
 
 
+# The key of what is made now, and of what is made by SQLCipher: as it is, not derived for long.
+_KEYS: list[str] = []
+KEY = f"x'{'0123abcd' * 8}'"
+
+
+@contextmanager
+def encrypting() -> Iterator[str]:
+    """Make every database of a block, and write to it, by SQLCipher; give the passphrase."""
+    _KEYS.append(KEY)
+    try:
+        yield KEY
+    finally:
+        _KEYS.pop()
+
+
+# Quick to start; but for SQLCipher's driver, which is a package.
+_ISOLATED = (("-I", "-S"), ("-P",))
+
+
+def _as_now() -> tuple[str, str]:
+    """Name the driver, and what it must be told first."""
+    return ("sqlcipher3.dbapi2", f'PRAGMA key = "{_KEYS[-1]}"') if _KEYS else ("sqlite3", "")
+
+
 class Writer:
     """Another process with the database open, doing as it is told."""
 
     def __init__(self, path: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _WRITER, os.fspath(path)],
+            [sys.executable, *_ISOLATED[bool(_KEYS)], "-c", _WRITER, os.fspath(path), *_as_now()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -132,8 +161,10 @@ OLD, NEW = (_ROWS, 1, "old"), (_ROWS, 1, "new")
 
 def make_database(path: Path, journal_mode: str = "delete") -> None:
     """Make a database of several hundred pages whose word is `old`, closed cleanly."""
-    connection = sqlite3.connect(path, isolation_level=None)
+    driver, first = _as_now()
+    connection = import_module(driver).connect(path, isolation_level=None)
     try:
+        connection.executescript(first)
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute(f"PRAGMA journal_mode = {journal_mode}")
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, word TEXT, fill TEXT)")

@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import print_json, say
 
 if TYPE_CHECKING:
@@ -35,7 +36,12 @@ def run(options: argparse.Namespace) -> int:
     """Check the databases."""
     from landscape_compat.landscape.checking import check_databases, worst_of
 
-    found = check_databases(options.databases, target=options.target, jobs=options.jobs)
+    found = check_databases(
+        options.databases,
+        target=options.target,
+        jobs=options.jobs,
+        passphrase=ask_passphrase(options.databases),
+    )
     checked, codes, verdicts = [], Counter[int](), Counter[str]()
     for one in found:
         codes[one.exit_code] += 1

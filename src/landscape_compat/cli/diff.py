@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, printable
 
@@ -27,7 +28,8 @@ def run(options: argparse.Namespace) -> int:
     """Compare two schemas."""
     from landscape_compat.landscape.difference import diff_databases
 
-    found = diff_databases(options.first, options.second)
+    passphrase = ask_passphrase((options.first, options.second))
+    found = diff_databases(options.first, options.second, passphrase=passphrase)
     if options.json:
         print_json("diff", found.to_dict())
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import print_json, print_table
 from landscape_compat.errors import ExitCode
 
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace) -> int:
     """Diagnose a database."""
     from landscape_compat.landscape.inspection import diagnose_database
 
-    found = diagnose_database(options.database, check=options.check)
+    passphrase = ask_passphrase((options.database,))
+    found = diagnose_database(options.database, check=options.check, passphrase=passphrase)
     if options.json:
         print_json("doctor", found.to_dict())
     else:
@@ -84,6 +86,7 @@ _LOCKS = {
 }
 _ENCRYPTION = {
     "none": "none",
+    "sqlcipher": "SQLCipher, read by the passphrase",
     "suspected": "suspected: it does not begin as a SQLite database",
     "unknown": "not looked at",
 }

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, printable
 
@@ -54,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     from landscape_compat.landscape.database import open_landscape
     from landscape_compat.landscape.lineage import explain
 
-    with open_landscape(options.database) as db:
+    passphrase = ask_passphrase((options.database,))
+    with open_landscape(options.database, passphrase=passphrase) as db:
         found = explain(db, options.run_id, row=options.row, token=options.token)
     if options.json:
         print_json("explain", {"lineage": found.to_dict()})

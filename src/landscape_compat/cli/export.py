@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import counted, print_json, print_table, say
 from landscape_compat.errors import ExitCode, LandscapeCompatError, RunNotFoundError, printable
 
@@ -150,8 +151,12 @@ def run(options: argparse.Namespace) -> int:
 
     from landscape_compat.landscape.database import open_landscape
 
+    passphrase = ask_passphrase(options.database)
     with ExitStack() as stack:
-        databases = [stack.enter_context(open_landscape(name)) for name in options.database]
+        databases = [
+            stack.enter_context(open_landscape(name, passphrase=passphrase))
+            for name in options.database
+        ]
         try:
             if options.output == "-":
                 _stream(databases[0], selection, options)

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import print_json, print_pairs, print_table, say
 from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
@@ -50,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
         return ExitCode.USAGE
     from landscape_compat.landscape.inspection import inspect_landscape
 
-    report = inspect_landscape(options.database, target=options.target)
+    passphrase = ask_passphrase((options.database,))
+    report = inspect_landscape(options.database, target=options.target, passphrase=passphrase)
     if options.table:
         try:
             table = report.table(options.table)
@@ -85,7 +87,8 @@ def _page(options: argparse.Namespace) -> int:
     from landscape_compat.export.page import write_page
     from landscape_compat.landscape.database import open_landscape
 
-    with open_landscape(options.database) as db:
+    passphrase = ask_passphrase((options.database,))
+    with open_landscape(options.database, passphrase=passphrase) as db:
         path = write_page(
             db, options.html, run_id=options.run_id, row_id=options.row_id, force=options.force
         )

@@ -25,6 +25,7 @@ from landscape_compat.cli import (
     verify,
     versions,
 )
+from landscape_compat.cli.passphrase import VARIABLE
 from landscape_compat.cli.talk import complain, say, set_up_logging
 from landscape_compat.errors import (
     DegradedDatabaseError,
@@ -152,6 +153,11 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> str:
+    if isinstance(error, OpeningRefusedError) and error.refusal in ("encrypted", "wrong-key"):
+        return (
+            f" The passphrase is taken from the environment variable {VARIABLE}, or asked for on a "
+            "terminal."
+        )
     database = getattr(options, "database", None)
     command = next((text for kind, text in _NEXT.items() if isinstance(error, kind)), None)
     if command is None or not isinstance(database, str):

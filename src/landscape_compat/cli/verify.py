@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
@@ -89,4 +90,9 @@ def _verified_bag(options: argparse.Namespace) -> Verification:
         allowed_signers=options.allowed_signers,
         pem_key=options.pem_key,
     )
-    return verify_bag(options.bag, sources=options.source, verifiers=verifiers)
+    return verify_bag(
+        options.bag,
+        sources=options.source,
+        verifiers=verifiers,
+        passphrase=ask_passphrase(options.source),
+    )

@@ -19,7 +19,15 @@ from landscape_compat.engine.stamps import Stamp
 from landscape_compat.engine.states import REFUSALS, Facts, Journal, Lock, Refusal, Wal
 from landscape_compat.errors import OpeningRefusedError
 
-__all__ = ["AgainError", "LocksFailError", "OddError", "is_readable", "look", "resolve"]
+__all__ = [
+    "AgainError",
+    "LocksFailError",
+    "OddError",
+    "is_readable",
+    "look",
+    "looks_encrypted",
+    "resolve",
+]
 
 
 class AgainError(Exception):
@@ -55,7 +63,18 @@ def resolve(given: Path) -> Path:
     return path
 
 
-def look(path: Path, stamp: Stamp) -> Facts | Refusal:
+def looks_encrypted(given: Path) -> bool:
+    try:
+        path = resolve(given)
+        with descriptors().borrow(path) as source:
+            header = os.pread(source.descriptor, 100, 0)
+            size = os.fstat(source.descriptor).st_size
+    except (OSError, OpeningRefusedError):
+        return False  # opening it says best what is wrong
+    return _problem(header, size) == "encrypted"
+
+
+def look(path: Path, stamp: Stamp, *, encrypted: bool = False) -> Facts | Refusal:
     try:
         with descriptors().borrow(path) as source:
             if Stamp.of(os.fstat(source.descriptor)).identity != stamp.identity:
@@ -69,6 +88,9 @@ def look(path: Path, stamp: Stamp) -> Facts | Refusal:
     except OSError as error:
         raise REFUSALS["unreachable"].error(path, str(error.strerror)) from error
     problem = _problem(header, stamp.size)
+    if encrypted:
+        # All that a header says can only be read by SQLCipher.
+        problem = {"encrypted": "", "": "not-encrypted"}.get(problem, problem)
     if problem:
         return REFUSALS[problem]
     try:
@@ -82,13 +104,16 @@ def look(path: Path, stamp: Stamp) -> Facts | Refusal:
     page_size = _page_size(header)
     facts = Facts(
         path_fits=len(os.fsencode(path)) <= _LONGEST_PATH,
-        wal_mode=header[19] == 2 or wal is not Wal.ABSENT,
+        encrypted=encrypted,
+        wal_mode=encrypted or header[19] == 2 or wal is not Wal.ABSENT,
         journal=Journal.HOT if journal and journal != b"\0" else Journal.COLD,
         wal=wal,
         shm=shm,
         same_owner=os.geteuid() != 0 or _same_owner(path),
         lock=lock,
     )
+    if encrypted:
+        return facts
     quiet = lock not in (Lock.READER, Lock.WRITER)
     if quiet and wal is Wal.FRAMES and wal_page_size != page_size:
         return REFUSALS["foreign-wal"]

@@ -6,12 +6,15 @@ import os
 import platform
 import sqlite3
 import stat
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from landscape_compat.engine.classify import looks_encrypted
+from landscape_compat.engine.encryption import Passphrase, cipher_driver
 from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.opening import Opening, open_readonly
 from landscape_compat.engine.states import REFUSALS, Facts, Way
@@ -54,7 +57,8 @@ class Diagnosis:
         reason: What state that is, and why this way is right, or why it is not opened.
         remedy: What to do next; "" where nothing is to be done.
         facts: What that follows from; None where there was nothing to look at.
-        encryption: `none`, `suspected`, or `unknown` where the file could not be looked at.
+        encryption: `none`, `sqlcipher` if it was read by a passphrase, `suspected`, or `unknown`
+            where the file could not be looked at.
         header: What the database says of itself: page size, encoding, versions, and so on.
         problems: What SQLite's own check found; None if it was not made.
         locks: What keeps the connection from writing.
@@ -71,7 +75,7 @@ class Diagnosis:
     reason: str
     remedy: str
     facts: Facts | None
-    encryption: Literal["none", "suspected", "unknown"]
+    encryption: Literal["none", "sqlcipher", "suspected", "unknown"]
     header: dict[str, int | str] = field(default_factory=dict)
     problems: tuple[str, ...] | None = None
     locks: tuple[str, ...] = ()
@@ -88,7 +92,10 @@ class Diagnosis:
 
 
 def diagnose_file(
-    path: str | os.PathLike[str], *, check: Literal["quick", "full", "none"] = "quick"
+    path: str | os.PathLike[str],
+    *,
+    check: Literal["quick", "full", "none"] = "quick",
+    passphrase: str | None = None,
 ) -> Diagnosis:
     """Tell whether and how a SQLite file can be read safely; nothing is written.
 
@@ -96,18 +103,22 @@ def diagnose_file(
         path: The file.
         check: Which of SQLite's checks to make: `quick` reads every page, `full` also compares
             indexes with their tables.
+        passphrase: What the file is encrypted by, if it is; of no effect if not.
 
     Raises:
         SourceChangedError: The file was written to while it was checked.
     """
     given = Path(path)
+    encrypted = passphrase is not None and looks_encrypted(given)
     try:
-        connection, opening = open_readonly(given, _connect)
+        driver = cipher_driver(given) if encrypted else sqlite3
+        key = Passphrase(passphrase) if encrypted and passphrase is not None else None
+        connection, opening = open_readonly(given, _connecting(driver, key), encrypted=encrypted)
     except OpeningRefusedError as error:
         return _refused(given, error)
     try:
         with closing(connection):
-            locks, header, problems = _examine(connection, opening, check)
+            locks, header, problems = _examine(connection, opening, check, driver.DatabaseError)
             # A change of the file while it was checked would look like damage.
             opening.check()
     finally:
@@ -123,7 +134,7 @@ def diagnose_file(
         reason=opening.reason,
         remedy=_remedy(opening, problems),
         facts=opening.facts,
-        encryption="none",
+        encryption="sqlcipher" if encrypted else "none",
         header=header,
         problems=problems,
         locks=("read-only", *locks),
@@ -137,12 +148,20 @@ _HEADER = (
 )
 
 
-def _connect(uri: str) -> sqlite3.Connection:
-    return sqlite3.connect(uri, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None)
+def _connecting(driver: Any, key: Passphrase | None) -> Callable[[str], sqlite3.Connection]:
+    def connect(uri: str) -> sqlite3.Connection:
+        connection: sqlite3.Connection = driver.connect(
+            uri, uri=True, timeout=_SECONDS_TO_WAIT, isolation_level=None
+        )
+        if key is not None:
+            key.unlock(connection)
+        return connection
+
+    return connect
 
 
 def _examine(
-    connection: sqlite3.Connection, opening: Opening, check: str
+    connection: sqlite3.Connection, opening: Opening, check: str, damaged: type[Exception]
 ) -> tuple[tuple[str, ...], dict[str, int | str], tuple[str, ...] | None]:
     """Give the locks, what the header says, and what is wrong, as far as can be told."""
     header: dict[str, int | str] = {}
@@ -153,7 +172,7 @@ def _examine(
             (answer,) = connection.execute(f"PRAGMA {pragma}").fetchone()
             header[pragma] = printable(answer) if isinstance(answer, str) else int(answer)
         problems = None if check == "none" else _check(connection, check)
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+    except (damaged, UnicodeDecodeError) as error:
         # A schema that cannot be parsed leaves nothing else to be asked.
         problems = (printable(error),)
     return locks, header, problems
@@ -200,15 +219,17 @@ def _refused(given: Path, error: OpeningRefusedError) -> Diagnosis:
         reason=error.reason,
         remedy=error.remedy or "",
         facts=None,
-        encryption="suspected" if error.refusal == "encrypted" else "none" if looked else "unknown",
+        encryption="suspected" if error.refusal in _SUSPECTED else "none" if looked else "unknown",
         versions=_versions(),
     )
 
 
+_SUSPECTED = frozenset({"encrypted", "wrong-key", "no-sqlcipher"})
 # Refusals of a file whose beginning was seen to be that of a plain database.
 _LOOKED_INTO = REFUSALS.keys() - {
     *("absent", "unreachable", "folder", "special", "hard-linked", "empty", "unreadable"),
-    *("encrypted", "not-a-database"),
+    *_SUSPECTED,
+    "not-a-database",
 }
 
 

@@ -12,6 +12,7 @@ from weakref import ref
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 
+from landscape_compat.engine.encryption import KEY, Passphrase
 from landscape_compat.engine.ending import connection_class, tell_of_ends
 from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.lookout import Lookout
@@ -95,13 +96,20 @@ class Hooks:
             return None
 
         factory = connection_class(dialect, keywords.get("factory"))
+        passphrase: Passphrase | None = keywords.get(KEY)
 
         def connect(uri: str) -> Any:
             options = {**keywords, "uri": True, "factory": factory}
-            return dialect.connect(uri, *arguments[1:], **options)
+            options.pop(KEY, None)
+            connection = dialect.connect(uri, *arguments[1:], **options)
+            if passphrase is not None:
+                passphrase.unlock(connection)
+            return connection
 
         try:
-            connection, opening = open_readonly(source.path, connect)
+            connection, opening = open_readonly(
+                source.path, connect, encrypted=passphrase is not None
+            )
         except OpeningRefusedError:
             if self._read_only or not self._is_harmless(dialect, source.path, connect):
                 raise

@@ -192,6 +192,7 @@ def open_readonly(
     connect: Callable[[str], _C],
     *,
     allow_copy: bool = True,
+    encrypted: bool = False,
     reuse: Opening | None = None,
 ) -> tuple[_C, Opening]:
     """Connect to a database without leaving a trace, and read from it once.
@@ -203,6 +204,7 @@ def open_readonly(
         path: The file.
         connect: Connects the driver to a SQLite URI.
         allow_copy: Whether a private copy may be made where nothing else is right.
+        encrypted: Whether the file is encrypted, and `connect` gives its key.
         reuse: An opening of the same path whose private copy may serve again, if it is one and
             its source has not changed.
 
@@ -220,7 +222,7 @@ def open_readonly(
         nonlocal failing
         if reuse is not None and reuse.copy is not None and not reuse.copy.closed and reuse.holds():
             return _connect(reuse, connect), reuse
-        opening = _choose(given, allow_copy, failing=failing)
+        opening = _choose(given, allow_copy, encrypted=encrypted, failing=failing)
         try:
             return _open(opening, connect)
         except LocksFailError:
@@ -249,12 +251,14 @@ def _attempt(path: Path, action: Callable[[], _T]) -> _T:
 # Choosing -------------------------------------------------------------------------------------
 
 
-def _choose(given: Path, allow_copy: bool, *, failing: bool = False) -> Opening:
+def _choose(
+    given: Path, allow_copy: bool, *, encrypted: bool = False, failing: bool = False
+) -> Opening:
     path = resolve(given)
     try:
         began = time.time_ns()
         stamps = Stamps.of(path)
-        found = look(path, stamps.database)
+        found = look(path, stamps.database, encrypted=encrypted)
         steady = Stamps.of(path) == stamps
     except FileNotFoundError as error:
         raise AgainError(REFUSALS["changing"].error(path)) from error
@@ -355,7 +359,7 @@ def _read_once(connection: _Connection) -> None:
 # Source: https://www.sqlite.org/rescode.html.
 _BUSY, _LOCKED, _READONLY, _IOERR, _CANTOPEN, _PROTOCOL = 5, 6, 8, 10, 14, 15
 _LOCK_CODES = (2058, 2314, 3594, 3850)  # IOERR_UNLOCK, _RDLOCK, _CHECKRESERVEDLOCK, _LOCK
-_SHORT_READ = 522
+_SHORT_READ, _NOTADB = 522, 26
 # For a driver whose errors have no code.
 _MESSAGES = {
     "database is locked": _BUSY,
@@ -364,6 +368,7 @@ _MESSAGES = {
     "disk I/O error": _IOERR,
     "unable to open database file": _CANTOPEN,
     "locking protocol": _PROTOCOL,
+    "file is not a database": _NOTADB,
 }
 
 
@@ -374,7 +379,10 @@ def _judge(error: Exception, opening: Opening) -> Exception:
     code = getattr(error, "sqlite_errorcode", None) or _MESSAGES.get(str(error), 0)
     if code & 0xFF in (_BUSY, _LOCKED):
         return REFUSALS["in-use"].error(opening.path, str(error))
-    refusal = REFUSALS["driver"].error(opening.path, str(error))
+    if code == _NOTADB and opening.facts.encrypted:
+        refusal = REFUSALS["wrong-key"].error(opening.path)
+    else:
+        refusal = REFUSALS["driver"].error(opening.path, str(error))
     if code in _LOCK_CODES:
         return LocksFailError(refusal)
     if code & 0xFF in (_READONLY, _CANTOPEN, _PROTOCOL) or code == _SHORT_READ:

@@ -63,7 +63,9 @@ class Facts:
 
     Args:
         path_fits: Whether SQLite can open a path this long.
-        wal_mode: Whether the header says WAL, or a `-wal` is there, which SQLite reads anyway.
+        encrypted: Whether it is encrypted, and to be read by its key.
+        wal_mode: Whether the header says WAL, or a `-wal` is there, which SQLite reads anyway;
+            true of an encrypted file, whose header cannot be read.
         journal: What the `-journal` is.
         wal: What the `-wal` is.
         shm: Whether there is a `-shm` that can be read.
@@ -73,6 +75,7 @@ class Facts:
     """
 
     path_fits: bool
+    encrypted: bool
     wal_mode: bool
     journal: Journal
     wal: Wal
@@ -96,6 +99,7 @@ class State:
     way: Way | None
     reason: str
     path_fits: bool | None = None
+    encrypted: bool | None = None
     wal_mode: bool | None = None
     journal: Journal | None = None
     wal: tuple[Wal, ...] | None = None
@@ -107,6 +111,7 @@ class State:
         """Tell whether the facts are those of this state."""
         return (
             self.path_fits in (None, facts.path_fits)
+            and self.encrypted in (None, facts.encrypted)
             and self.wal_mode in (None, facts.wal_mode)
             and self.journal in (None, facts.journal)
             and (self.wal is None or facts.wal in self.wal)
@@ -124,6 +129,26 @@ STATES = (
         Way.PRIVATE_COPY,
         "The path is longer than SQLite can open, so a private copy is read.",
         path_fits=False,
+    ),
+    State(
+        "encrypted-in-use",
+        Way.PRIVATE_COPY,
+        "A program has the encrypted file open, and only its header, which is encrypted too, says "
+        "by which journal; a private copy of one moment, as encrypted as the file, is read.",
+        encrypted=True,
+        wal=(Wal.ABSENT,),
+        lock=(Lock.READER, Lock.WRITER),
+    ),
+    State(
+        "encrypted-quiet",
+        Way.IMMUTABLE,
+        "Nobody has the encrypted file open and all that was committed is in it; only its header, "
+        "which is encrypted too, says whether it is a WAL database, so it is read as immutable, "
+        "which is right for both, and guarded against a change.",
+        encrypted=True,
+        journal=Journal.COLD,
+        wal=(Wal.ABSENT, Wal.EMPTY),
+        lock=(Lock.NOBODY, Lock.UNKNOWN, Lock.FAILING),
     ),
     State(
         "journal-of-writer",
@@ -307,7 +332,22 @@ REFUSALS = {
         Refusal(
             "encrypted",
             "does not begin as a SQLite database and may be encrypted",
-            "If it is encrypted, decrypt a copy; else check whether this is the file you mean.",
+            "If it is encrypted, give its passphrase; else check whether it is the file you mean.",
+        ),
+        Refusal(
+            "wrong-key",
+            "cannot be decrypted by this passphrase, or is not encrypted by SQLCipher 4 at all",
+            "Check the passphrase; there is no way to tell a wrong one from a damaged first page.",
+        ),
+        Refusal(
+            "not-encrypted",
+            "was encrypted when it was looked at first, and is not any more",
+            "Open it again, without a passphrase.",
+        ),
+        Refusal(
+            "no-sqlcipher",
+            "is encrypted, and the package that reads such files, sqlcipher3, is not installed",
+            "Install it: `pip install 'landscape-compat[sqlcipher]'`.",
         ),
         Refusal(
             "format",

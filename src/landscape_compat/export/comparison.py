@@ -29,6 +29,7 @@ def compare_with_source(
     predicate: Mapping[str, Any],
     sources: Sequence[str | os.PathLike[str] | URL],
     found: Verification,
+    passphrase: str | None = None,
 ) -> None:
     """Export the databases again, and compare each record with what lies in the bag.
 
@@ -37,6 +38,7 @@ def compare_with_source(
         predicate: What its statement says.
         sources: The databases, in the order of the statement.
         found: Takes what is wrong.
+        passphrase: What a file is encrypted by, if it is; of no effect if not.
 
     Raises:
         LandscapeCompatError: There are more databases, or fewer, than the bag was made from; or
@@ -49,7 +51,7 @@ def compare_with_source(
             remedy="Give each of them, in the order in which they were exported.",
         )
     for at, (source, told) in enumerate(zip(sources, predicate["sources"], strict=True)):
-        with open_landscape(source) as db:
+        with open_landscape(source, passphrase=passphrase) as db:
             before = [f["sha256"] for f in told["files_before"] if f["sha256"] is not None]
             now = [file.sha256 for file in state_of_source(db).data]
             if before != now:

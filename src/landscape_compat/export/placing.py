@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,14 +14,14 @@ from pathlib import Path
 from landscape_compat.errors import OutputError, printable
 from landscape_compat.export.files import cannot_write
 
-__all__ = ["made_beside"]
+__all__ = ["folder_beside", "made_beside"]
 
 
 @contextmanager
 def made_beside(
     final: Path, *, force: bool, is_ours: Callable[[Path], bool], what: str
 ) -> Iterator[Path]:
-    """Give a path beside a place; move what is made there to the place, or remove it.
+    """Give a path for what is being made; move it to its place in the end, or remove it.
 
     Args:
         final: The place.
@@ -31,15 +33,68 @@ def made_beside(
         OutputError: The place is taken, or cannot be written to.
     """
     _require_place(final, force=force, is_ours=is_ours, what=what)
-    mark = secrets.token_hex(4)
-    partial = final.with_name(f".{final.name}.partial-{mark}")
-    try:
+    with folder_beside(final) as folder:
+        partial = folder / final.name
         yield partial
         _require_place(final, force=force, is_ours=is_ours, what=what)
-        _move(partial, final, mark)
-    except BaseException:
-        _remove(partial)
-        raise
+        _move(partial, final, folder.name[-_MARK:])
+
+
+@contextmanager
+def folder_beside(final: Path) -> Iterator[Path]:
+    """Give a folder beside a place for what is being made, and remove it in the end.
+
+    What a killed process left there goes first; its lock tells that it is gone.
+
+    Args:
+        final: The place.
+
+    Raises:
+        OutputError: The folder cannot be made.
+    """
+    _sweep(final)
+    try:
+        folder, lock = _make_folder(final)
+    except OSError as error:
+        raise cannot_write(final, error) from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+# Hexadecimal digits that tell one folder from another.
+_MARK = 8
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _make_folder(final: Path) -> tuple[Path, int]:
+    while True:
+        folder = final.with_name(f".{final.name}.partial-{secrets.token_hex(_MARK // 2)}")
+        folder.mkdir(mode=0o700)
+        # Somebody who sweeps may come between any two of these steps; then start again.
+        with suppress(FileNotFoundError):
+            lock = os.open(folder, _FOLDER_FLAGS)
+            with suppress(OSError):  # a file system that cannot lock; nobody sweeps there, either
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):
+                if folder.stat().st_ino == os.fstat(lock).st_ino:
+                    return folder, lock
+            os.close(lock)
+
+
+def _sweep(final: Path) -> None:
+    ours = re.compile(rf"\.{re.escape(final.name)}\.partial-[0-9a-f]{{{_MARK}}}")
+    with suppress(OSError):
+        for entry in [path for path in final.parent.iterdir() if ours.fullmatch(path.name)]:
+            with suppress(OSError):
+                lock = os.open(entry, _FOLDER_FLAGS)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(entry, ignore_errors=True)
+                finally:
+                    os.close(lock)
 
 
 def _require_place(final: Path, *, force: bool, is_ours: Callable[[Path], bool], what: str) -> None:

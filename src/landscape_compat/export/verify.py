@@ -27,6 +27,7 @@ def verify_bag(
     *,
     sources: Sequence[str | os.PathLike[str] | URL] = (),
     verifiers: Verifiers = _NO_VERIFIERS,
+    passphrase: str | None = None,
 ) -> Verification:
     """Verify a bag that `export_bag` made.
 
@@ -39,6 +40,7 @@ def verify_bag(
         sources: The databases that it was made from, in that order, to compare its records with
             what they hold now.
         verifiers: The keys to verify its signatures by.
+        passphrase: What a source is encrypted by, if one is; of no effect if not.
 
     Raises:
         OutputError: There is no bag in that place.
@@ -58,5 +60,5 @@ def verify_bag(
             check_seals(files, signing and signing["key_id"], verifiers, found)
             check_payload(files, predicate, verifiers.key, found)
             if sources:
-                compare_with_source(files, predicate, sources, found)
+                compare_with_source(files, predicate, sources, found, passphrase)
     return found

@@ -71,6 +71,7 @@ def check_databases(
     *,
     target: str | None = None,
     jobs: int | None = None,
+    passphrase: str | None = None,
 ) -> Iterator[CheckedDatabase]:
     """Check databases, several at a time, and give each result as soon as its turn comes.
 
@@ -82,6 +83,7 @@ def check_databases(
         target: The shape to measure against: a name, commit, epoch or date; the newest if not
             given.
         jobs: How many at a time; as many as there are processors if not given.
+        passphrase: What a file is encrypted by, if it is; of no effect if not.
 
     Raises:
         LandscapeCompatError: No such shape is known.
@@ -90,7 +92,7 @@ def check_databases(
         shape_named(target)
     given = [text for database in databases for text in _matches(database)]
     wanted = min(jobs or _processors(), max(1, len(given) // _CHUNK))
-    check = partial(_check, target=target)
+    check = partial(_check, target=target, passphrase=passphrase)
     if wanted == 1 or len(given) < _FEW:
         return map(check, given)
     return _in_parallel(check, given, wanted)
@@ -132,7 +134,7 @@ def _matches(database: str | os.PathLike[str] | URL) -> list[str]:
     return found or [text]
 
 
-def _check(database: str, *, target: str | None) -> CheckedDatabase:
+def _check(database: str, *, target: str | None, passphrase: str | None) -> CheckedDatabase:
     import warnings
 
     from landscape_compat.landscape.database import database_url
@@ -144,7 +146,7 @@ def _check(database: str, *, target: str | None) -> CheckedDatabase:
             name = url.render_as_string(hide_password=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            report = inspect_landscape(url, target=target)
+            report = inspect_landscape(url, target=target, passphrase=passphrase)
     except LandscapeCompatError as error:
         return CheckedDatabase(
             printable(name), "unknown", problem=str(error), exit_code=error.exit_code

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from landscape_compat.engine.attach import Attachment, attach
+from landscape_compat.engine.encryption import make_engine
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.errors import LandscapeCompatError, NotALandscapeError, printable
 from landscape_compat.landscape.history import known_shapes
@@ -133,11 +134,14 @@ class Landscape:
         self.close()
 
 
-def open_landscape(database: str | os.PathLike[str] | URL) -> Landscape:
+def open_landscape(
+    database: str | os.PathLike[str] | URL, *, passphrase: str | None = None
+) -> Landscape:
     """Open an audit database of any version read-only.
 
     Args:
         database: A path or a SQLAlchemy URL.
+        passphrase: What the file is encrypted by, if it is (SQLCipher); of no effect if not.
 
     Returns:
         A Landscape, to be closed or used as a context manager. It reads every table of the
@@ -149,7 +153,7 @@ def open_landscape(database: str | os.PathLike[str] | URL) -> Landscape:
         AttachError: Its dialect is not known.
     """
     url = database_url(database)
-    engine = create_engine(url)
+    engine = make_engine(url, passphrase)
     attachment = attach(
         engine,
         metadata_of(known_shapes()[-1]),

@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import URL, MetaData, create_engine
+from sqlalchemy import URL, MetaData
 
 from landscape_compat.engine.attach import attach
+from landscape_compat.engine.encryption import make_engine
 from landscape_compat.errors import printable
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
@@ -66,7 +67,10 @@ class SchemaDifference:
 
 
 def diff_databases(
-    first: str | os.PathLike[str] | URL, second: str | os.PathLike[str] | URL
+    first: str | os.PathLike[str] | URL,
+    second: str | os.PathLike[str] | URL,
+    *,
+    passphrase: str | None = None,
 ) -> SchemaDifference:
     """Tell how the schemas of two databases differ, without writing to either.
 
@@ -75,12 +79,13 @@ def diff_databases(
     Args:
         first: A path or a SQLAlchemy URL.
         second: Another.
+        passphrase: What a file is encrypted by, if it is; of no effect if not.
 
     Raises:
         OpeningRefusedError: One cannot be opened without a trace or a risk; says why.
         AttachError: The dialect of one is not known.
     """
-    (one, dialect), (other, _) = _stored(first), _stored(second)
+    (one, dialect), (other, _) = (_stored(each, passphrase) for each in (first, second))
     drifts = [
         compare_tables(table, wanted, dialect)
         for table in one
@@ -102,8 +107,10 @@ def _name(database: str | os.PathLike[str] | URL) -> str:
     return printable(url.render_as_string(hide_password=True))
 
 
-def _stored(database: str | os.PathLike[str] | URL) -> tuple[SchemaShape, str]:
-    engine = create_engine(database_url(database))
+def _stored(
+    database: str | os.PathLike[str] | URL, passphrase: str | None
+) -> tuple[SchemaShape, str]:
+    engine = make_engine(database_url(database), passphrase)
     try:
         stored = attach(engine, MetaData(), read_only=True).plan().stored
         return stored, engine.dialect.name

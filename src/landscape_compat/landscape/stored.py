@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -97,13 +96,14 @@ def read_chunks(
             source: Any = result.cursor if raw else result
             while rows := source.fetchmany(size):
                 yield rows
-    except (DBAPIError, sqlite3.Error) as error:
+    except (DBAPIError, connection.dialect.loaded_dbapi.Error) as error:
         explained = explain_fault(error, database_name(connection.engine), table=table)
         if explained is not None:
             raise explained from error
         if isinstance(error, DBAPIError):
             raise
-        raise DBAPIError.instance(None, None, error, sqlite3.Error) from error
+        driver: Any = connection.dialect.loaded_dbapi
+        raise DBAPIError.instance(None, None, error, driver.Error) from error
 
 
 def tell(connection: Connection, stored: SchemaShape, declared: SchemaShape, table: str) -> None:

@@ -25,16 +25,13 @@ from landscape_compat.errors import (
     SourceChangedError,
     printable,
 )
+from landscape_compat.export.files import cannot_write
+from landscape_compat.export.placing import folder_beside
 from landscape_compat.landscape.database import database_url, report_landscape, require_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.rescue import verdict_of
 from landscape_compat.landscape.rules import landscape_rules
-from landscape_compat.migrate.placing import (
-    cannot_place,
-    made_beside,
-    put_in_place,
-    require_free,
-)
+from landscape_compat.migrate.placing import put_in_place, require_free
 from landscape_compat.migrate.proof import statement
 from landscape_compat.migrate.standins import rules_for_host
 from landscape_compat.migrate.target import Target, make_by_host, make_of_shape
@@ -128,7 +125,7 @@ def migrate_database(
     final = Path(os.path.abspath(new))  # noqa: PTH100 - resolve() would follow a symlink there
     beside = final.with_name(f"{final.name}.intoto.json")
     require_free(final)
-    with made_beside(final) as folder, told_of(final):
+    with folder_beside(final) as folder, told_of(final):
         path = folder / final.name
         made = copy_and_prove(url, source, path, wanted)
         written = folder / beside.name
@@ -285,7 +282,7 @@ def told_of(final: Path) -> Iterator[None]:
             remedy="Check that there is room for a database of that size, then try again.",
         ) from error
     except OSError as error:
-        raise cannot_place(final, error) from error
+        raise cannot_write(final, error) from error
 
 
 @contextmanager

@@ -1,19 +1,14 @@
-"""Making a file beside its place, and putting it there when it is whole."""
+"""Putting a file in its place when it is whole."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import re
-import secrets
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from landscape_compat.errors import OutputError, printable
+from landscape_compat.export.files import cannot_write
 
-__all__ = ["cannot_place", "made_beside", "make_lasting", "put_in_place", "require_free"]
+__all__ = ["make_lasting", "put_in_place", "require_free"]
 
 
 def require_free(final: Path) -> None:
@@ -31,33 +26,6 @@ def require_free(final: Path) -> None:
                 f"{printable(final)}{suffix} exists already, and was left as it is.",
                 remedy="Give another place, or move away what is there.",
             )
-
-
-@contextmanager
-def made_beside(final: Path) -> Iterator[Path]:
-    """Give a folder beside a place for what is being made, and remove it in the end.
-
-    What a killed process left there goes first; its lock tells that it is gone.
-
-    Args:
-        final: The place.
-
-    Raises:
-        OutputError: The folder cannot be made.
-    """
-    _sweep(final)
-    partial = final.with_name(f".{final.name}.partial-{secrets.token_hex(4)}")
-    try:
-        partial.mkdir(mode=0o700)
-        lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise cannot_place(final, error) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        os.close(lock)
 
 
 def put_in_place(made: Path, final: Path, *, replace: bool = False) -> None:
@@ -84,7 +52,7 @@ def put_in_place(made: Path, final: Path, *, replace: bool = False) -> None:
             remedy="Look at it; give another place if it is not what you want.",
         ) from error
     except OSError as error:
-        raise cannot_place(final, error) from error
+        raise cannot_write(final, error) from error
 
 
 def _move_if_free(made: Path, final: Path) -> None:
@@ -115,29 +83,3 @@ def make_lasting(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def cannot_place(final: Path, error: OSError) -> OutputError:
-    """Make the error that says that a file cannot be put in its place.
-
-    Args:
-        final: The place.
-        error: What the system said.
-    """
-    return OutputError(
-        f"{printable(final)} cannot be written: {error.strerror or error}.",
-        remedy="Check that its folder exists, that you may write there and that there is room.",
-    )
-
-
-def _sweep(final: Path) -> None:
-    ours = re.compile(rf"\.{re.escape(final.name)}\.partial-[0-9a-f]{{8}}")
-    with suppress(OSError):
-        for entry in [path for path in final.parent.iterdir() if ours.fullmatch(path.name)]:
-            with suppress(OSError):
-                lock = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(entry, ignore_errors=True)
-                finally:
-                    os.close(lock)

@@ -18,6 +18,7 @@ from landscape_compat.engine.notices import emit
 from landscape_compat.engine.stamps import Stamps, settle
 from landscape_compat.engine.states import REFUSALS
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
+from landscape_compat.export.placing import folder_beside
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate.aside import undo_unfinished
@@ -29,7 +30,7 @@ from landscape_compat.migrate.migration import (
     source_of,
     told_of,
 )
-from landscape_compat.migrate.placing import made_beside, make_lasting, put_in_place
+from landscape_compat.migrate.placing import make_lasting, put_in_place
 from landscape_compat.migrate.proof import statement
 from landscape_compat.migrate.target import Target
 from landscape_compat.migrate.work import Done
@@ -103,7 +104,7 @@ def _migrate(url: URL, path: Path, *, to: str | int | None, host: bool) -> Swapp
         raise REFUSALS["changing"].error(path)
     _require_closed(path)
     proof = path.with_name(f"{path.name}.intoto.json")
-    with made_beside(path) as folder:
+    with folder_beside(path) as folder:
         new = folder / path.name
         wanted = Wanted(to=to, host=host)
         made = copy_and_prove(url, path, new, wanted, approve=partial(_require_older, path))
