@@ -90,7 +90,7 @@ def explain_fault(
             table=table,
             remedy="Keep the database itself, or read the table in parts by SQL.",
         )
-    # SQLCipher before 4.13 has no better words for a page that was tampered with.
+    # SQLCipher 4.12 has no better words for a page that was tampered with.
     if primary in (_IOERR, _CANTOPEN) or (primary == _ERROR and text == "SQL logic error"):
         return UnreadableError(
             said.format("could not be read to its end"),
