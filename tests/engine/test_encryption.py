@@ -173,7 +173,7 @@ def test_a_damaged_page_is_told(path: Path) -> None:
     with (
         untouched(path),
         open_landscape(path, passphrase=KEY) as db,
-        pytest.raises(LandscapeCompatError, match="damaged|to its end"),
+        pytest.raises(LandscapeCompatError, match=r"damaged|to its end"),
     ):
         list(export_database(db))
 

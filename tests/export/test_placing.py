@@ -97,12 +97,12 @@ def test_one_that_is_swept_before_it_is_locked_is_made_again(
     real = os.open
     taken: list[Path] = []
 
-    def quicker(path: Path, flags: int, *more: int) -> int:
+    def quicker(path: Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         # As another process would that looks between making and locking.
         if not taken and ".bag.partial-" in str(path):
             taken.append(path)
             os.rmdir(path)  # noqa: PTH106
-        return real(path, flags, *more)
+        return real(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", quicker)
     with folder_beside(place) as folder:
