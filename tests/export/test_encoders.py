@@ -22,6 +22,13 @@ VALUES: list[Any] = [
     *("2026-01-18 09:15:42+00:00", "2026-01-18 09:15:42,123456", "2026-01-18T09:15:42.123456"),
     *("0001-01-01 00:00:00.000001", "9999-12-31 23:59:59.999999", "2026-02-30 09:15:42.123456"),
     *("2026-W03-7 09:15:42.123456", "2026-01-18 09:15:42.1+0530", "２026-01-18 09:15:42.123456"),
+    *("2026-01-18 24:00:00.000000", "2026-01-18 09:15:42.12345Z", "2026-01-18 09:15:42.123+05"),
+    *("2026-01-18 09:15:42.1-0000", "20260118 091542.1234567890", "2026-018 09:15:42.12345678"),
+    *(
+        "2026-01-18 23:59:60.000000",
+        "2026-01-18 09:15:42.12345６",
+        "2026-01-18\u00a009:15:42.1234567",
+    ),
     *("\ud800", float("inf"), float("-inf")),
 ]
 KINDS = [
@@ -70,6 +77,20 @@ def test_every_character_is_written_alike() -> None:
         text = "".join(chr(c) for c in range(start, start + 512) if not 0xD800 <= c < 0xE000)
         assert fast((0, text), None) == plain((0, text), None)
         assert json.loads(fast((0, text), None))['1%s"é'] == text
+
+
+@given(
+    st.datetimes().map(lambda moment: moment.isoformat(" ", "microseconds")),
+    st.lists(st.tuples(st.integers(0, 25), st.sampled_from("0249-: .,TZ+W６")), max_size=3),
+)
+def test_every_text_that_is_almost_a_time_is_written_alike(
+    text: str, marks: list[tuple[int, str]]
+) -> None:
+    for at, mark in marks:
+        text = text[:at] + mark + text[at + 1 :]
+    shape = form(("DATETIME", Kind.TIME))
+    line = line_encoder(shape)((0, text), None)
+    assert line == json_line(shape.make((0, text), None))
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

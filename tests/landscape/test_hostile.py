@@ -23,7 +23,8 @@ from landscape_compat import (
     open_landscape,
 )
 from landscape_compat.errors import NotALandscapeError, OpeningRefusedError, UnreadableError
-from landscape_compat.export.stream import export_database, export_run
+from landscape_compat.export.selection import Selection
+from landscape_compat.export.stream import Order, export_database, export_run, export_selection
 from landscape_compat.landscape.stored import read
 from support.commands import Run, running
 from support.legacy import Written
@@ -39,13 +40,13 @@ def _execute(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+def _read(path: Path, order: Order = "host") -> dict[str, list[dict[str, Any]]]:
     """Inspect and export, and give the records by their type."""
     found: dict[str, list[dict[str, Any]]] = {}
     with untouched(path):
         inspect_database(path)
         with open_landscape(path) as db:
-            for record in export_database(db):
+            for record in export_selection(db, Selection(), order=order):
                 found.setdefault(record["record_type"], []).append(record)
     return found
 
@@ -258,7 +259,10 @@ def test_a_schema_edited_by_hand_is_a_typed_error(what: str, legacy: Written) ->
     assert str(caught.value).isprintable()
 
 
-def test_a_table_whose_root_is_another_page_is_not_taken_for_empty(legacy: Written) -> None:
+@pytest.mark.parametrize("order", ["host", "table"])
+def test_a_table_whose_root_is_another_page_is_not_taken_for_empty(
+    legacy: Written, order: Order
+) -> None:
     """All that was asked of it was answered from an index, which was as it should be."""
     _execute(
         legacy.path,
@@ -267,11 +271,12 @@ def test_a_table_whose_root_is_another_page_is_not_taken_for_empty(legacy: Writt
         "s.type = 'index' AND s.tbl_name = 'tokens') WHERE name = 'batch_outputs'",
     )
     with pytest.raises(UnreadableError, match="is damaged"):
-        _read(legacy.path)
+        _read(legacy.path, order)
 
 
 def test_rows_that_their_index_has_lost_stop_the_export(legacy: Written) -> None:
-    """The rows are there, but what a reader finds by the index is fewer."""
+    """The rows are there, but what a reader finds by the index is fewer; table by table, all."""
+    before = _read(legacy.path, "table")
     _execute(
         legacy.path,
         "CREATE INDEX lost ON tokens (row_id, token_id) WHERE token_id < ''",
@@ -281,10 +286,15 @@ def test_rows_that_their_index_has_lost_stop_the_export(legacy: Written) -> None
     with pytest.raises(UnreadableError, match=r"disagrees with its table.*index lost") as caught:
         _read(legacy.path)
     assert "REINDEX" in str(caught.value.remedy)
+    assert _read(legacy.path, "table") == before
 
 
 def test_a_value_that_an_index_has_otherwise_stops_the_export(legacy: Written) -> None:
-    """SQLite takes values from an index where it can: the export gave 6 for a stored 22."""
+    """SQLite takes values from an index where it can: the export gave 6 for a stored 22.
+
+    Table by table, every value is the table's.
+    """
+    before = _read(legacy.path, "table")
     _execute(legacy.path, "CREATE INDEX other ON rows (source_data_hash, row_index)")
     with closing(sqlite3.connect(legacy.path, isolation_level=None)) as connection:
         [page] = connection.execute(
@@ -297,6 +307,20 @@ def test_a_value_that_an_index_has_otherwise_stops_the_export(legacy: Written) -
     legacy.path.write_bytes(bytes(content))
     with pytest.raises(UnreadableError, match="disagrees with its table"):
         _read(legacy.path)
+    assert _read(legacy.path, "table") == before
+
+
+def test_an_index_of_all_columns_is_not_taken_for_its_table(legacy: Written) -> None:
+    """SQLite reads such an index in the place of the table, which has a row more."""
+    columns = ", ".join(f'"{c}"' for c in legacy.tables["token_parents"].columns)
+    before = _read(legacy.path, "table")
+    _execute(
+        legacy.path,
+        f"CREATE INDEX lost ON token_parents ({columns}) WHERE token_id < ''",
+        f"UPDATE sqlite_schema SET sql = 'CREATE INDEX lost ON token_parents ({columns})' "
+        "WHERE name = 'lost'",
+    )
+    assert _read(legacy.path, "table") == before
 
 
 # Bytes -------------------------------------------------------------------------------------------

@@ -14,8 +14,11 @@ from landscape_compat.cli.talk import counted, print_json, print_table, say
 from landscape_compat.errors import ExitCode, LandscapeCompatError, RunNotFoundError, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from landscape_compat.export.selection import Selection
     from landscape_compat.export.signing import SigningKey
+    from landscape_compat.export.watching import Watch
     from landscape_compat.export.whole import ExportedBag
     from landscape_compat.landscape.database import Landscape
 
@@ -36,16 +39,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="PLACE",
         required=True,
-        help="the folder to make, or a zip file (NAME.zip), or `-` for JSON on standard output",
+        help="the folder to make, or a zip file (NAME.zip); or one file of records without a bag "
+        "(NAME.jsonl or NAME.json, with .gz or .zst behind to compress it), or `-` for standard "
+        "output",
     )
     _configure_selection(parser)
     parser.add_argument(
         "--format",
         metavar="LIST",
         type=_formats,
-        default=("jsonl",),
         help=f"formats to write, separated by commas, of: {', '.join(_FORMATS)}; the first three "
-        "with .gz or .zst behind to compress them (default: jsonl)",
+        "with .gz or .zst behind to compress them (default: jsonl, or as PLACE ends)",
     )
     parser.add_argument(
         "--order",
@@ -137,7 +141,10 @@ def _configure_signing(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export databases."""
     from landscape_compat.export.selection import Selection
+    from landscape_compat.export.single import format_of_file
 
+    single = format_of_file(options.output)
+    options.format = options.format or (str(single or "jsonl"),)
     selection = Selection(
         run_ids=tuple(dict.fromkeys(options.run_ids)),
         since=options.since,
@@ -145,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
         statuses=tuple(dict.fromkeys(options.statuses)),
         tables=tuple(dict.fromkeys(options.tables)),
     )
-    if mistake := _mistake(options, selection):
+    if mistake := _mistake(options, selection, str(single) if single else None):
         say(f"landscape-compat: {mistake}")
         return ExitCode.USAGE
 
@@ -160,6 +167,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             if options.output == "-":
                 _stream(databases[0], selection, options)
+            elif single:
+                _write_file(databases[0], selection, options)
             else:
                 _export(databases, selection, options)
         except RunNotFoundError as error:
@@ -169,19 +178,23 @@ def run(options: argparse.Namespace) -> int:
     return ExitCode.DEGRADED if options.strict and degraded else ExitCode.DONE
 
 
-def _mistake(options: argparse.Namespace, selection: Selection) -> str:
+def _mistake(options: argparse.Namespace, selection: Selection, single: str | None) -> str:
     if options.all and selection.is_of_runs:
         return "--all means every run, so no run can be chosen beside it."
     if options.sign and all(not name.startswith("jsonl") for name in options.format):
         return "only JSON lines hold signed records, so jsonl must be among the formats."
-    if options.output != "-":
+    if options.output != "-" and single is None:
         return ""
     if options.sign or options.ssh_key or options.pem_key:
-        return "what goes to standard output is not signed; write a bag."
+        return "only a bag is signed; write a folder or a zip file."
+    if single and options.format != (single,):
+        return f"the name of the file says {single}, so no other format can go there."
     if len(options.format) > 1 or options.format[0].partition(".")[0] not in _STREAMED:
         return f"standard output takes one format, of: {', '.join(_STREAMED)}."
-    if len(options.database) > 1 or options.json or options.force or "." in options.format[0]:
-        return "standard output takes one database, and neither compression, --json nor --force."
+    if len(options.database) > 1 or options.json:
+        return "without a bag there is one database, and no --json."
+    if not single and (options.force or "." in options.format[0]):
+        return "standard output takes neither compression nor --force."
     return ""
 
 
@@ -199,11 +212,33 @@ def _stream(db: Landscape, selection: Selection, options: argparse.Namespace) ->
     )
 
 
+def _write_file(db: Landscape, selection: Selection, options: argparse.Namespace) -> None:
+    from landscape_compat.export.single import write_file
+
+    records = write_file(
+        db,
+        options.output,
+        selection=selection,
+        order=options.order,
+        absent=options.absent,
+        filled=options.filled,
+        force=options.force,
+        watch=_watch(options),
+    )
+    _print_records(records)
+    print(f"\nwritten to {printable(options.output)}")
+
+
+def _watch(options: argparse.Namespace) -> Watch | None:
+    if options.quiet or not sys.stderr.isatty():
+        return None
+    return lambda items, total: counted(items, "records", quiet=False, total=total, size=len)
+
+
 def _export(databases: list[Landscape], selection: Selection, options: argparse.Namespace) -> None:
     from landscape_compat.export.seals import Seals
     from landscape_compat.export.whole import export_bag
 
-    talks = sys.stderr.isatty() and not options.quiet
     exported = export_bag(
         databases,
         options.output,
@@ -216,9 +251,7 @@ def _export(databases: list[Landscape], selection: Selection, options: argparse.
         force=options.force,
         signer=_signer(options),
         seals=Seals(ssh_key=options.ssh_key, pem_key=options.pem_key),
-        watch=(lambda items, total: counted(items, "records", quiet=False, total=total, size=len))
-        if talks
-        else None,
+        watch=_watch(options),
     )
     if options.json:
         place = {"folder": printable(exported.path)}
@@ -245,14 +278,17 @@ def _signer(options: argparse.Namespace) -> SigningKey | None:
 
 
 def _print_summary(exported: ExportedBag) -> None:
-    records = exported.records
-    print_table(("RECORDS", "NUMBER"), (*records.items(), ("all", sum(records.values()))))
+    _print_records(exported.records)
     for source in exported.predicate["sources"]:
         for table in source["tables"]:
             if number := table["unreached"]:
                 kind = table["record_type"]
                 say(f"{number} of the records of the type {kind} belong to no run that is stored.")
     print(f"\nwritten to {printable(exported.path)}")
+
+
+def _print_records(records: Mapping[str, int]) -> None:
+    print_table(("RECORDS", "NUMBER"), (*records.items(), ("all", sum(records.values()))))
 
 
 def _which_runs(db: Landscape) -> str:

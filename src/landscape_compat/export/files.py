@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import quote
 
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
@@ -238,14 +238,18 @@ class FolderFiles:
             raise failed
 
 
+class _Stream(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
 class StreamFiles:
-    """A stream that is open already, as the one file that a writer writes.
+    """What is open already, as the one file that a writer writes.
 
     Args:
-        stream: A binary stream.
+        stream: A binary stream, or a file.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: _Stream) -> None:
         self._stream = stream
 
     def open(self, name: str, record_type: str | None = None) -> StreamFiles:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from json.encoder import encode_basestring
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from landscape_compat.errors import OutputError
 from landscape_compat.export.compiled import (
@@ -38,6 +38,9 @@ __all__ = [
     "line_encoder",
     "write_json_lines",
 ]
+
+# Where SQLAlchemy puts what between the digits of a timestamp.
+_MARKS: Final = ((4, "-"), (7, "-"), (10, " "), (13, ":"), (16, ":"), (19, "."))
 
 
 def json_line(record: Record) -> bytes:
@@ -164,17 +167,21 @@ def _by_orjson(form: RecordForm, orjson: Any) -> CompiledEncoder:
         for field in every
         if field.kind is Kind.AS_STORED and affinity(field.type) in ("REAL", "NUMERIC")
     }
-    others = "".join(f"c{field.at}, " for field in every if field.at not in numbers)
+    others = [f"type(c{field.at}) is float" for field in every if field.at not in numbers]
 
     def fix(field: Field, value: str) -> Sequence[str]:
         if field.kind is Kind.TIME:
             # orjson writes a datetime as `isoformat` does, in less time than it takes to put a
-            # `T` between two pieces of a text.
+            # `T` between two pieces of a text. Of what `fromisoformat` takes, only what SQLAlchemy
+            # writes has this length, these marks in these places, and no time zone; but the hour
+            # 24, which some versions of Python take for the next day's.
+            marks = " and ".join(f"{value}[{at}] == {mark!r}" for at, mark in _MARKS)
             return (
                 f"if {value} is not None:",
                 "    try:",
                 f"        moment = from_iso({value})",
-                f"        {value} = moment if str(moment) == {value} and len({value}) == 26"
+                f"        {value} = moment if len({value}) == 26 and {marks}"
+                f" and moment.tzinfo is None and {value}[11:13] != '24'"
                 f" else fix_{field.kind}({value})",
                 "    except (ValueError, TypeError):",
                 f"        {value} = fix_{field.kind}({value})",
@@ -204,7 +211,7 @@ def _by_orjson(form: RecordForm, orjson: Any) -> CompiledEncoder:
         },
         fix=fix,
         # Where a float is stored where none belongs, the standard library writes it.
-        unless=f"float in map(type, ({others}))",
+        unless=" or ".join(others),
         fallback=lambda row, run_id: json_line(make(row, run_id)),
         catch="TypeError",
     )

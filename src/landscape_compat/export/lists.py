@@ -137,8 +137,8 @@ def _elements() -> tuple[ColumnElement[int], ColumnElement[Any]]:
 
 def _as_json(keys: Sequence[Any], *, texts_only: bool) -> str | None:
     """Write keys as JSON, or give up where JSON, or a database's reading of it, would alter one."""
-    kinds = (str, type(None)) if texts_only else (str, int, type(None))
-    if not all(type(key) in kinds for key in keys):
+    kinds = {str, type(None)} if texts_only else {str, int, type(None)}
+    if not kinds.issuperset(map(type, keys)):
         return None
     text = json.dumps(keys, ensure_ascii=False, separators=(",", ":"))
     return None if "\\u0000" in text else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
@@ -123,16 +123,13 @@ class RecordOrder:
         for source in self.sources:
             if not self.wants(source.table.name) or source.is_empty:
                 continue
-            statement = source.select()
             if run_ids is None:
-                if source.table.rowid:
-                    statement = statement.order_by(source.table.clause.c[source.table.rowid])
-                for rows in source.chunks(statement):
+                for rows in source.chunks(source.select_all()):
                     yield source.records(rows, None)
                 continue
             if source.table.facts is None:
                 continue
-            statement = statement.where(self._schema.of_run(source.table, _RUN))
+            statement = source.select().where(self._schema.of_run(source.table, _RUN))
             for run_id in run_ids:
                 for rows in source.chunks(statement, {"run_id": run_id}):
                     yield source.records(rows, only)
@@ -233,7 +230,7 @@ class RecordOrder:
             else:
                 for of, count in made:
                     of.given += count
-                yield from families
+                yield from _in_chunks(families)
                 return
         merged = self._family(branch, source, window, run_id)
         while records := [record for _, record in islice(merged, CHUNK)]:
@@ -373,6 +370,18 @@ class RecordOrder:
             table, link = parent, above[0]
         other = run.is_distinct_from(table.get(link.key))
         return not list(source.read(select(literal_column("1")).where(*same, other).limit(1)))
+
+
+def _in_chunks(families: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Put small lists together, because each one that is written takes time of its own."""
+    together = list[Any]()
+    for family in families:
+        together += family
+        if len(together) >= CHUNK:
+            yield together
+            together = []
+    if together:
+        yield together
 
 
 class _NotAtOnce(Exception):  # noqa: N818 - it is no error, and nobody outside sees it

@@ -21,7 +21,7 @@ from landscape_compat.export.readback import (
 from landscape_compat.export.signatures import is_manifest, wrong_signatures
 from landscape_compat.export.values import RECORD_TYPE, RUN_ID, Kind, Record, kind_of
 
-__all__ = ["check_payload", "is_signed", "readable", "records_of"]
+__all__ = ["check_payload", "decompressed", "is_signed", "readable", "records_of"]
 
 _MOST_SCHEMA_BYTES = 1 << 26
 _MOST_TOLD = 20
@@ -113,7 +113,7 @@ def records_of(
             }
         else:
             opened = stack.enter_context(bag.open(file["name"]))
-            plain = stack.enter_context(_decompressed(opened, file["compression"]))
+            plain = stack.enter_context(decompressed(opened, file["compression"]))
             parts = {file["record_type"]: READERS[file["format"]](plain)}
             if signed:
                 parts = {None: _without_signatures(parts[None])}
@@ -162,7 +162,7 @@ def _check_signatures(
     key_id = predicate["signing"]["key_id"]
     whole_runs = not predicate["selection"]["tables"]
     wrong = 0
-    with bag.open(file["name"]) as opened, _decompressed(opened, file["compression"]) as plain:
+    with bag.open(file["name"]) as opened, decompressed(opened, file["compression"]) as plain:
         for what in wrong_signatures(plain, key_id, key, whole_runs=whole_runs):
             wrong += 1
             if wrong <= _MOST_TOLD:
@@ -195,7 +195,16 @@ def _flags(table: Mapping[str, Any]) -> frozenset[str]:
 
 
 @contextmanager
-def _decompressed(file: IO[bytes], compression: str | None) -> Iterator[IO[bytes]]:
+def decompressed(file: IO[bytes], compression: str | None) -> Iterator[IO[bytes]]:
+    """Give a file to read what it was before it was compressed.
+
+    Args:
+        file: The file.
+        compression: What it is compressed by; None if it is not.
+
+    Raises:
+        BadPayloadError: It is not compressed so.
+    """
     if compression is None:
         yield file
     elif compression == "gz":

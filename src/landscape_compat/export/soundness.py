@@ -33,5 +33,6 @@ def require_sound_indexes(connection: Connection) -> None:
         raise UnreadableError(
             f"The database is damaged: an index disagrees with its table ({printable(wrong[0])}), "
             "so rows or values would be lost or mistaken without a word.",
-            remedy="Export from a copy on which `REINDEX` was run; keep this one.",
+            remedy="Export it table by table (`--order table`), which reads no index, or a copy on "
+            "which `REINDEX` was run; keep this one.",
         )

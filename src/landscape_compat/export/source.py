@@ -69,7 +69,7 @@ class Source:
     @cached_property
     def is_empty(self) -> bool:
         """Tell whether it holds no row, so that nothing below it need be asked for."""
-        statement: Select[Any] = select(literal_column("1")).select_from(self.table.clause).limit(1)
+        statement: Select[Any] = select(literal_column("1")).select_from(self._unindexed()).limit(1)
         return not list(self.read(statement))
 
     @cached_property
@@ -95,6 +95,24 @@ class Source:
         first = literal_column("0") if position is None else position
         stored = [self.table.get(name) for name in self.form.columns]
         return select(first, *stored, *(self.table.clause.c[name] for name in self.table.filled))
+
+    def select_all(self) -> Select[Any]:
+        """Select what records are made of, of every row, in the order they are stored in.
+
+        Every row and value is then what the table itself says, whatever its indexes say; but
+        not what rules give, which may look elsewhere.
+        """
+        statement = self.select()
+        dialect = self._connection.dialect
+        if dialect.name == "sqlite" and not self.table.filled:
+            quote = dialect.identifier_preparer.quote_identifier
+            stored: list[ColumnElement[Any]] = [
+                literal_column(quote(name)) for name in self.form.columns
+            ]
+            statement = select(literal_column("0"), *stored).select_from(self._unindexed())
+        if self.table.rowid:
+            statement = statement.order_by(literal_column(self.table.rowid))
+        return statement
 
     def read(
         self, statement: Select[Any], parameters: Mapping[str, Any] | None = None

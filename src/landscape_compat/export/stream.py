@@ -117,7 +117,8 @@ def _read(
         for facts in TABLES:
             tell(connection, stored, db.declared, facts.table)
         tables = selection.find_tables(stored, db.declared)
-        if selection == Selection():
+        # Table by table, no row and no value is taken from an index; those of rules may be.
+        if selection == Selection() and (order == "host" or additions.filled):
             require_sound_indexes(connection)
         found = RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
         orders.append(found)
@@ -200,8 +201,8 @@ def export_selection(
 
     Raises:
         RunNotFoundError: A run that was asked for is not there, or none fits.
-        UnreadableError: The database is damaged; where everything is selected, also if an index
-            disagrees with its table.
+        UnreadableError: The database is damaged; where everything is selected in the host's
+            order, also if an index disagrees with its table.
         LandscapeCompatError: No such table is known.
     """
     with db.connection() as connection:

@@ -100,11 +100,6 @@ class RecordForm:
     fields: tuple[Field, ...]
     make: Callable[[Sequence[Any], Any], Record]
 
-    @property
-    def has_run(self) -> bool:
-        """Tell whether the table stores the run."""
-        return self.run is not None
-
 
 def record_form(table: StoredTable, more: Sequence[Field] = ()) -> RecordForm:
     """Decide how the rows of a table become records.

@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from landscape_compat.engine.notices import emit
 from landscape_compat.errors import OutputError, UnreadableError, printable
@@ -35,6 +35,7 @@ from landscape_compat.export.selection import Selection
 from landscape_compat.export.signing import SignedLinesWriter, SigningKey
 from landscape_compat.export.statement import make_statement, own_version
 from landscape_compat.export.stream import Order, RecordStream, count_records, export_selection
+from landscape_compat.export.watching import Watch
 from landscape_compat.export.witness import require_unchanged, state_of_source
 from landscape_compat.export.writers import Format, RecordWriter, Writers, formats_of
 from landscape_compat.export.zipping import zip_folder
@@ -44,9 +45,6 @@ __all__ = ["ExportedBag", "export_bag"]
 
 _EVERYTHING: Final = Selection()
 _NO_SEALS: Final = Seals()
-
-# Looks on at what is written for records, a list at a time, and gives it on.
-Watch: TypeAlias = Callable[[Iterator[list[Any]], int | None], Iterator[list[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
