@@ -4,15 +4,23 @@
     python tests/stress/fuzz.py catalogue --seconds 600 --found FOLDER
 
 Needs `pip install landscape-compat[fuzz]` (atheris, which has wheels for Linux). Starts from what
-the tests know to be hard, and from what an earlier run left in FOLDER. Ends with status 1 if a run
-raised what it may not, or took longer than ten seconds.
+the tests know to be hard, from the corpus that is kept, and from what an earlier run left in FOLDER.
+Ends with status 1 if a run raised what it may not, or took longer than ten seconds.
+
+    python tests/stress/fuzz.py scanner --found FOLDER --minimise
+
+keeps of all these the fewest that cover as much, in `corpus/`; `tests/test_fuzz_corpus.py` runs them
+on every Python, with no fuzzer.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -23,12 +31,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1] / "src")]
+CORPUS = HERE / "corpus"
 _TARGET = "LANDSCAPE_COMPAT_FUZZ"
+# By what the fuzzer is to start itself again.
+_AGAIN = "LANDSCAPE_COMPAT_FUZZ_AGAIN"
 TARGETS = ("scanner", "catalogue", "bag")
 _LONGEST_RUN = 10  # seconds
 # What is guided by coverage; the rest of the library would only slow it down.
 _INSTRUMENTED = [f"landscape_compat.{room}" for room in ("projection", "schema", "export")]
 _LONGEST_INPUT = {"scanner": 2048, "catalogue": 8192, "bag": 8192}
+# What is kept is kept for ever, so it is short.
+_LONGEST_KEPT = {"scanner": 200, "catalogue": 2048, "bag": 4096}
 
 
 # The targets ----------------------------------------------------------------------------------
@@ -171,7 +184,7 @@ def _make_bag(folder: Path) -> Path:
     return folder / "bag"
 
 
-_MAKERS = {"scanner": scanner, "catalogue": catalogue, "bag": bag}
+MAKERS = {"scanner": scanner, "catalogue": catalogue, "bag": bag}
 
 
 # Seeds ----------------------------------------------------------------------------------------
@@ -192,7 +205,34 @@ def seeds(target: str) -> list[bytes]:
         with tempfile.TemporaryDirectory() as folder:
             files = _files_of(_make_bag(Path(folder)))
             found += [bytes([at]) + file.read_bytes() for at, file in enumerate(files)]
+    found += kept(target)
     return [data for data in found if len(data) <= _LONGEST_INPUT[target]]
+
+
+def kept(target: str) -> list[bytes]:
+    """Read the corpus that is kept of a target."""
+    file = CORPUS / f"{target}.json"
+    return (
+        [base64.b64decode(each) for each in json.loads(file.read_text())] if file.exists() else []
+    )
+
+
+def keep(target: str, corpus: Path, scratch: Path) -> int:
+    """Keep the fewest inputs of a corpus that cover as much as all; give how many there are."""
+    again, fewest = scratch / "again", scratch / "fewest"
+    again.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, __file__])} "$@"\n')
+    again.chmod(0o700)
+    fewest.mkdir()
+    longest = f"-max_len={_LONGEST_KEPT[target]}"
+    # From the shortest on.
+    code, said = _call(target, "-merge=1", longest, str(fewest), str(corpus), again=str(again))
+    inputs = sorted((file.read_bytes() for file in fewest.iterdir()), key=lambda d: (len(d), d))
+    if code or not inputs:
+        raise SystemExit(said[-4000:])
+    lines = ",\n".join(json.dumps(base64.b64encode(data).decode()) for data in inputs)
+    CORPUS.mkdir(exist_ok=True)
+    (CORPUS / f"{target}.json").write_text(f"[\n{lines}\n]\n")
+    return len(inputs)
 
 
 def _schemas() -> list[bytes]:
@@ -230,19 +270,19 @@ def child(target: str, arguments: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=_INSTRUMENTED):
-        run = _MAKERS[target]()
-    atheris.Setup([sys.argv[0], *arguments], run)
+        run = MAKERS[target]()
+    atheris.Setup([os.environ.get(_AGAIN, sys.argv[0]), *arguments], run)
     atheris.Fuzz()
 
 
-def _call(target: str, *arguments: str) -> tuple[int, str]:
+def _call(target: str, *arguments: str, again: str = __file__) -> tuple[int, str]:
     # By the environment: all words are the fuzzer's own.
     process = subprocess.run(
         [sys.executable, __file__, *arguments],
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        env={**os.environ, _TARGET: target},
+        env={**os.environ, _TARGET: target, _AGAIN: again},
     )
     return process.returncode, process.stderr
 
@@ -258,15 +298,21 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--length", type=int, help="of the longest input, in bytes")
     parser.add_argument("--found", type=Path, help="a folder for what failed, and the corpus")
+    parser.add_argument(
+        "--minimise", action="store_true", help="keep the fewest that cover as much"
+    )
     options = parser.parse_args()
-    if options.runs < 0 and not options.seconds:
-        parser.error("give --runs or --seconds")
+    if options.runs < 0 and not (options.seconds or options.minimise):
+        parser.error("give --runs, --seconds or --minimise")
     with tempfile.TemporaryDirectory() as scratch:
         place = options.found or Path(scratch)
         corpus = place / f"{options.target}-corpus"
         corpus.mkdir(parents=True, exist_ok=True)
         for data in seeds(options.target):
             (corpus / sha256(data).hexdigest()[:20]).write_bytes(data)
+        if options.minimise:
+            print(f"{options.target}: {keep(options.target, corpus, Path(scratch))} inputs kept")
+            return 0
         code, said = _call(
             options.target,
             f"-runs={options.runs}",
