@@ -4,13 +4,13 @@
     python tests/stress/fuzz.py catalogue --seconds 600 --found FOLDER
 
 Needs `pip install landscape-compat[fuzz]` (atheris, which has wheels for Linux). Starts from what
-the tests know to be hard, from the corpus that is kept, and from what an earlier run left in FOLDER.
-Ends with status 1 if a run raised what it may not, or took longer than ten seconds.
+the tests know to be hard, from the corpus that is kept, and from what an earlier run left in
+FOLDER. Ends with status 1 if a run raised what it may not, or took longer than ten seconds.
 
     python tests/stress/fuzz.py scanner --found FOLDER --minimise
 
-keeps of all these the fewest that cover as much, in `corpus/`; `tests/test_fuzz_corpus.py` runs them
-on every Python, with no fuzzer.
+keeps of all these the fewest that cover as much, in `corpus/`; `tests/test_fuzz_corpus.py` runs
+them on every Python, with no fuzzer.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def scanner() -> Callable[[bytes], None]:
         'CREATE TABLE tokens(token_id); CREATE TABLE rows(n); CREATE TABLE "order"(token_id)'
     )
     plan = plan_for(connection, metadata)
+    connection.close()
     space = re.compile(r"(?:\s|--[^\n]*|/\*.*|\ufeff)*", re.DOTALL)
 
     def run(data: bytes) -> None:
