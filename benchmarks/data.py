@@ -53,6 +53,14 @@ ROWS = Table(
     Column("row_index", Integer, nullable=False),
 )
 Table(
+    "node_states",
+    METADATA,
+    Column("state_id", String(64), primary_key=True),
+    Column("token_id", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("run_id", String(64)),
+)
+Table(
     "token_outcomes",
     METADATA,
     Column("outcome_id", String(64), primary_key=True),
@@ -60,11 +68,19 @@ Table(
 )
 
 _ROWS = table("rows", column("row_id"), column("run_id"))
-_TOKENS = table("tokens", column("row_id"))
+_TOKENS = table("tokens", column("token_id"), column("row_id"))
+_STATES = table("node_states", column("token_id"))
 RULES: tuple[Rule, ...] = (
     derived(
         "tokens.run_id",
         select(_ROWS.c.run_id).where(_ROWS.c.row_id == _TOKENS.c.row_id),
+        essential=True,
+    ),
+    derived(
+        "node_states.run_id",
+        select(_ROWS.c.run_id)
+        .join_from(_TOKENS, _ROWS, _ROWS.c.row_id == _TOKENS.c.row_id)
+        .where(_TOKENS.c.token_id == _STATES.c.token_id),
         essential=True,
     ),
 )
@@ -76,11 +92,17 @@ OLD_DDL = (
     " row_id VARCHAR(64) NOT NULL, branch_name VARCHAR(64), step INTEGER NOT NULL,"
     " created_at VARCHAR(32) NOT NULL)",
     "CREATE INDEX ix_tokens_row_id ON tokens (row_id)",
+    "CREATE TABLE node_states (state_id VARCHAR(64) NOT NULL PRIMARY KEY,"
+    " token_id VARCHAR(64) NOT NULL, status VARCHAR(16) NOT NULL)",
+    "CREATE INDEX ix_node_states_token_id ON node_states (token_id)",
 )
 NEW_DDL = (
     "ALTER TABLE tokens ADD COLUMN run_id VARCHAR(64)",
     "ALTER TABLE tokens ADD COLUMN expand_group_id VARCHAR(32)",
     "UPDATE tokens SET run_id = (SELECT r.run_id FROM rows AS r WHERE r.row_id = tokens.row_id)",
+    "ALTER TABLE node_states ADD COLUMN run_id VARCHAR(64)",
+    "UPDATE node_states SET run_id = (SELECT t.run_id FROM tokens AS t"
+    " WHERE t.token_id = node_states.token_id)",
     "CREATE TABLE token_outcomes (outcome_id VARCHAR(64) NOT NULL PRIMARY KEY,"
     " token_id VARCHAR(64))",
 )
@@ -105,6 +127,14 @@ def tokens(count: int) -> list[tuple[str, str, str | None, int, str]]:
     ]
 
 
+def node_states(count: int) -> list[tuple[str, str, str]]:
+    """Make one state of a token each; the same every time."""
+    return [
+        (f"state{n:06d}", f"token{n:06d}", "completed" if n % 50 else "failed")
+        for n in range(count)
+    ]
+
+
 def make_sqlite(folder: Path, count: int) -> tuple[Path, Path]:
     """Write both databases.
 
@@ -122,6 +152,7 @@ def make_sqlite(folder: Path, count: int) -> tuple[Path, Path]:
             connection.execute(statement)
         connection.executemany("INSERT INTO rows VALUES (?, ?, ?)", rows(count))
         connection.executemany("INSERT INTO tokens VALUES (?, ?, ?, ?, ?)", tokens(count))
+        connection.executemany("INSERT INTO node_states VALUES (?, ?, ?)", node_states(count))
         for statement in ddl:
             connection.execute(statement)
         connection.commit()
@@ -137,13 +168,18 @@ def make_postgresql(old: URL, migrated: URL, count: int) -> None:
         migrated: The other.
         count: How many rows, and as many tokens.
     """
-    marks = {"rows": "(%s, %s, %s)", "tokens": "(%s, %s, %s, %s, %s)"}
+    marks = {
+        "rows": "(%s, %s, %s)",
+        "tokens": "(%s, %s, %s, %s, %s)",
+        "node_states": "(%s, %s, %s)",
+    }
+    filled = (("rows", rows(count)), ("tokens", tokens(count)), ("node_states", node_states(count)))
     for url, ddl in ((old, ()), (migrated, NEW_DDL)):
         engine = create_engine(url)
         with engine.begin() as connection:
             for statement in OLD_DDL:
                 connection.exec_driver_sql(statement)
-            for name, values in (("rows", rows(count)), ("tokens", tokens(count))):
+            for name, values in filled:
                 connection.exec_driver_sql(f"INSERT INTO {name} VALUES {marks[name]}", values)
             for statement in ddl:
                 connection.exec_driver_sql(statement)

@@ -198,9 +198,35 @@ def test_a_key_that_equals_one_value_twice_is_no_join(
     planned.close()
 
 
+def test_a_condition_on_another_tables_column_asks_for_no_join() -> None:
+    """Or a chain of lookups would be copied whole for a column that nobody looks for."""
+    planned = Planned.of(STORED, MIGRATION, METADATA, RULES)
+    for sql, is_join in {
+        "SELECT 1 FROM rows r, tokens t WHERE t.row_id = r.row_id AND r.run_id = 'A'": False,
+        "SELECT 1 FROM rows, tokens WHERE rows.run_id = 'A'": False,
+        "SELECT 1 FROM rows r, tokens t WHERE t.row_id = r.row_id AND t.run_id = 'A'": True,
+        "SELECT 1 FROM rows, tokens WHERE main.tokens.run_id = 'A'": True,
+        "SELECT token_id FROM tokens WHERE run_id = 'A'": True,
+        "SELECT 1 FROM (SELECT run_id FROM tokens) AS x WHERE x.run_id = 'A'": True,
+        "WITH rows AS (SELECT run_id FROM tokens) SELECT 1 FROM rows WHERE rows.run_id = 'A'": True,
+    }.items():
+        assert (" LEFT JOIN " in planned.rewrite(sql).text) is is_join, sql
+        assert planned.read(sql) == planned.expect(sql), sql
+    planned.close()
+
+
 def test_which_names_are_filtered_on() -> None:
     """Those in conditions, at any depth, and no others."""
     sql = """
         SELECT a, (b) FROM t JOIN u ON c = (d) AND e IN (SELECT f FROM v WHERE "g" = 1) JOIN w
         USING (h) WHERE (i = 1 OR (j)) GROUP BY k HAVING l > 0 ORDER BY m LIMIT n"""
-    assert filtered_names(sql, SQLITE) - {"and", "in", "or"} == set("cdeghijl")
+    found = filtered_names(sql, SQLITE)
+    assert {name for _, name in found} - {"and", "in", "or"} == set("cdeghijl")
+    assert {alias for alias, _ in found} == {""}
+
+
+def test_what_stands_before_a_filtered_name() -> None:
+    """Its table or alias, with or without a schema, spaced and quoted as it may be."""
+    sql = """SELECT a.z FROM t AS A WHERE A . "B" = main.t.c AND [where].d = 1 AND x.where = e"""
+    found = filtered_names(sql, SQLITE)
+    assert {("a", "b"), ("t", "c"), ("where", "d"), ("x", "where"), ("", "e")} <= found

@@ -94,6 +94,7 @@ class Body:
     row_numbers: set[str] = field(default_factory=set)
     lone_row_numbers: set[LoneRowNumber] = field(default_factory=set)
     has_same_names: bool = False
+    aliases: set[tuple[str, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -329,13 +330,15 @@ class Body:
         is_call = after is not None and is_operator(after) and after.text == "("
         aliased = self._is_alias(last + 1)
         self.visible.add(table.name)
-        end = last + 1
+        end, shown = last + 1, table.name
         if aliased:
             end += 1 + is_word(after, "AS")
             alias = self._token(end - 1)  # none, if the statement breaks off behind AS
             if alias is not None:
+                shown = alias.name
                 self.visible.add(alias.name)
                 self.names.add(alias.name)
+        self.aliases.add((table.name, shown))
         if last > at and not is_call:
             before = self._token(at - 1)
             enclosed = before is not None and before.text == "(" and is_operator(before)

@@ -201,25 +201,33 @@ _ENDS = frozenset(
 )
 
 
-def filtered_names(text: str, syntax: Syntax) -> frozenset[str]:
-    """Find the names, folded, that stand in a condition of a statement.
+def filtered_names(text: str, syntax: Syntax) -> frozenset[tuple[str, str]]:
+    """Find the names that stand in a condition of a statement.
 
     Args:
         text: The statement.
         syntax: The dialect's lexical rules.
+
+    Returns:
+        Each name, folded, behind what stands before it with a point; "" where nothing does.
     """
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     levels = [False]
+    before, pointed = "", False
     for token in tokenize(text, syntax):
-        if token.kind is TokenKind.OPERATOR:
+        is_operator = token.kind is TokenKind.OPERATOR
+        if is_operator:
             if token.text == "(":
                 levels.append(levels[-1])
             elif token.text == ")" and len(levels) > 1:
                 levels.pop()
-        elif token.kind is TokenKind.WORD and token.text in _BEGINS:
+        elif token.kind is TokenKind.WORD and token.text in _BEGINS and not pointed:
             levels[-1] = True
-        elif token.kind is TokenKind.WORD and token.text in _ENDS:
+        elif token.kind is TokenKind.WORD and token.text in _ENDS and not pointed:
             levels[-1] = False
         elif levels[-1] and token.name:
-            found.add(token.name)
+            found.add((before if pointed else "", token.name))
+        pointed = is_operator and token.text == "."
+        if not is_operator:
+            before = token.name
     return frozenset(found)

@@ -69,6 +69,10 @@ class Plan:
             return False
         return bool(self.projections) or any(drift.is_degraded for drift in self.drifts)
 
+    def knows(self, table: str) -> bool:
+        """Tell whether a table is stored or declared."""
+        return self.stored.table(table) is not None or self.declared.table(table) is not None
+
     def drift(self, table: str) -> TableDrift:
         """Find a declared table's drift.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -125,18 +126,39 @@ def _uses(scan: StatementScan, plan: Plan) -> list[_Use]:
     return found
 
 
-def _filtered(text: str, scan: StatementScan, uses: list[_Use], plan: Plan) -> frozenset[str]:
-    """Find by which columns rows are looked for, where a join may help with that."""
+def _filtered(
+    text: str, scan: StatementScan, uses: list[_Use], plan: Plan
+) -> dict[str, frozenset[str]]:
+    """Find by which columns rows of a table are looked for, where a join may help with that."""
     if scan.has_outer_join or scan.has_natural:
-        return frozenset()
-    for use in uses:
-        for column in use.projection.columns:
-            if fold_name(column.column.name) in scan.names and column.joined:
-                return filtered_names(text, plan.syntax)
-    return frozenset()
+        return {}
+    helped = [
+        use
+        for use in uses
+        if any(
+            fold_name(column.column.name) in scan.names and column.joined
+            for column in use.projection.columns
+        )
+    ]
+    if not helped:
+        return {}
+    names = filtered_names(text, plan.syntax)
+    own = scan.own_ctes | scan.inner_ctes
+    # By another name, it may be a subquery's that has the column from the table.
+    tables = {alias for table, alias in scan.aliases if table not in own and plan.knows(table)}
+    return {
+        use.name: frozenset(
+            name
+            for alias, name in names
+            if alias not in tables or (use.name, alias) in scan.aliases
+        )
+        for use in helped
+    }
 
 
-def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset[str]) -> str:
+def _merge(
+    text: str, scan: StatementScan, uses: list[_Use], filtered: Mapping[str, frozenset[str]]
+) -> str:
     edits: list[tuple[int, int, str]] = []
     ctes: list[str] = []
     # Within its own body, and before it, a common table expression of PostgreSQL's that has a
@@ -150,7 +172,7 @@ def _merge(text: str, scan: StatementScan, uses: list[_Use], filtered: frozenset
             named=scan.names,
             everything=everything,
             row_numbers=scan.row_numbers,
-            filtered=filtered,
+            filtered=filtered.get(name, frozenset()),
         )
         if use.bare and name not in scan.own_ctes:
             ctes.append(render(projection.name))

@@ -65,6 +65,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         row_numbers=frozenset(body.row_numbers),
         lone_row_numbers=frozenset(body.lone_row_numbers),
         has_same_names=body.has_same_names,
+        aliases=frozenset(body.aliases),
         bodies=tuple(head.bodies),
     )
 

@@ -107,6 +107,7 @@ class StatementScan:
             it, or where only one table is read.
         lone_row_numbers: Those that stand alone, once for each SELECT they may be looked up in.
         has_same_names: Whether a SELECT reads two tables by one name.
+        aliases: Each table that is read, with a name it goes by: its own, or an alias.
         bodies: The bodies of a leading WITH that is not recursive, in order.
     """
 
@@ -128,4 +129,5 @@ class StatementScan:
     row_numbers: frozenset[str] = frozenset()
     lone_row_numbers: frozenset[LoneRowNumber] = frozenset()
     has_same_names: bool = False
+    aliases: frozenset[tuple[str, str]] = frozenset()
     bodies: tuple[CteBody, ...] = ()
