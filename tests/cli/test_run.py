@@ -208,6 +208,15 @@ def test_a_module(place: Path) -> None:
         assert (done.returncode, done.stdout) == (9, b'["-m"] True __main__\n')
 
 
+def test_a_module_of_the_folder_where_it_is_run(place: Path) -> None:
+    """A module is also found in the current folder, though the installed command is elsewhere."""
+    # Without the folder on the path, as the script that an installer makes is started.
+    words = [sys.executable, "-P", *command_line("--", "-m", "probe", "-m")[1:]]
+    done = subprocess.run(words, env=environment(), cwd=place, capture_output=True, check=False)
+    assert done.stderr == b""
+    assert (done.returncode, done.stdout) == (9, b'["-m"] True __main__\n')
+
+
 @pytest.mark.parametrize("words", [["spawning"], ["-m", "probe", "spawn"]])
 def test_processes_that_are_spawned(place: Path, words: list[str]) -> None:
     """A command that starts fresh interpreters gets the answers of its functions."""
