@@ -24,7 +24,6 @@ from landscape_compat import (
     inspect_database,
     migrate_database,
     open_landscape,
-    verify_migration,
 )
 from landscape_compat.errors import (
     LandscapeCompatError,
@@ -39,7 +38,6 @@ from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate import proof, work
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
-from support.hosts import places
 from support.killing import killed_at_every_step
 from support.legacy import Written, build_shape, build_small
 from support.untouched import state_of, untouched
@@ -385,55 +383,3 @@ def test_killed_at_every_step(legacy: Written, new: Path) -> None:
     assert seen == {(False, True), (True, True), (True, False)}
     migrate_database(legacy.path, new)
     assert sorted(p.name for p in new.parent.iterdir()) == ["new.db", "new.db.intoto.json"]
-
-
-# --- by the host --------------------------------------------------------------------------------
-
-
-def test_the_host_makes_the_empty_database(legacy: Written, new: Path, tmp_path: Path) -> None:
-    """With its own constraints, identity and epoch; then it opens it, validated, with no shim."""
-    with places(tmp_path) as place:
-        host = place("newest")
-        made = migrate_database(legacy.path, new, host=True)
-        assert made.target == "the installed host, epoch 29"
-        host.load().LandscapeDB.from_url(f"sqlite:///{new}", create_tables=False).close()
-    with closing(sqlite3.connect(new)) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (29,)
-
-
-def test_what_the_host_insists_on_has_a_stand_in(
-    legacy: Written, new: Path, tmp_path: Path
-) -> None:
-    """Its constraints stay as they are; what stands in for what nobody recorded is told."""
-    with places(tmp_path) as place:
-        place("newest")
-        with untouched(legacy.path):
-            made = migrate_database(legacy.path, new, host=True)
-    assert made.done.relaxed == ()
-    told = {one["column"]: one["rule"] for one in made.done.filled["runs"]}
-    assert told["openrouter_catalog_sha256"] == told["openrouter_catalog_source"] == "neutral"
-    columns = ["openrouter_catalog_sha256", "openrouter_catalog_source"]
-    assert {*stored_rows(new, "runs", columns)} == {("", "bundled")}
-    runs = NEWEST.shape.table("runs")
-    assert runs is not None
-    with closing(sqlite3.connect(new)) as connection:
-        found = connection.execute("SELECT name FROM pragma_table_info('runs') WHERE \"notnull\"")
-        assert {name for (name,) in found} == {c.name for c in runs.columns if not c.nullable}
-    assert verify_migration(new, source=legacy.path).is_sound
-
-
-def test_what_the_host_would_not_take_is_not_kept(
-    extra: Written, new: Path, tmp_path: Path
-) -> None:
-    """Its own validation has the last word."""
-    with places(tmp_path) as place, untouched(extra.path):
-        place("newest")
-        with pytest.raises(LandscapeCompatError, match="would not take"):
-            migrate_database(extra.path, new, host=True, keep_extra=True)
-    assert list(new.parent.iterdir()) == []
-
-
-def test_no_host_is_installed(legacy: Written, new: Path) -> None:
-    with untouched(legacy.path), pytest.raises(LandscapeCompatError, match="not installed"):
-        migrate_database(legacy.path, new, host=True)
-    assert list(new.parent.iterdir()) == []

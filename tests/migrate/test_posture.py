@@ -18,6 +18,7 @@ import pytest
 
 from landscape_compat import inspect_database, install, migrate_in_place, uninstall
 from landscape_compat.errors import (
+    AttachError,
     LandscapeCompatError,
     OutputError,
     ProofFailedError,
@@ -25,9 +26,11 @@ from landscape_compat.errors import (
 )
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate import proof, swap, work
+from landscape_compat.migrate.kept import finish_kept
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
-from support.hosts import PutInPlace, build_record, places, url_of
-from support.killing import killed_at_every_step
+from support.host_eras import ERAS, declared_by
+from support.hosts import STAND_INS, PutInPlace, build_record, places, url_of
+from support.killing import KILLED, in_child, killed_at_every_step
 from support.legacy import Written, build_small
 from support.untouched import state_of, untouched
 
@@ -38,13 +41,13 @@ Place = Callable[[str], PutInPlace]
 
 # One of several processes that open one database at once, each to record a run in it.
 ONE_OF_MANY = """
-import sys, time
+import json, sys, time
 from pathlib import Path
-folder, url, start, name = sys.argv[1:]
+folder, url, start, name, stand_ins = sys.argv[1:]
 sys.path.insert(0, folder)
 import landscape_compat
 from elspeth.core.landscape.database import LandscapeDB
-landscape_compat.install(posture="migrate")
+landscape_compat.install(posture="migrate", stand_ins=json.loads(stand_ins))
 Path(f"{start}.{name}").touch()
 while not Path(start).exists():
     time.sleep(0.001)
@@ -100,7 +103,7 @@ def test_a_stale_database_is_brought_forward_when_it_is_opened_for_writing(
     """The host then has it to itself, with all that was recorded; the original is kept."""
     before = state_of(stale.path).file
     host = place("newest")
-    install(posture="migrate")
+    install(posture="migrate", stand_ins=STAND_INS)
     db = host.db.from_url(url_of(stale.path))
     assert db._read_only is False
     db.close()
@@ -122,7 +125,7 @@ def test_a_stale_database_is_brought_forward_when_it_is_opened_for_writing(
 def test_it_is_told_once(place: Place, stale: Written, caplog: pytest.LogCaptureFixture) -> None:
     """An event says what was done, where the original is, and which values are stand-ins."""
     host = place("newest")
-    install(posture="migrate")
+    install(posture="migrate", stand_ins=STAND_INS)
     host.db.from_url(url_of(stale.path)).close()
     host.db.from_url(url_of(stale.path)).close()
     said = [tuple(record.args or ()) for record in caplog.records]
@@ -135,7 +138,7 @@ def test_it_is_told_once(place: Place, stale: Written, caplog: pytest.LogCapture
 
 def test_to_read_it_nothing_is_migrated(place: Place, stale: Written) -> None:
     host = place("newest")
-    install(posture="migrate")
+    install(posture="migrate", stand_ins=STAND_INS)
     with untouched(stale.path):
         db = host.db.from_url(url_of(stale.path), create_tables=False)
         assert len(host.read(db)) == len(stale.tables["tokens"].rows)
@@ -145,7 +148,13 @@ def test_to_read_it_nothing_is_migrated(place: Place, stale: Written) -> None:
 @pytest.mark.parametrize("era", ["epochs", "read-only", "identity"])
 def test_every_host_that_tells_reading_from_writing(place: Place, stale: Written, era: str) -> None:
     host = place(era)
-    install(posture="migrate")
+    declared = declared_by(ERAS[era]).tables
+    needed = {
+        path: text
+        for path, text in {**STAND_INS, "checkpoints.checkpoint_node_config_hash": ""}.items()
+        if path.partition(".")[2] in declared[path.partition(".")[0]].columns
+    }
+    install(posture="migrate", stand_ins=needed)
     host.db.from_url(url_of(stale.path)).close()
     assert runs(stale.path) == set(stale.run_ids)
     assert len(kept_beside(stale.path)) == 1
@@ -155,7 +164,7 @@ def test_a_current_database_is_the_hosts_alone(place: Place, tmp_path: Path) -> 
     host = place("newest")
     path = tmp_path / "own" / "audit.db"
     url = host.own(path)
-    install(posture="migrate")
+    install(posture="migrate", stand_ins=STAND_INS)
     host.db.from_url(url).close()
     assert kept_beside(path) == []
 
@@ -285,6 +294,20 @@ def test_what_nobody_knows_is_in_it(tmp_path: Path, refused: Any) -> None:
         migrate_in_place(written.path)
 
 
+def test_what_nobody_recorded_is_a_doubt(place: Place, stale: Written, refused: Any) -> None:
+    """The host insists on it; whoever opens the database is told, and nothing is made up."""
+    host = place("newest")
+    install(posture="migrate")
+    with refused(LandscapeCompatError, r"runs\.openrouter_catalog_source, never recorded"):
+        host.db.from_url(url_of(stale.path))
+
+
+@pytest.mark.parametrize("posture", ["degrade", "refuse"])
+def test_a_stand_in_where_nothing_is_migrated(posture: Any) -> None:
+    with pytest.raises(AttachError, match="nothing can stand in"):
+        install(posture=posture, stand_ins=STAND_INS)
+
+
 def test_it_is_newer(tmp_path: Path, refused: Any) -> None:
     """An older program has no place for all that a newer one recorded."""
     written = build_record(tmp_path / "newer", NEW)
@@ -320,7 +343,7 @@ def test_a_refusal_reaches_the_hosts_handlers(place: Place, stale: Written, refu
     """As an error of the host's own family, and of ours."""
     Path(f"{stale.path}-journal").write_bytes(b"\0" * 512)
     host = place("newest")
-    install(posture="migrate")
+    install(posture="migrate", stand_ins=STAND_INS)
     with refused(LandscapeCompatError, "not closed cleanly"):
         host.db.from_url(url_of(stale.path))
     with pytest.raises(host.load().SchemaCompatibilityError):
@@ -351,9 +374,10 @@ def test_several_processes_at_once(
     before = state_of(stale.path).file.sha256
     start = tmp_path / "start"
     path = os.pathsep.join(sys.path)
+    words = (host.folder, url_of(stale.path), start)
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", ONE_OF_MANY, host.folder, url_of(stale.path), start, f"n{n}"],
+            [sys.executable, "-c", ONE_OF_MANY, *words, f"n{n}", json.dumps(STAND_INS)],
             env={**os.environ, "PYTHONPATH": path},
             stderr=subprocess.PIPE,
             text=True,
@@ -371,6 +395,64 @@ def test_several_processes_at_once(
     assert set(names(stale.path)) == {"audit.db", "audit.db.intoto.json", kept.name}
 
 
+def test_killed_before_the_original_was_read_only(
+    place: Place, stale: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next opening finishes it: a kept original once stayed writable for good."""
+    host = place("newest")
+    install(posture="migrate", stand_ins=STAND_INS)
+
+    def die(kept: Path) -> None:
+        os._exit(KILLED)
+
+    def migrate() -> None:
+        monkeypatch.setattr(swap, "make_readonly", die)
+        host.db.from_url(url_of(stale.path))
+
+    assert in_child(migrate) == KILLED
+    assert not inspect_database(stale.path).degraded
+    (kept,) = kept_beside(stale.path)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o644
+    host.db.from_url(url_of(stale.path), create_tables=False).close()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o644
+    host.db.from_url(url_of(stale.path)).close()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o444
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda kept: "../outside.db",
+        lambda kept: str(kept),
+        lambda kept: f"audit.2026-01-18.{'0' * 12}.db",
+        lambda kept: None,
+    ],
+)
+def test_a_proof_that_names_another_file(stale: Written, named: Callable[[Path], Any]) -> None:
+    """No file gets another mode but the original that the proof tells the digest of."""
+    done = migrate_in_place(stale.path)
+    assert done is not None
+    done.kept.chmod(0o644)
+    others = [stale.path.parent.parent / "outside.db"]
+    others += [stale.path.parent / f"audit.2026-01-18.{'0' * 12}.db"]
+    for other in others:
+        other.touch(0o644)
+    told = json.loads(done.migration.proof.read_bytes())
+    told["predicate"]["kept"] = named(done.kept)
+    done.migration.proof.write_text(json.dumps(told))
+    finish_kept(stale.path)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (*others, done.kept)}
+    assert modes == {0o644}
+
+
+def test_a_secret_original_stays_one(stale: Written) -> None:
+    """Who may not read the database may not read the kept original; once everybody might."""
+    stale.path.chmod(0o640)
+    done = migrate_in_place(stale.path)
+    assert done is not None
+    assert stat.S_IMODE(done.kept.stat().st_mode) == 0o440
+
+
 def test_killed_at_every_step(stale: Written) -> None:
     """The database is the original, or the new one with the original beside it; a rerun ends it."""
     before = state_of(stale.path).file.sha256
@@ -383,6 +465,8 @@ def test_killed_at_every_step(stale: Written) -> None:
         (kept,) = kept_beside(stale.path)
         assert state_of(kept).file.sha256 == before
         assert runs(stale.path) == set(stale.run_ids)
+        assert migrate_in_place(stale.path, wanted=lambda: False) is None
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o444
         if killed:
             subprocess.run(["mv", "-f", kept, stale.path], check=True)
             stale.path.chmod(0o644)

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rfc8785
 from sqlalchemy import create_engine, inspect
 
 from landscape_compat import inspect_database, migrate_database, verify_migration
-from landscape_compat.errors import LandscapeCompatError, OutputError, RowsRefusedError
+from landscape_compat.errors import ExitCode, LandscapeCompatError, OutputError, RowsRefusedError
 from landscape_compat.export.stream import export_database
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
@@ -84,6 +85,95 @@ def test_to_a_server_and_back(written: Written, tmp_path: Path, postgres: Postgr
     assert there.done.rows == back.done.rows == straight.done.rows > 90
     assert records(tmp_path / "back.db") == records(tmp_path / "straight.db") == records(url)
     assert verify_migration(tmp_path / "back.db", source=url).is_sound
+
+
+def test_verified_on_the_server(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against its proof, and against the old database; both are left as they are."""
+    proof, url = tmp_path / "proof.json", postgres.url()
+    migrate_database(written.path, url, proof=proof, to="2026-04-15")
+    before = postgres.content()
+    with untouched(written.path):
+        alone = verify_migration(url, proof=proof)
+        both = verify_migration(url, proof=proof, source=written.path)
+        with running(capsys) as run:
+            text = url.render_as_string(hide_password=False)
+            said = run("verify", text, "--proof", proof, "--source", written.path)
+    assert postgres.content() == before
+    assert alone.is_sound
+    assert both.is_sound, both.to_dict()
+    assert len(alone.unchecked) == 1
+    assert both.unchecked == []
+    assert len(both.checked) == len(alone.checked) + 1
+    assert said.code == ExitCode.DONE, said.err
+    assert said.out.endswith(" is sound\n")
+
+
+def test_verified_with_side_tables_and_tables_of_nobody(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute("UPDATE tokens SET row_id = 'gone' WHERE rowid = 1")
+        connection.execute("CREATE TABLE own (id INTEGER PRIMARY KEY, b BLOB)")
+        connection.execute("INSERT INTO own VALUES (7, x'00')")
+    proof, url = tmp_path / "proof.json", postgres.url()
+    made = migrate_database(written.path, url, proof=proof, quarantine=True, keep_extra=True)
+    assert made.done.quarantined
+    found = verify_migration(url, proof=proof, source=written.path)
+    assert found.is_sound, found.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("UPDATE tokens SET branch_name = 'x'", "tokens"),
+        ("DELETE FROM artifacts", "artifacts"),
+        ("DROP TABLE artifacts", "artifacts"),
+        ("ALTER TABLE artifacts DROP COLUMN content_hash", "artifacts"),
+    ],
+)
+def test_changed_on_the_server(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase, change: str, where: str
+) -> None:
+    proof, url = tmp_path / "proof.json", postgres.url()
+    migrate_database(written.path, url, proof=proof, to="2026-04-15")
+    postgres.run(change)
+    for source in (None, written.path):
+        found = verify_migration(url, proof=proof, source=source)
+        assert {finding.where for finding in found.findings} == {where}
+
+
+def test_another_source_than_the_servers(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    proof, url = tmp_path / "proof.json", postgres.url()
+    migrate_database(written.path, url, proof=proof, to="2026-04-15")
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute("UPDATE runs SET status = 'x' WHERE rowid = 1")
+    found = verify_migration(url, proof=proof, source=written.path)
+    assert {finding.where for finding in found.findings} == {"audit.db", "runs"}
+    assert verify_migration(url, proof=proof).is_sound
+
+
+def test_a_proof_that_is_not_the_servers(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    """One of a file, one whose figures were changed, and none."""
+    proof, url = tmp_path / "proof.json", postgres.url()
+    made = migrate_database(written.path, tmp_path / "new.db")
+    assert not verify_migration(url, proof=made.proof).is_sound
+    migrate_database(written.path, url, proof=proof, to="2026-04-15")
+    with pytest.raises(LandscapeCompatError, match="could not be read"):
+        verify_migration(url.set(database="nobody's"), proof=proof)
+    told = json.loads(proof.read_bytes())
+    told["predicate"]["server"][0]["rows"] += 1
+    proof.write_bytes(rfc8785.dumps(told))
+    assert not verify_migration(url, proof=proof).is_sound
+    with pytest.raises(LandscapeCompatError, match="--proof"):
+        verify_migration(url)
+    with pytest.raises(OutputError, match="does not exist"):
+        verify_migration(url, proof=tmp_path / "none.json")
 
 
 def test_an_old_one_on_a_server(

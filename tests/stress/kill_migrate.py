@@ -90,8 +90,10 @@ def _kill_swap(source: Path, folder: Path, chance: random.Random) -> str:
         _require(verify_migration(path).is_sound, "a half database has the name")
     else:
         migrate_in_place(path)
+        migrate_in_place(path, wanted=lambda: False)  # as the next opening does
     kept = [one for one in folder.glob("audit.2*.db") if one != path]
     _require(len(kept) == 1 and _digest(kept[0]) == digest, f"the original was not kept: {kept}")
+    _require(not kept[0].stat().st_mode & 0o222, "the original may be written to")
     _sweep_by_next(path, kept[0])
     left = {one.name for one in folder.iterdir()}
     _require(left == {"audit.db", "audit.db.intoto.json"}, f"left behind: {left}")

@@ -1,13 +1,15 @@
 """Migrate every real database to the newest shape and to three in between; verify each proof.
 
-PYTHONPATH=tests python tests/stress/migrate_corpus.py [COUNT]
+PYTHONPATH=tests python tests/stress/migrate_corpus.py [COUNT] [--skip N]
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 from landscape_compat import migrate_database, verify_migration
@@ -16,14 +18,18 @@ from support.corpus import corpus_databases, shapes_between
 from support.untouched import untouched
 
 
-def main(count: int | None = None) -> int:
-    """Migrate so many, all if not given; 1 if one of them does not hold.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Migrate them; 1 if one of them does not hold.
 
     Args:
-        count: How many databases.
+        arguments: The command line; None for the process's own.
     """
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("count", type=int, nargs="?", help="how many databases; all if not given")
+    parser.add_argument("--skip", type=int, default=0, help="leave so many of the oldest out")
+    options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
-    databases = corpus_databases()[:count]
+    databases = corpus_databases()[options.skip :][: options.count]
     wrong = rows = migrations = 0
     for database in databases:
         for to in (None, *shapes_between(database)):
@@ -45,4 +51,4 @@ def main(count: int | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else None))
+    sys.exit(main())

@@ -16,10 +16,27 @@ from landscape_compat.landscape.history import shape_named
 from support.host_eras import ERAS, Era
 from support.legacy import Written, build_shape
 
-__all__ = ["NEW", "OLD", "Place", "PutInPlace", "build_record", "places", "put_in_place", "url_of"]
+__all__ = [
+    "NEW",
+    "OLD",
+    "STAND_INS",
+    "Place",
+    "PutInPlace",
+    "build_record",
+    "places",
+    "put_in_place",
+    "url_of",
+]
 
 # The oldest and the newest shape there is.
 OLD, NEW = "2026-01-14/75de5bfee", "2026-07-18/84d296d5b"
+
+# What the newest host does not let be NULL, and nobody recorded in January 2026.
+STAND_INS = {
+    "checkpoints.upstream_topology_hash": "",
+    "runs.openrouter_catalog_sha256": "",
+    "runs.openrouter_catalog_source": "bundled",
+}
 
 _JOURNAL = "dump_to_jsonl=False, dump_to_jsonl_path=None"
 

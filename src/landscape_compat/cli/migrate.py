@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from landscape_compat.cli.standins import add_stand_ins
 from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, RowsRefusedError, printable
 
@@ -52,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write rows that the new shape refuses to side tables instead of stopping",
     )
+    add_stand_ins(
+        parser,
+        "with --host: what is to stand in a column that the host does not let be NULL and that "
+        "was never recorded; once for each",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(says_all=True)  # the result says what the events would
 
@@ -68,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
             host=options.host,
             keep_extra=options.keep_extra,
             quarantine=options.quarantine,
+            stand_ins=dict(options.stand_ins),
             proof=options.proof,
         )
     except RowsRefusedError as error:

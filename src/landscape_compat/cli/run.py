@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from landscape_compat.cli.standins import add_stand_ins
 from landscape_compat.errors import ExitCode, LandscapeCompatError
 
 __all__ = ["configure", "run"]
@@ -20,6 +21,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="degrade",
         help="what a degraded database gets: opened read-only (the default), an error, or, for "
         "writing, brought forward with the original kept beside it",
+    )
+    add_stand_ins(
+        parser,
+        "with --posture migrate: what is to stand in a column that the host does not let be NULL "
+        "and that was never recorded; once for each",
     )
     parser.add_argument(
         "words",
@@ -41,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     from landscape_compat.migrate.posture import install
 
     _hand_over_logging()
-    install(posture=options.posture)
+    install(posture=options.posture, stand_ins=dict(options.stand_ins))
     try:
         result = _command(words)()
     except (LandscapeCompatError, SystemExit):

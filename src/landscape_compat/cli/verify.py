@@ -21,7 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bag",
         metavar="BAG",
-        help="the folder or zip file that `export` wrote, or the database that `migrate` made",
+        help="the folder or zip file that `export` wrote, or the database that `migrate` made: a "
+        "file, or a URL",
+    )
+    parser.add_argument(
+        "--proof",
+        metavar="FILE",
+        help="the proof of a migrated database, where it does not lie beside it",
     )
     parser.add_argument(
         "--source",
@@ -68,14 +74,15 @@ def run(options: argparse.Namespace) -> int:
 def _verified(options: argparse.Namespace) -> Verification:
     from landscape_compat.migrate.verify import is_migrated, verify_migration
 
-    if not is_migrated(options.bag):
+    if not (options.proof or is_migrated(options.bag)):
         return _verified_bag(options)
     if len(options.source) > 1:
         raise LandscapeCompatError(
             "A migrated database has one source, but several were given.",
             remedy="Give --source once.",
         )
-    return verify_migration(options.bag, source=next(iter(options.source), None))
+    source = next(iter(options.source), None)
+    return verify_migration(options.bag, source=source, proof=options.proof)
 
 
 def _verified_bag(options: argparse.Namespace) -> Verification:

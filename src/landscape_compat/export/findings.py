@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import URL
+
 from landscape_compat.errors import printable
 
 __all__ = ["Finding", "Verification"]
@@ -32,13 +34,13 @@ class Verification:
     """What was found; nothing, if all is as it should be.
 
     Args:
-        path: The bag.
+        path: The bag, or the migrated database.
         findings: What is wrong.
         checked: What was looked at, as sentences.
         unchecked: What could not be looked at, and why.
     """
 
-    path: Path
+    path: Path | URL
     findings: list[Finding] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)

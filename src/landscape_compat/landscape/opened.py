@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 from sqlalchemy import URL, Engine
 
@@ -17,15 +17,13 @@ from landscape_compat.engine.attach import attach, attachment_of
 from landscape_compat.errors import AttachError, LandscapeCompatError, WriteRefusedError
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.host import Host, host_of, writing_command
+from landscape_compat.landscape.install import Migrator
 from landscape_compat.landscape.refusals import REMEDY, in_family, refusal
 from landscape_compat.landscape.rescue import answer_for, examine, furnish, open_degraded
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.plan import Plan
 
-__all__ = ["Migrator", "attach_to", "furnisher", "refuse_recording", "refuse_signing"]
-
-# Brings a database forward, if it is still wanted when nobody else is at it.
-Migrator: TypeAlias = Callable[[str | URL, Callable[[], bool]], None]
+__all__ = ["attach_to", "furnisher", "refuse_recording", "refuse_signing"]
 
 
 def attach_to(db: Any) -> None:
@@ -163,6 +161,8 @@ def _rescue(
     try:
         finding = examine(host, kind, asked.url, asked.options, creating=asked.creates)
         if finding is None:
+            if migrator and asked.creates:
+                migrator.finish(asked.url)
             return None
         command = writing_command()
         writes = bool(command or asked.journals or (asked.creates and host.reads_without_creating))
@@ -170,13 +170,13 @@ def _rescue(
             writes or (asked.creates and not finding.shifts_values)
         ):
             return None  # what works without the shim works the same with it
-        if writes and posture == "migrate" and migrator:
+        if writes and migrator:
 
             def wanted() -> bool:
                 found = examine(host, kind, asked.url, asked.options, creating=asked.creates)
                 return found is not None
 
-            migrator(asked.url, wanted)
+            migrator.bring_forward(asked.url, wanted)
             writes = wanted()
             if not writes:
                 return None  # it is the host's own by now

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from landscape_compat.engine.states import REFUSALS, Lock, Refusal
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.inspection import inspect_landscape
+from landscape_compat.migrate.kept import kept_names
 from landscape_compat.migrate.placing import make_lasting
 
 __all__ = ["MovedAside", "reset_database", "undo_unfinished"]
@@ -196,8 +196,7 @@ def _bytes_of(stamps: Stamps) -> list[tuple[int, ...]]:
 def undo_unfinished(given: Path) -> None:
     """Take away the second names that a reset left behind when it was killed."""
     path = Path(os.path.realpath(given))
-    stem, ending = re.escape(path.stem), re.escape(path.suffix)
-    ours = re.compile(rf"{stem}\.\d{{4}}-\d\d-\d\d\.[0-9a-f]{{12}}{ending}")
+    ours = kept_names(path)
     with suppress(OSError):
         if path.lstat().st_nlink < 2:
             return

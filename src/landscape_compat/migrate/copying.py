@@ -25,6 +25,7 @@ __all__ = [
     "find_orphans",
     "new_rows",
     "quarantine_table",
+    "refused_row",
     "rows_of",
 ]
 
@@ -133,7 +134,7 @@ def copy_table(
                 try:
                     target.execute(insert, row)
                 except sqlite3.IntegrityError as error:
-                    refused.append(_refused(copy, position, row, str(error)))
+                    refused.append(refused_row(copy, position, row, str(error)))
                     if quarantine:
                         _set_aside(target, copy, position, str(error), row)
         target.execute("RELEASE batch")
@@ -147,7 +148,15 @@ def _insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {quoted(table)} ({names}) VALUES ({holes})"
 
 
-def _refused(copy: TableCopy, position: int, row: Sequence[Any], constraint: str) -> RefusedRow:
+def refused_row(copy: TableCopy, position: int, row: Sequence[Any], constraint: str) -> RefusedRow:
+    """Name a row that is refused.
+
+    Args:
+        copy: Its table.
+        position: Its place among the rows of the old table, from 0.
+        row: Its values, in the order of the copy's columns.
+        constraint: What it violates.
+    """
     keys = {c.name for c in copy.stored.columns if c.primary_key}
     named = dict(zip(copy.columns, row, strict=True))
     shown = {name: value for name, value in named.items() if name in keys} or named
@@ -243,7 +252,7 @@ def find_orphans(
                 position += absent <= position
             one = f"SELECT {names} FROM {quoted(copy.name)} WHERE rowid = ?"
             (row,) = target.execute(one, (rowid,)).fetchall()
-            found.append(_refused(copy, position, row, constraint))
+            found.append(refused_row(copy, position, row, constraint))
             moved.append((position, constraint, row))
         if quarantine and moved:
             target.execute("BEGIN")

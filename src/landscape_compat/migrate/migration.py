@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,12 @@ from landscape_compat.export.placing import folder_beside
 from landscape_compat.landscape.database import database_url, report_landscape, require_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.rescue import verdict_of
-from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.migrate.placing import put_in_place, require_free
 from landscape_compat.migrate.proof import statement
-from landscape_compat.migrate.standins import rules_for_host
+from landscape_compat.migrate.standins import rules_with
 from landscape_compat.migrate.target import Target, make_by_host, make_of_shape
 from landscape_compat.migrate.work import Done, Work
+from landscape_compat.projection.rules import RuleSet
 from landscape_compat.schema.declared import declared_schema
 from landscape_compat.schema.known import Identification, KnownShape, identify
 
@@ -75,6 +75,16 @@ class Wanted:
     host: bool = False
     keep_extra: bool = False
     quarantine: bool = False
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse stand-ins where nothing needs one."""
+        if self.stand_ins and not self.host:
+            raise LandscapeCompatError(
+                "Something was named to stand in for what was never recorded, but the host does "
+                "not make the new database: it can hold NULL there.",
+                remedy="Leave it out, or have the host make the database (--host).",
+            )
 
 
 def migrate_database(
@@ -85,6 +95,7 @@ def migrate_database(
     host: bool = False,
     keep_extra: bool = False,
     quarantine: bool = False,
+    stand_ins: Mapping[str, str] | None = None,
     proof: str | os.PathLike[str] | None = None,
 ) -> Migration:
     """Make a new database in another shape, filled from an old one, which is left as it is.
@@ -103,6 +114,9 @@ def migrate_database(
         keep_extra: Whether tables and columns that the new shape does not know are carried too.
         quarantine: Whether rows that the new schema refuses go to side tables, instead of
             stopping the migration.
+        stand_ins: What is to stand, in a database that the host makes, in columns that it does
+            not let be NULL and that were never recorded: a text for each `table.column`. Without
+            it such rows are refused, because no value is made up here.
         proof: Where the statement goes, which has to be said for a database on a server; a
             file's gets its name with `.intoto.json` behind it.
 
@@ -117,7 +131,7 @@ def migrate_database(
         LandscapeCompatError: No such shape is known, or no host is installed.
     """
     url, source = source_of(database)
-    wanted = Wanted(to=to, host=host, keep_extra=keep_extra, quarantine=quarantine)
+    wanted = Wanted(to, host, keep_extra, quarantine, stand_ins or {})
     if isinstance(new, URL) or "://" in os.fspath(new):
         from landscape_compat.migrate.server import migrate_to_server
 
@@ -205,9 +219,14 @@ def copy_and_prove(
     """
     target = _make(path, wanted.to, host=wanted.host)
     before = None if source is None else digest_source(source)
-    with _connected(url, path, target) as (work, identification):
+    rules = rules_with(wanted.stand_ins, target.metadata)
+    with _connected(url, path, target, rules) as (work, identification):
         approve(target, identification)
         done = work.run(keep_extra=wanted.keep_extra, quarantine=wanted.quarantine)
+    if target.journal_mode == "wal":
+        # Else the host changed the file that was proven as soon as it opened it to read.
+        with closing(sqlite3.connect(path)) as new:
+            new.execute("PRAGMA journal_mode = WAL")
     _require_accepted(target, path)
     # What is read on a server is read in one transaction, which sees one state.
     if source is not None and digest_source(source) != before:
@@ -226,6 +245,11 @@ def copy_and_prove(
             "epoch": target.epoch,
             "known": _known_as(target),
             "by_host": target.host is not None,
+        },
+        "asked": {
+            "keep_extra": wanted.keep_extra,
+            "quarantine": wanted.quarantine,
+            "stand_ins": dict(wanted.stand_ins),
         },
         **done.to_dict(),
     }
@@ -287,14 +311,14 @@ def told_of(final: Path) -> Iterator[None]:
 
 @contextmanager
 def _connected(
-    url: URL, path: Path, target: Target
+    url: URL, path: Path, target: Target, rules: RuleSet
 ) -> Iterator[tuple[Work, Identification | None]]:
     engine = create_engine(url, poolclass=NullPool)
     try:
         attachment = attach(
             engine,
             target.metadata,
-            rules=rules_for_host(url, target.metadata) if target.host else landscape_rules(),
+            rules=rules,
             read_only=True,
             known=known_shapes,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
@@ -49,7 +49,7 @@ from landscape_compat.schema.catalogue.sqlite import read_stored
 from landscape_compat.schema.shape import ColumnShape, TableShape
 from landscape_compat.schema.types import type_class
 
-__all__ = ["migrate_to_server"]
+__all__ = ["digest_as_served", "digest_on_server", "migrate_to_server"]
 
 _BATCH = 500
 
@@ -167,7 +167,7 @@ class _Load:
 
     def _fill(self, shape: TableShape, table: Table) -> Iterator[str]:
         classes = [_class(table.c[name]) for name in shape.column_names]
-        rows = self._rows(shape)
+        rows = _rows(self.file, shape)
         while batch := list(islice(rows, _BATCH)):
             good = []
             for row in batch:
@@ -192,30 +192,91 @@ class _Load:
                     what = str(error.orig).strip().splitlines()[0]
                     yield f"{_named(shape, tuple(row.values()))}: {what}"
 
-    def _rows(self, shape: TableShape) -> Iterator[tuple[Any, ...]]:
-        names = ", ".join(map(quoted, shape.column_names))
-        order = ", ".join(map(quoted, _key(shape)))
-        yield from self.file.execute(f"SELECT {names} FROM {quoted(shape.name)} ORDER BY {order}")
-
     def _prove(self, shape: TableShape, table: Table) -> dict[str, Any]:
-        classes = [_class(table.c[name]) for name in shape.column_names]
-        keys = [table.c[name] for name in _key(shape)]
-        order = [(k.collate("C") if _class(k) == "text" else k).nulls_first() for k in keys]
-        statement = select(*(table.c[name] for name in shape.column_names)).order_by(*order)
-        options = {"stream_results": True, "max_row_buffer": _BATCH}
-        digest, count = sha256(), 0
-        with self.new.execute(statement, execution_options=options) as found:
-            for old in self._rows(shape):
-                values = [served(*pair) for pair in zip(old, classes, strict=True)]
-                wanted = row_bytes([filed(value) for value in values])
-                new = found.fetchone()
-                if new is None or row_bytes([filed(value) for value in new]) != wanted:
-                    raise _differs(shape, old)
-                digest.update(wanted)
-                count += 1
-            if found.fetchone() is not None:
-                raise _differs(shape, ())
-        return {"table": printable(shape.name), "rows": count, "sha256": digest.hexdigest()}
+        names, key = shape.column_names, _key(shape)
+        found, digest, count = _rows_on_server(self.new, table, names, key), sha256(), 0
+        for old in _rows(self.file, shape):
+            wanted = _as_served(old, table, names)
+            if next(found, None) != wanted:
+                raise _differs(shape, old)
+            digest.update(wanted)
+            count += 1
+        if next(found, None) is not None:
+            raise _differs(shape, ())
+        return {
+            "table": printable(shape.name),
+            "columns": [printable(name) for name in names],
+            "key": [printable(name) for name in key],
+            "rows": count,
+            "sha256": digest.hexdigest(),
+        }
+
+
+def _rows(file: sqlite3.Connection, shape: TableShape) -> Iterator[tuple[Any, ...]]:
+    names = ", ".join(map(quoted, shape.column_names))
+    order = ", ".join(map(quoted, _key(shape)))
+    yield from file.execute(f"SELECT {names} FROM {quoted(shape.name)} ORDER BY {order}")
+
+
+def _as_served(row: Sequence[Any], table: Table, names: Sequence[str]) -> bytes:
+    pairs = zip(row, names, strict=True)
+    return row_bytes([filed(served(value, _class(table.c[name]))) for value, name in pairs])
+
+
+def _rows_on_server(
+    connection: Connection, table: Table, names: Sequence[str], key: Sequence[str]
+) -> Iterator[bytes]:
+    keys = [table.c[name] for name in key]
+    order = [(k.collate("C") if _class(k) == "text" else k).nulls_first() for k in keys]
+    statement = select(*(table.c[name] for name in names)).order_by(*order)
+    options = {"stream_results": True, "max_row_buffer": _BATCH}
+    with connection.execute(statement, execution_options=options) as found:
+        for row in found:
+            yield row_bytes([filed(value) for value in row])
+
+
+def digest_on_server(
+    connection: Connection, table: Table, names: Sequence[str], key: Sequence[str]
+) -> tuple[int, str]:
+    """Digest a table on a server as the proof of a migration to it does.
+
+    Args:
+        connection: The server.
+        table: The table, as it is there.
+        names: Its columns, in the order of the proof.
+        key: Those that say in which order its rows come.
+
+    Returns:
+        The number of its rows, and their digest.
+
+    Raises:
+        KeyError: It has no such column.
+    """
+    return _digest(_rows_on_server(connection, table, names, key))
+
+
+def digest_as_served(file: sqlite3.Connection, shape: TableShape, table: Table) -> tuple[int, str]:
+    """Digest a table of a file as it would be on a server.
+
+    Args:
+        file: The file.
+        shape: The table there.
+        table: The table on the server.
+
+    Raises:
+        KeyError: The server's has no such column.
+        ValueError: The server has no place for a value.
+    """
+    names = shape.column_names
+    return _digest(_as_served(row, table, names) for row in _rows(file, shape))
+
+
+def _digest(rows: Iterable[bytes]) -> tuple[int, str]:
+    digest, count = sha256(), 0
+    for row in rows:
+        digest.update(row)
+        count += 1
+    return count, digest.hexdigest()
 
 
 def _table(shape: TableShape, metadata: MetaData) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate.aside import undo_unfinished
 from landscape_compat.migrate.exclusive import alone_with, one_at_a_time
+from landscape_compat.migrate.kept import finish_kept, make_readonly
 from landscape_compat.migrate.migration import (
     Migration,
     Wanted,
@@ -63,6 +64,7 @@ def migrate_in_place(
     *,
     to: str | int | None = None,
     host: bool = False,
+    stand_ins: Mapping[str, str] | None = None,
     wanted: Callable[[], bool] = lambda: True,
 ) -> Swapped | None:
     """Migrate a database, let the new one take its name, and keep the old one beside it.
@@ -76,6 +78,7 @@ def migrate_in_place(
         database: A path, or a SQLAlchemy URL of a SQLite file.
         to: The wanted shape: a name, commit, epoch or date; the newest known if not given.
         host: Whether the installed host makes the empty database.
+        stand_ins: As for `migrate_database`.
         wanted: Asked when no other process is at it: whether it is still to be migrated.
 
     Returns:
@@ -91,14 +94,15 @@ def migrate_in_place(
     place = Path(os.path.realpath(url.database))
     with told_of(place), one_at_a_time(place, patience=_PATIENCE):
         undo_unfinished(place)
+        finish_kept(place)
         if not wanted():
             return None
         url, path = source_of(url)
         assert path is not None
-        return _migrate(url, path, to=to, host=host)
+        return _migrate(url, path, Wanted(to=to, host=host, stand_ins=stand_ins or {}))
 
 
-def _migrate(url: URL, path: Path, *, to: str | int | None, host: bool) -> Swapped:
+def _migrate(url: URL, path: Path, wanted: Wanted) -> Swapped:
     stamps = settle(path)
     if stamps is None:
         raise REFUSALS["changing"].error(path)
@@ -106,7 +110,6 @@ def _migrate(url: URL, path: Path, *, to: str | int | None, host: bool) -> Swapp
     proof = path.with_name(f"{path.name}.intoto.json")
     with folder_beside(path) as folder:
         new = folder / path.name
-        wanted = Wanted(to=to, host=host)
         made = copy_and_prove(url, path, new, wanted, approve=partial(_require_older, path))
         _require_all_known(path, made.done)
         found = path.stat()
@@ -114,11 +117,12 @@ def _migrate(url: URL, path: Path, *, to: str | int | None, host: bool) -> Swapp
         with suppress(PermissionError):
             os.chown(new, found.st_uid, found.st_gid)
         make_lasting(new)
-        beside = folder / proof.name
-        beside.write_bytes(statement(path.name, made.sha256, made.predicate))
         day = datetime.fromtimestamp(stamps.database.mtime_ns / 1e9, UTC).date()
         assert made.source is not None
         kept = path.with_name(f"{path.stem}.{day}.{made.source.database[:12]}{path.suffix}")
+        beside = folder / proof.name
+        predicate = {**made.predicate, "kept": printable(kept.name)}
+        beside.write_bytes(statement(path.name, made.sha256, predicate))
         with alone_with(path, patience=_MOMENT) as unused:
             _require_closed(path)
             if not _is_same(Stamps.of(path), stamps):
@@ -158,7 +162,7 @@ def _swap(path: Path, new: Path, kept: Path, beside: Path, proof: Path) -> None:
         kept.unlink()
         raise
     make_lasting(path.parent)
-    kept.chmod(0o444)
+    make_readonly(kept)
 
 
 # --- doubts -------------------------------------------------------------------------------------

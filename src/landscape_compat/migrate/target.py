@@ -31,12 +31,14 @@ class Target:
         metadata: The tables that its readers declare.
         epoch: The epoch that it is stamped with; None for none.
         host: The host that made it, if it did.
+        journal_mode: The journal that its file is to be left with, as SQLite names it.
     """
 
     name: str
     metadata: MetaData
     epoch: int | None
     host: Host | None = None
+    journal_mode: str = "delete"
 
 
 def quoted(name: str) -> str:
@@ -86,10 +88,11 @@ def make_by_host(path: Path) -> Target:
     url = URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
     host.database_class.from_url(url).close()
     with closing(sqlite3.connect(path)) as connection:
+        ((mode,),) = connection.execute("PRAGMA journal_mode").fetchall()
         # What is copied is not yet a record that anybody writes to.
         connection.execute("PRAGMA journal_mode = DELETE")
     epoch = f", epoch {host.epoch}" if host.epoch is not None else ""
-    return Target(f"the installed host{epoch}", host.metadata, host.epoch, host)
+    return Target(f"the installed host{epoch}", host.metadata, host.epoch, host, mode)
 
 
 def add_column(connection: sqlite3.Connection, table: str, column: ColumnShape) -> None:

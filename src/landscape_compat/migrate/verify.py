@@ -19,58 +19,71 @@ from landscape_compat.engine.attach import attach
 from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import LandscapeCompatError, OutputError, ProofFailedError, printable
 from landscape_compat.export.findings import Verification
+from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.metadata import metadata_of
-from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.migrate.copying import TableCopy
 from landscape_compat.migrate.migration import source_of
 from landscape_compat.migrate.proof import PREDICATE, ProvenTable, digest_table, prove_table
-from landscape_compat.migrate.standins import rules_for_host
+from landscape_compat.migrate.standins import rules_with
 from landscape_compat.projection.plan import Plan
 
-__all__ = ["is_migrated", "verify_migration"]
+__all__ = ["check_source", "is_migrated", "read_statement", "verify_migration"]
 
 _ENDING = ".intoto.json"
 
 
 def is_migrated(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a path names a migrated database, or the proof of one.
+    """Tell whether somebody names a migrated database, or the proof of one.
 
     Args:
-        path: The path.
+        path: A path, or the URL of a database on a server.
     """
+    if "://" in os.fspath(path):
+        return True
     given = Path(path)
     return given.is_file() and (given.name.endswith(_ENDING) or Path(f"{given}{_ENDING}").is_file())
 
 
 def verify_migration(
-    new: str | os.PathLike[str],
+    new: str | os.PathLike[str] | URL,
     *,
     source: str | os.PathLike[str] | URL | None = None,
+    proof: str | os.PathLike[str] | None = None,
 ) -> Verification:
     """Verify that a migrated database is still what its proof says it is.
 
     Args:
-        new: The new database, or its proof; the other is looked for beside it.
+        new: The new database, or its proof; the other is looked for beside it. Or the URL of
+            one on a server.
         source: The old database, to be read again through the shim and compared row by row.
+        proof: The proof, if it does not lie beside the new database.
 
     Raises:
         OutputError: There is no such database, or no proof of it.
-        LandscapeCompatError: The old database cannot be read.
+        LandscapeCompatError: One of the two databases cannot be read.
     """
+    if isinstance(new, URL) or "://" in os.fspath(new):
+        url = database_url(new)
+        if url.get_backend_name() != "sqlite":
+            from landscape_compat.migrate.verify_server import verify_on_server
+
+            return verify_on_server(url, _proof_at(proof), source)
+        new = url.database or ""
     given = Path(new)
     path = Path(str(given).removesuffix(_ENDING)) if given.name.endswith(_ENDING) else given
-    proof = Path(f"{path}{_ENDING}")
-    for one in (path, proof):
-        if not one.is_file():
-            raise OutputError(
-                f"{printable(one)} does not exist.",
-                remedy="Give the new database; its proof lies beside it.",
-            )
+    if not path.is_file():
+        raise OutputError(
+            f"{printable(path)} does not exist.",
+            remedy="Give the new database; its proof lies beside it.",
+        )
+    statement = _proof_at(proof or f"{path}{_ENDING}")
     found = Verification(path)
-    predicate = _stated(path, proof, found)
-    if predicate is None:
+    told = read_statement(statement, found)
+    if told is None:
         return found
+    digests, predicate = told
+    _check_file(path, digests, found)
     with _plainly(path, found) as target:
         _check_tables(target, predicate, found)
         if source is not None:
@@ -80,8 +93,32 @@ def verify_migration(
     return found
 
 
-def _stated(path: Path, proof: Path, found: Verification) -> Mapping[str, Any] | None:
-    """Check the statement itself, and that it is about this file as it is."""
+def _proof_at(proof: str | os.PathLike[str] | None) -> Path:
+    if proof is None:
+        raise LandscapeCompatError(
+            "The proof of a database on a server does not lie beside it.",
+            remedy="Name its file by --proof.",
+        )
+    if not Path(proof).is_file():
+        raise OutputError(
+            f"{printable(proof)} does not exist.",
+            remedy="Name the file of the proof by --proof.",
+        )
+    return Path(proof)
+
+
+def read_statement(
+    proof: Path, found: Verification
+) -> tuple[Mapping[str, str], Mapping[str, Any]] | None:
+    """Read the statement about a migration, and check its form.
+
+    Args:
+        proof: Its file.
+        found: Where to say what is wrong with it.
+
+    Returns:
+        The digest of what it is about, by name, and what it states; None if it is none.
+    """
     data = proof.read_bytes()
     try:
         told = json.loads(data)
@@ -96,6 +133,11 @@ def _stated(path: Path, proof: Path, found: Verification) -> Mapping[str, Any] |
     if kind != PREDICATE or not isinstance(predicate, dict):
         found.find(proof.name, f"states something else: {kind}")
         return None
+    return digests, predicate
+
+
+def _check_file(path: Path, digests: Mapping[str, str], found: Verification) -> None:
+    """Check that the statement is about this file as it is."""
     with path.open("rb") as file:
         digest = file_digest(file, "sha256").hexdigest()
     if digest not in digests.values():
@@ -105,7 +147,6 @@ def _stated(path: Path, proof: Path, found: Verification) -> Mapping[str, Any] |
         if beside.exists() and beside.stat().st_size:
             found.find(beside.name, "holds changes that are not in the file that was proven")
     found.checked.append("the statement, and the digest of the new database")
-    return predicate
 
 
 @contextmanager
@@ -152,15 +193,12 @@ def _compare(
     found: Verification,
 ) -> None:
     url, path = source_of(source)
-    digests = digest_source(path).to_dict() if path else {}
-    if path and digests != {name: predicate["source"].get(name) for name in digests}:
-        found.find(path.name, "is not, byte for byte, the database that was migrated")
+    check_source(path, predicate, found)
     known = predicate["target"].get("known")
     if known is None:
         found.unchecked.append("the rows of the old database: the new shape is not known here")
         return
-    by_host = bool(predicate["target"].get("by_host"))
-    with _shimmed(url, known, by_host=by_host) as (old, plan):
+    with _shimmed(url, known, predicate["asked"]["stand_ins"]) as (old, plan):
         for stated in predicate["tables"]:
             stored = plan.stored.table(stated["table"])
             if stored is None:
@@ -181,15 +219,30 @@ def _compare(
     found.checked.append("the rows of the old database, read again and compared one by one")
 
 
+def check_source(path: Path | None, predicate: Mapping[str, Any], found: Verification) -> None:
+    """Check that the old database is, to the byte, the one that was migrated.
+
+    Args:
+        path: Its file; None for one on a server, which has no bytes to compare.
+        predicate: What the proof states.
+        found: Where to say that it is another.
+    """
+    digests = digest_source(path).to_dict() if path else {}
+    if path and digests != {name: predicate["source"].get(name) for name in digests}:
+        found.find(path.name, "is not, byte for byte, the database that was migrated")
+
+
 @contextmanager
-def _shimmed(url: URL, known: str, *, by_host: bool) -> Iterator[tuple[Connection, Plan]]:
+def _shimmed(
+    url: URL, known: str, stand_ins: Mapping[str, str]
+) -> Iterator[tuple[Connection, Plan]]:
     metadata = metadata_of(shape_named(known))
     engine = create_engine(url, poolclass=NullPool)
     try:
         attachment = attach(
             engine,
             metadata,
-            rules=rules_for_host(url, metadata) if by_host else landscape_rules(),
+            rules=rules_with(stand_ins, metadata),
             read_only=True,
             known=known_shapes,
         )

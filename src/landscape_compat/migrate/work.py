@@ -19,6 +19,8 @@ from landscape_compat.migrate.copying import (
     TableCopy,
     copy_table,
     find_orphans,
+    refused_row,
+    rows_of,
 )
 from landscape_compat.migrate.proof import ProvenTable, prove_table
 from landscape_compat.migrate.target import Target, add_column, add_table, quoted, relax
@@ -109,6 +111,7 @@ class Work:
     _relaxed: list[str] = field(default_factory=list)
     _left_out: dict[str, int] = field(default_factory=dict)
     _own: dict[str, int] = field(default_factory=dict)
+    _unrecorded: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def run(self, *, keep_extra: bool, quarantine: bool) -> Done:
         """Copy everything, and compare it.
@@ -162,6 +165,8 @@ class Work:
             if count and not self.target.host:
                 never = [*self._never_recorded(name, stored)]
                 self._relaxed += [f"{name}.{c}" for c in relax(self.new, made, never)]
+            elif count:
+                self._unrecorded[name] = tuple(self._insisted_on(name, made))
             kept = tuple(c.name for c in made.columns if not c.generated)
             extra = self._extra_columns(name, stored, keep_extra=keep_extra)
             yield TableCopy(name, (*kept, *extra), stored)
@@ -178,6 +183,13 @@ class Work:
             own = [found for table in declared if (found := table.column(column.name))]
             if column.nullable and own and not any(found.nullable for found in own):
                 yield column.name
+
+    def _insisted_on(self, name: str, made: TableShape) -> Iterator[str]:
+        """Give the columns that were never recorded and that the host does not let be NULL."""
+        for told in self._told(name):
+            column = made.column(told.column)
+            if told.kind == RuleKind.ABSENT and column and not column.nullable:
+                yield f"{name}.{column.name}"
 
     def _extra_columns(self, name: str, stored: TableShape, *, keep_extra: bool) -> Iterator[str]:
         for column in self.report.table(name).drift.extra_columns:
@@ -216,6 +228,8 @@ class Work:
     # --- rows -----------------------------------------------------------------------------------
 
     def _copy(self, copies: list[TableCopy], *, quarantine: bool) -> list[RefusedRow]:
+        if not quarantine:
+            self._require_recorded(copies)
         refused = list[RefusedRow]()
         for copy in copies:
             refused += copy_table(self.old, self.new, copy, quarantine=quarantine)
@@ -233,6 +247,26 @@ class Work:
                 "shape (--to).",
             )
         return refused
+
+    def _require_recorded(self, copies: list[TableCopy]) -> None:
+        """Refuse, before anything is copied, what would have to be invented for the host."""
+        refused, columns = list[RefusedRow](), list[str]()
+        for copy in copies:
+            if never := self._unrecorded.get(copy.name):
+                columns += never
+                why = f"NOT NULL constraint failed: {', '.join(never)}, never recorded"
+                rows = enumerate(rows_of(self.old, copy))
+                refused += [refused_row(copy, position, row, why) for position, row in rows]
+        if refused:
+            raise RowsRefusedError(
+                f"In {len(refused)} rows nobody recorded what {self.target.name} insists on "
+                f"({printable(', '.join(columns))}), and nothing is made up here, so nothing was "
+                "kept.",
+                rows=tuple(printable(row) for row in refused),
+                remedy="Name a text to stand there, which the proof then tells (--stand-in "
+                f"{printable(columns[0])}=TEXT, once for each); or migrate to a known shape, which "
+                "holds NULL (--to); or read the old database through the shim.",
+            )
 
     # --- what is told ---------------------------------------------------------------------------
 
