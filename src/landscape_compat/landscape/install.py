@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -23,28 +22,14 @@ from landscape_compat.landscape.host import (
 from landscape_compat.landscape.patches import Patches, argument
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL
+    from landscape_compat.landscape.forward import Migrator
 
-__all__ = ["Migrator", "Posture", "install", "uninstall", "wrap"]
+__all__ = ["Posture", "install", "uninstall", "wrap"]
 
 Posture: TypeAlias = Literal["degrade", "refuse", "migrate"]
 
 # Any class: which one is the host's own is known only where the host is installed.
 DatabaseT = TypeVar("DatabaseT", bound=Any)
-
-
-@dataclass(frozen=True, slots=True)
-class Migrator:
-    """What brings databases forward.
-
-    Args:
-        bring_forward: Does it, if it is still wanted when nobody else is at it.
-        finish: Does what a killed process left to be done for a database that was brought
-            forward; nothing, as a rule.
-    """
-
-    bring_forward: Callable[[str | URL, Callable[[], bool]], None]
-    finish: Callable[[str | URL], None]
 
 
 def install(*, posture: Posture = "degrade", migrator: Migrator | None = None) -> None:

@@ -15,9 +15,9 @@ from sqlalchemy import URL, Engine
 
 from landscape_compat.engine.attach import attach, attachment_of
 from landscape_compat.errors import AttachError, LandscapeCompatError, WriteRefusedError
+from landscape_compat.landscape.forward import Migrator
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.host import Host, host_of, writing_command
-from landscape_compat.landscape.install import Migrator
 from landscape_compat.landscape.refusals import REMEDY, in_family, refusal
 from landscape_compat.landscape.rescue import answer_for, examine, furnish, open_degraded
 from landscape_compat.landscape.rules import landscape_rules

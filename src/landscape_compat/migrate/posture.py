@@ -10,7 +10,8 @@ from pathlib import Path
 from sqlalchemy import URL, make_url
 
 from landscape_compat.errors import AttachError
-from landscape_compat.landscape.install import Migrator, Posture
+from landscape_compat.landscape.forward import Migrator
+from landscape_compat.landscape.install import Posture
 from landscape_compat.landscape.install import install as install_shim
 
 __all__ = ["install"]
