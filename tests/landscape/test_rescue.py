@@ -342,6 +342,23 @@ def test_a_name_that_a_uri_would_misread(place: Place, tmp_path: Path) -> None:
         assert look(place("rc2"), url) is not None
 
 
+def test_the_host_validates_for_what_it_was_asked(place: Place, tmp_path: Path) -> None:
+    """Its validation is told whether tables are about to be made, as its own opening tells it."""
+    placed = place("newest")
+    validate, told = placed.db._validate_schema, []
+
+    def note(db: Any, **options: Any) -> None:
+        told.append(db._require_existing_schema)
+        validate(db, **options)
+
+    placed.db._validate_schema = note
+    written = build_record(tmp_path / "record", OLD)
+    with untouched(written.path):
+        for creating in (False, True):
+            assert look(placed, url_of(written.path), creating=creating)
+    assert told == [True, False]
+
+
 def test_no_connection_is_left_open(place: Place, tmp_path: Path) -> None:
     """Looking closes what it opens, whether something is found or not."""
     placed = place("newest")
