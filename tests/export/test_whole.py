@@ -164,6 +164,7 @@ def test_a_source_that_changes_meanwhile_leaves_no_bag(
     with open_landscape(legacy.path) as landscape, pytest.raises(SourceChangedError) as caught:
         export_bag(landscape, place)
     assert "audit.db" in caught.value.reason
+    assert caught.value.exit_code == 4
     assert not list(place.parent.iterdir())
 
 

@@ -1,11 +1,13 @@
-"""Kill exports, verifications and migrations at random moments: nothing half-made passes for whole.
+"""Kill exports, verifications and migrations at random moments, or let their disk fail there.
 
     python tests/stress/kill_points.py --count 1000 --seed 1
+    python tests/stress/kill_points.py --count 1000 --seed 1 --faults
 
 Each command runs in a forked process that gets SIGKILL, SIGTERM or SIGINT somewhere between its
-start and its end. Afterwards the source and its folder must be as they were; what stands in the
-output's place must be whole, or nothing; the same command must succeed again; and no private copy
-may be left. Ends with status 1 if not.
+start and its end; or, with `--faults`, in one for which the system refuses (EIO, ENOSPC, EDQUOT)
+to read or write at some offset, or to make it last. Afterwards the source and its folder must be
+as they were; what stands in the output's place must be whole, or nothing; the same command must
+succeed again; and no private copy may be left. Ends with status 1 if not.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import platform
 import random
 import shutil
 import signal
@@ -32,6 +35,7 @@ from landscape_compat.cli import main as command  # noqa: E402
 from landscape_compat.errors import LandscapeCompatError  # noqa: E402
 from landscape_compat.export.verify import verify_bag  # noqa: E402
 from landscape_compat.landscape.history import shape_named  # noqa: E402
+from support.failing import CALLS, Failure, fail_call  # noqa: E402
 from support.legacy import build_small  # noqa: E402
 from support.wal import seen_state  # noqa: E402
 
@@ -39,13 +43,20 @@ SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 SHAPE = "2026-01-18/df2fa70fb"
 
 
-def run(words: Sequence[str], *, until: float = 60.0, number: int = signal.SIGKILL) -> str:
+def run(
+    words: Sequence[str],
+    *,
+    until: float = 60.0,
+    number: int = signal.SIGKILL,
+    failure: Failure | None = None,
+) -> str:
     """Run a command in a fork; give its exit code, or the signal that ended it.
 
     Args:
         words: The command's words.
         until: How many seconds it may run before it gets the signal.
         number: The signal.
+        failure: What the system refuses it.
     """
     if not (child := os.fork()):
         code = 99
@@ -54,6 +65,8 @@ def run(words: Sequence[str], *, until: float = 60.0, number: int = signal.SIGKI
             devnull = os.open(os.devnull, os.O_WRONLY)
             os.dup2(devnull, 1)
             os.dup2(devnull, 2)
+            if failure is not None:
+                fail_call(failure)
             code = command(list(words))
         except KeyboardInterrupt:
             code = 3  # before the command began, or after it had ended
@@ -67,6 +80,24 @@ def run(words: Sequence[str], *, until: float = 60.0, number: int = signal.SIGKI
         time.sleep(min(0.0005, max(0.0, end - time.monotonic())))
     os.kill(child, number)
     return _ending(os.waitpid(child, 0)[1])
+
+
+EIO, ENOSPC, EDQUOT = 5, 28, 122
+
+
+def _some_failure(rng: random.Random) -> Failure:
+    """Choose what fails, and where: a page of a database, a part of a file, or all that lasts."""
+    page = 4096 * rng.randrange(60)
+    return rng.choice(
+        (
+            Failure("pread64", EIO, page),
+            Failure("pwrite64", rng.choice((EIO, ENOSPC, EDQUOT)), page),
+            Failure("fsync", rng.choice((EIO, ENOSPC, EDQUOT))),
+            # By how much is read or written at once: what Python reads and writes files by.
+            Failure("read", EIO, rng.choice((1 << 16, 1 << 17, 1 << 18, 1 << 20)), 2),
+            Failure("write", rng.choice((EIO, ENOSPC)), rng.randrange(1, 3000), 2),
+        )
+    )
 
 
 def _ending(status: int) -> str:
@@ -132,8 +163,8 @@ def make_source(path: Path, rng: random.Random) -> str:
     return state
 
 
-def one(root: Path, seed: int, lengths: dict[str, float]) -> tuple[str, str]:
-    """Kill one command, and look; give what it was and how it ended, and what is wrong."""
+def one(root: Path, seed: int, lengths: dict[str, float], *, faults: bool) -> tuple[str, str]:
+    """Kill one command, or let it fail, and look; give how it ended, and what is wrong."""
     rng = random.Random(seed)
     name = rng.choice(sorted(DEEDS))
     words, is_whole, place = DEEDS[name]
@@ -147,16 +178,26 @@ def one(root: Path, seed: int, lengths: dict[str, float]) -> tuple[str, str]:
     if name not in lengths:
         lengths[name] = 0.5
     began = time.monotonic()
-    ending = run(words(source, out), until=rng.uniform(0, 1.1) * lengths[name], number=number)
-    if ending in ("0", "4"):
+    if faults:
+        failure = _some_failure(rng)
+        ending = run(words(source, out), failure=failure)
+        # Done, where nothing came to that point; else told as what it is.
+        allowed: tuple[str, ...] = ("0", "1", "4", "6")
+    else:
+        failure = None
+        ending = run(words(source, out), until=rng.uniform(0, 1.1) * lengths[name], number=number)
+        allowed = ("0", "3", signal.Signals(number).name)
+    if failure is not None:
+        pass
+    elif ending in ("0", "4"):
         # Follows how busy the machine is, so that the moments are spread over the whole run.
         lengths[name] = 0.8 * lengths[name] + 0.2 * (time.monotonic() - began)
     elif ending == number.name or ending == "3":
         lengths[name] *= 1.01
     wrong = []
-    if ending not in ("0", "3", signal.Signals(number).name):
-        wrong.append(f"ended with {ending}")
-    if ending == "3" and _partials(out):
+    if ending not in allowed:
+        wrong.append(f"ended with {ending}{f' of {failure}' if failure else ''}")
+    if (ending == "3" or failure) and _partials(out):
         wrong.append(f"interrupted, it left {_partials(out)}")
     if os.path.lexists(out) and not is_whole(out):
         wrong.append("what stands in the place of its output is NOT WHOLE")
@@ -197,8 +238,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--faults", action="store_true", help="let the disk fail, kill nothing")
     parser.add_argument("--seconds", type=float, default=1e9, help="end after so many, if earlier")
     options = parser.parse_args()
+    if options.faults and (sys.platform != "linux" or platform.machine() not in CALLS):
+        parser.error("calls are made to fail by Linux's seccomp, and this is no machine for it")
     warnings.simplefilter("ignore")
     seen: Counter[str] = Counter()
     lengths: dict[str, float] = {}
@@ -208,14 +252,14 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as scratch:
             (Path(scratch) / "tmp").mkdir()
             tempfile.tempdir = str(Path(scratch) / "tmp")
-            what, wrong = one(Path(scratch), options.seed + done, lengths)
+            what, wrong = one(Path(scratch), options.seed + done, lengths, faults=options.faults)
             tempfile.tempdir = None
         done += 1
         seen[what] += 1
         if wrong:
             bad += 1
             print(f"{options.seed + done - 1}: {wrong}", flush=True)
-    print(f"{done} kill points")
+    print(f"{done} {'faults' if options.faults else 'kill points'}")
     for what, count in sorted(seen.items()):
         print(f"  {count:7}  {what}")
     print(f"wrong: {bad}")

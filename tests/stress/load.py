@@ -34,6 +34,8 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 from sqlalchemy import Column, Engine, MetaData, String, Table, create_engine, func, select  # noqa: E402
 
 from landscape_compat import attach, detach, open_landscape  # noqa: E402
+from landscape_compat.engine.hooks import Hooks  # noqa: E402
+from landscape_compat.engine.reading import Reader  # noqa: E402
 from landscape_compat.errors import OpeningRefusedError, SourceChangedError  # noqa: E402
 from landscape_compat.export.stream import export_database  # noqa: E402
 from support.wal import connect, writing  # noqa: E402
@@ -42,6 +44,8 @@ METADATA = MetaData()
 # `added` is what the database lacks.
 MARKS = Table("marks", METADATA, Column("word", String(9)), Column("added", String(9)))
 ROWS = 300
+# What an engine that is detached and disposed of must not leave behind.
+_MUST_GO = (Hooks, Reader, sqlite3.Connection)
 
 
 def make(path: Path, mode: str) -> None:
@@ -125,7 +129,12 @@ def read_for(path: str, seconds: float, threads: int, seed: int) -> tuple[Counte
         wrong.append(f"{hanging} threads HANG")
     detach(shared)
     shared.dispose()
-    gc.collect()
+    del workers, worker
+    while gc.collect():
+        pass
+    kept = [kind for kind in map(type, gc.get_objects()) if issubclass(kind, _MUST_GO)]
+    if kept:
+        wrong.append(f"listeners or connections LEFT: {Counter(kind.__name__ for kind in kept)}")
     grown = _memory() - memory[0]
     if grown > 64 << 10 and seconds > 60:
         wrong.append(f"memory GREW by {grown} KiB")

@@ -17,8 +17,8 @@ __all__ = ["CALLS", "Failure", "fail_call", "limit_files", "mounted", "run_faili
 
 # Source: the system call tables of the kernel, for each machine.
 CALLS = {
-    "x86_64": {"fsync": 74, "pread64": 17, "pwrite64": 18},
-    "aarch64": {"fsync": 82, "pread64": 67, "pwrite64": 68},
+    "x86_64": {"fsync": 74, "pread64": 17, "pwrite64": 18, "read": 0, "write": 1},
+    "aarch64": {"fsync": 82, "pread64": 67, "pwrite64": 68, "read": 63, "write": 64},
 }
 
 
@@ -29,12 +29,14 @@ class Failure:
     Args:
         call: Its name.
         number: The `errno` that it fails with.
-        offset: The offset in the file at which it fails; at each if not given.
+        offset: The value of the argument with which it fails; with each if not given.
+        argument: Which argument that is, from 0: by default the offset in the file.
     """
 
     call: str
     number: int
     offset: int | None = None
+    argument: int = 3
 
 
 def fail_call(failure: Failure) -> None:
@@ -49,9 +51,9 @@ def fail_call(failure: Failure) -> None:
     if failure.offset is None:
         program = [(load, 0, 0, 0), (equal, 0, 1, call), refuse, allow]
     else:
-        # The fourth argument of pread64 and pwrite64; little-endian machines only, as above.
+        # The low half of an argument; little-endian machines only, as above.
         program = [
-            *((load, 0, 0, 0), (equal, 0, 3, call), (load, 0, 0, 16 + 8 * 3)),
+            *((load, 0, 0, 0), (equal, 0, 3, call), (load, 0, 0, 16 + 8 * failure.argument)),
             *((equal, 0, 1, failure.offset), refuse, allow),
         ]
     code = b"".join(struct.pack("HBBI", *step) for step in program)
