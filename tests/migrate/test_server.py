@@ -14,7 +14,13 @@ import rfc8785
 from sqlalchemy import create_engine, inspect
 
 from landscape_compat import inspect_database, migrate_database, verify_migration
-from landscape_compat.errors import ExitCode, LandscapeCompatError, OutputError, RowsRefusedError
+from landscape_compat.errors import (
+    ExitCode,
+    LandscapeCompatError,
+    OutputError,
+    ProofFailedError,
+    RowsRefusedError,
+)
 from landscape_compat.export.stream import export_database
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
@@ -207,6 +213,37 @@ def test_what_a_server_has_no_place_for(
     assert "out of range" in str(caught.value)
     assert tables_of(postgres) == []
     assert not (tmp_path / "proof.json").exists()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "UPDATE runs SET status = 'another' WHERE run_id = (SELECT min(run_id) FROM runs)",
+        "DELETE FROM artifacts WHERE artifact_id = (SELECT max(artifact_id) FROM artifacts)",
+        "INSERT INTO secret_resolutions (resolution_id, run_id, timestamp, env_var_name, source, "
+        "fingerprint) SELECT 'x', run_id, 1.5, 'e', 's', 'f' FROM runs LIMIT 1",
+    ],
+)
+def test_a_server_that_holds_something_else(
+    written: Written,
+    tmp_path: Path,
+    postgres: PostgresDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: str,
+) -> None:
+    """By a value, by a row less or more: what was loaded is read again, and all is taken back."""
+    real = server._Load._prove
+
+    def prove(load: server._Load, *words: object) -> object:
+        monkeypatch.setattr(server._Load, "_prove", real)
+        load.new.exec_driver_sql(spoil)
+        return real(load, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(server._Load, "_prove", prove)
+    with pytest.raises(ProofFailedError, match="does not give back"):
+        migrate_database(written.path, postgres.url(), proof=tmp_path / "p.json", to="2026-04-15")
+    assert tables_of(postgres) == []
+    assert not (tmp_path / "p.json").exists()
 
 
 def test_a_place_that_is_taken(

@@ -1,0 +1,90 @@
+"""A table is copied after those that it refers to, in one transaction, a few rows at a time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landscape_compat import migrate_database
+from landscape_compat.landscape.history import shape_named
+from landscape_compat.migrate import work
+from support.legacy import Written, build_shape
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+MEASURED = """
+import resource, sys
+from landscape_compat import migrate_database
+made = migrate_database(sys.argv[1], sys.argv[2])
+print(made.done.rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_those_that_others_refer_to_come_first(legacy: Written, tmp_path: Path) -> None:
+    made = migrate_database(legacy.path, tmp_path / "new.db")
+    names = [table.name for table in made.done.tables]
+    chain = ["runs", "nodes", "rows", "tokens", "node_states", "calls"]
+    assert [name for name in names if name in chain] == chain
+    assert names.index("token_parents") > names.index("tokens")
+
+
+def test_each_table_is_one_transaction(
+    legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, said = work.copy_table, dict[str, list[str]]()
+
+    def copied(source: Any, target: sqlite3.Connection, copy: Any, **options: Any) -> Any:
+        target.set_trace_callback(said.setdefault(copy.name, []).append)
+        found = real(source, target, copy, **options)
+        target.set_trace_callback(None)
+        return found
+
+    monkeypatch.setattr(work, "copy_table", copied)
+    migrate_database(legacy.path, tmp_path / "new.db")
+    assert {"runs", "tokens", "calls"} <= set(said)
+    for statements in said.values():
+        assert (statements[0], statements[-1]) == ("BEGIN", "COMMIT")
+        assert not {"BEGIN", "COMMIT"} & set(statements[1:-1])
+
+
+def measured(path: Path, new: Path) -> tuple[int, int]:
+    """Migrate in a process of its own; give the rows, and the most memory it had, in KiB."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", MEASURED, path, new],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows, most = map(int, ended.stdout.split()[-2:])
+    return rows, most
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted in other units elsewhere")
+def test_memory_does_not_grow_with_a_table(tmp_path: Path) -> None:
+    """Sixty megabytes of rows are copied and proven in what a few rows take, and a little."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    shape = shape_named("2026-01-18/df2fa70fb").shape
+    path = build_shape(folder / "audit.db", shape, rows=3, runs=3, long_text=False).path
+    few, little = measured(path, tmp_path / "few.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 15000) "
+            "INSERT INTO nodes (node_id, run_id, plugin_name, node_type, plugin_version, "
+            "determinism, config_hash, config_json, registered_at) "
+            "SELECT 'n' || i, run_id, 'p', 'source', '1', 'deterministic', 'h', "
+            "hex(zeroblob(2000)), '2026-01-18 00:00:00.000000' FROM n, "
+            "(SELECT run_id FROM runs LIMIT 1)"
+        )
+    assert path.stat().st_size > 60_000_000
+    many, most = measured(path, tmp_path / "many.db")
+    assert many == few + 15_000
+    assert most - little < 20_000
