@@ -110,6 +110,19 @@ def test_a_column_is_not_renamed_to_itself(stored_as: str) -> None:
         renamed("tokens.label", stored_as)
 
 
+def test_a_column_is_renamed_from_one_that_has_a_name() -> None:
+    with pytest.raises(RuleError, match=r"The rule for tokens\.label names no stored column"):
+        renamed("tokens.label", "")
+
+
+@pytest.mark.parametrize("make", [derived, mapped, neutral])
+def test_a_value_is_built_with_sqlalchemy(make: Any) -> None:
+    """A text would have to be guessed at: it may be meant as SQL, or as itself."""
+    with pytest.raises(RuleError, match=r"tokens\.label has a str for its value") as caught:
+        make("tokens.label", "lower(name)")
+    assert "literal(...)" in (caught.value.remedy or "")
+
+
 def test_a_name_that_only_unicode_takes_for_the_same_is_another() -> None:
     assert renamed("tokens.k", "\u212a").kind is RuleKind.RENAMED
 

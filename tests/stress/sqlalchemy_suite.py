@@ -18,11 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 HERE = Path(__file__).parent
-# These hand the shim a mock of a connection or of a pool's record, which it cannot look at; and one
-# requires that nobody kept anything with a record before its own listener is called.
+# These hand the shim a mock of a connection or of a pool's record, which it cannot look at.
 MOCKED = frozenset(
     (
-        "test_connect_do_connect_info_there_after_invalidate",
         "test_creator_callable_outside_witharg",
         "test_creator_patching_arg_to_noarg",
         "test_engine_from_config_custom",

@@ -335,6 +335,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=10)
+    parser.add_argument("--skip", type=int, default=0, help="files that were asked before")
     parser.add_argument("--queries", type=int, default=5000, help="at most, of each file")
     parser.add_argument("--postgres", action="store_true")
     parser.add_argument("--other", metavar="MODULE:FUNCTION")
@@ -353,7 +354,7 @@ def main() -> int:
     warnings.simplefilter("ignore", DegradedReadWarning)
     with ExitStack() as stack:
         server = stack.enter_context(running_server()) if options.postgres else None
-        for number, file in enumerate(files[: options.files], 1):
+        for number, file in enumerate(files[options.skip :][: options.files], 1):
             folder = Path(stack.enter_context(TemporaryDirectory()))
             both = Postgres(server, file.name) if server else Sqlite(folder, file.name)
             try:

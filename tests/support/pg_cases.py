@@ -1,4 +1,4 @@
-"""Strategies for older databases on PostgreSQL, and for statements over them, with types."""
+"""Strategies for older databases on PostgreSQL or DuckDB, and statements over them, with types."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from sqlalchemy.dialects import postgresql as pg
 from landscape_compat.projection import rules
 from support.drifts import Draw
 
-__all__ = ["PATH", "PgCase", "PgKind", "draw_pg_case", "draw_pg_query", "quoted"]
+__all__ = ["DUCK_PATH", "PATH", "PgCase", "PgKind", "draw_pg_case", "draw_pg_query", "quoted"]
 
 PATH = ("app", "public")
+DUCK_PATH = ("main",)
 TABLE_NAMES = (
     "tokens", "rows", "order", "Runs", "t", "t1", "odd name", 'a"b', "select", "na\u00efve", "50%",
     "a:b", "values", "\U0001f642", "it's",
@@ -87,6 +88,14 @@ KINDS = {
 }
 
 
+# DuckDB has one type of JSON, which compares as text.
+DUCK_KINDS = {
+    **KINDS,
+    "json": PgKind("json", "json", sa.JSON, ("'{\"a\": 1}'", "'[]'", "'null'"), "json"),
+    "list": PgKind("list", "integer[]", lambda: pg.ARRAY(sa.Integer), ("[1, 2]", "[]"), "list"),
+}
+
+
 def quoted(name: str) -> str:
     """Write a name so that PostgreSQL takes it for nothing else."""
     return '"' + name.replace('"', '""') + '"'
@@ -151,6 +160,12 @@ class PgCase:
     """A declared schema, an older database, and the rules between them."""
 
     tables: tuple[PgTable, ...] = field(default=())
+    path: tuple[str, ...] = PATH
+
+    @property
+    def kinds(self) -> dict[str, PgKind]:
+        """Give the types that its columns are drawn from."""
+        return KINDS if self.path == PATH else DUCK_KINDS
 
     def metadata(self) -> sa.MetaData:
         """Declare the tables to SQLAlchemy."""
@@ -166,9 +181,10 @@ class PgCase:
 
     def old(self) -> str:
         """Write the script that makes the older database."""
-        lines = [f"DROP SCHEMA IF EXISTS {schema} CASCADE" for schema in (*PATH, "old")]
-        lines += [f"CREATE SCHEMA {schema}" for schema in (*PATH, "old")]
-        lines += ["CREATE TYPE public.mood AS ENUM ('glad', 'sad')"]
+        schemas = [schema for schema in (*self.path, "old") if schema != "main"]
+        lines = [f"DROP SCHEMA IF EXISTS {schema} CASCADE" for schema in schemas]
+        lines += [f"CREATE SCHEMA {schema}" for schema in schemas]
+        lines += [f"CREATE TYPE {self.path[-1]}.mood AS ENUM ('glad', 'sad')"]
         for table in self.tables:
             if table.is_stored:
                 lines += _create(table, table.source)
@@ -183,7 +199,7 @@ class PgCase:
         for table in self.tables:
             if not table.is_stored:
                 columns = ", ".join(f"{quoted(c.name)} {c.kind.ddl}" for c in table.columns)
-                lines.append(f"CREATE TABLE app.{quoted(table.name)} ({columns})")
+                lines.append(f"CREATE TABLE {self.path[0]}.{quoted(table.name)} ({columns})")
                 continue
             lines += [
                 f"ALTER TABLE {table.source} ADD COLUMN {quoted(c.name)} {c.kind.ddl}"
@@ -218,22 +234,24 @@ def _create(table: PgTable, name: str) -> list[str]:
 # --- drawing them -----------------------------------------------------------------------------
 
 
-def draw_pg_case(draw: Draw) -> PgCase:
+def draw_pg_case(draw: Draw, path: tuple[str, ...] = PATH) -> PgCase:
     """Draw a declared schema, an older database of it, and rules.
 
     Args:
         draw: Makes the choices.
+        path: Where tables are looked for: `PATH`, or `DUCK_PATH` for DuckDB.
     """
+    known = PgCase(path=path).kinds
     tables = []
     for number, name in enumerate(draw.several(TABLE_NAMES, 2, 3)):
         kinds = ("int", "str", "text")
         columns = [
-            PgColumn(column, KINDS[draw.pick(kinds if at == 0 else tuple(KINDS))], at == 0)
+            PgColumn(column, known[draw.pick(kinds if at == 0 else tuple(known))], at == 0)
             for at, column in enumerate(draw.several(COLUMN_NAMES, 2, 5))
         ]
-        table = PgTable(name, draw.pick(PATH), tuple(columns))
+        table = PgTable(name, draw.pick(path), tuple(columns))
         tables.append(_drifted(draw, table, is_first=number == 0))
-    return PgCase(tuple(_ruled(draw, table, tables) for table in tables))
+    return PgCase(tuple(_ruled(draw, table, tables) for table in tables), path)
 
 
 def _drifted(draw: Draw, table: PgTable, *, is_first: bool) -> PgTable:
@@ -341,8 +359,8 @@ def draw_pg_query(draw: Draw, case: PgCase) -> tuple[str, bool]:
     if ordered:
         keys = ", ".join(f"{at}{draw.pick(('', ' DESC'))}" for at in range(1, len(kinds) + 1))
         sql = f"{sql} ORDER BY {keys}{draw.pick(('', ' LIMIT 2', ' OFFSET 1'))}"
-    # The driver takes a percent sign for the beginning of a placeholder.
-    return sql.replace("%", "%%"), ordered
+    # A driver of PostgreSQL's takes a percent sign for the beginning of a placeholder.
+    return sql.replace("%", "%%") if case.path == PATH else sql, ordered
 
 
 class _Writer:
@@ -362,7 +380,7 @@ class _Writer:
             table = draw.pick(self._case.tables)
             return f"SELECT x.*, x::text FROM {quoted(table.name)} AS x", []
         head = self._with() if draw.chance(3) else ""
-        kinds = [draw.pick(tuple(KINDS.values())) for _ in range(1 + draw.below(3))]
+        kinds = [draw.pick(tuple(self._case.kinds.values())) for _ in range(1 + draw.below(3))]
         body = self._select(kinds, [], 0, star=True)
         if body.startswith("*"):
             return head + body[1:], []
@@ -389,7 +407,7 @@ class _Writer:
             name = draw.pick(self._case.tables).name if draw.chance(3) else self._new()
             if any(name == known for known, _ in self._ctes):
                 name = self._new()
-            kinds = [draw.pick(tuple(KINDS.values())) for _ in range(1 + draw.below(2))]
+            kinds = [draw.pick(tuple(self._case.kinds.values())) for _ in range(1 + draw.below(2))]
             columns = tuple((f"c{at}", kind) for at, kind in enumerate(kinds))
             hint = draw.pick(("", "", " MATERIALIZED", " NOT MATERIALIZED"))
             head = f"{quoted(name)}({', '.join(c for c, _ in columns)}) AS{hint}"
@@ -404,7 +422,7 @@ class _Writer:
         draw = self._draw
         alias = self._new()
         if depth < 2 and draw.chance(6):
-            kinds = [draw.pick(tuple(KINDS.values())) for _ in range(2)]
+            kinds = [draw.pick(tuple(self._case.kinds.values())) for _ in range(2)]
             columns = tuple((f"d{at}", kind) for at, kind in enumerate(kinds))
             names = ", ".join(name for name, _ in columns)
             return (
@@ -418,7 +436,7 @@ class _Writer:
         hidden = any(name == table.name for name, _ in self._ctes)
         text = self._name(table.name)
         qualified = hidden or draw.chance(4)
-        schema = table.schema if table.is_stored else "app"
+        schema = table.schema if table.is_stored else self._case.path[0]
         if qualified:
             text = f"{draw.pick((schema, quoted(schema)))}{draw.pick(('.', ' . '))}{text}"
         columns = tuple(table.visible())
@@ -493,7 +511,7 @@ class _Writer:
 
     def _predicate(self, sources: Sequence[_Source], depth: int) -> str:
         draw = self._draw
-        kind = draw.pick(tuple(KINDS.values()))
+        kind = draw.pick(tuple(self._case.kinds.values()))
         value = self._value(sources, kind, depth + 1)
         how = draw.below(9) if depth < 3 else draw.below(4)
         literal = f"{draw.pick(kind.values)}::{kind.ddl}"

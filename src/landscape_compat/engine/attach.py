@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal
 from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy import Engine, MetaData
 
+from landscape_compat.engine.duckdb import DuckDBHooks
 from landscape_compat.engine.hooks import Hooks
 from landscape_compat.engine.lookout import Lookout, database_name
 from landscape_compat.engine.profiles import Profile
@@ -30,6 +31,11 @@ Posture = Literal["degrade", "refuse"]
 # an engine lives as long as its owner wants, and takes its attachment along.
 _ATTACHED: WeakKeyDictionary[Engine, Attachment] = WeakKeyDictionary()
 _LOCK = threading.RLock()
+_HOOKS: Mapping[str, type[Hooks | ServerHooks | DuckDBHooks]] = {
+    "duckdb": DuckDBHooks,
+    "postgresql": ServerHooks,
+    "sqlite": Hooks,
+}
 
 
 class Attachment:
@@ -45,7 +51,7 @@ class Attachment:
     def __init__(
         self,
         engine: Engine,
-        hooks: Hooks | ServerHooks,
+        hooks: Hooks | ServerHooks | DuckDBHooks,
         lookout: Lookout,
         given: tuple[object, ...],
     ) -> None:
@@ -189,8 +195,7 @@ def attach(
                 remedy="Detach that one first, or make an engine of its own for this reader.",
             )
         lookout = Lookout(database_name(sync), metadata, rule_set, catalogue, known, schemas)
-        kind = Hooks if catalogue.read_moment is None else ServerHooks
-        hooks = kind(sync, lookout, posture, read_only)
+        hooks = _HOOKS[sync.dialect.name](sync, lookout, posture, read_only)
         attachment = Attachment(sync, hooks, lookout, given)
         hooks.listen(sync)
         _ATTACHED[sync] = attachment

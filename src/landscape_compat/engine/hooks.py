@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from landscape_compat.engine.encryption import KEY, Passphrase
 from landscape_compat.engine.ending import connection_class, tell_of_ends
@@ -18,7 +19,7 @@ from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.opening import Opening, open_readonly
 from landscape_compat.engine.reading import READER, Reader, Reading, on_driver
-from landscape_compat.engine.source import source_of
+from landscape_compat.engine.source import Source, source_of
 from landscape_compat.errors import (
     AttachError,
     DegradedDatabaseError,
@@ -28,8 +29,6 @@ from landscape_compat.errors import (
 from landscape_compat.projection.plan import Plan
 
 __all__ = ["Hooks"]
-
-_SOURCE = "landscape_compat_source"
 
 
 class Hooks:
@@ -55,6 +54,9 @@ class Hooks:
         self._posture = posture
         self._read_only = read_only
         self._current_version: int | None = None
+        # What the driver opens for a record, until it has. Not in the record's own `info`, which
+        # a program's `do_connect` is to find as it would without us.
+        self._sources: WeakKeyDictionary[ConnectionPoolEntry, Source] = WeakKeyDictionary()
 
     # Listening ------------------------------------------------------------------------------
 
@@ -86,7 +88,7 @@ class Hooks:
         source = source_of(arguments, keywords)
         if record is not None:
             record.info.pop(READER, None)
-            record.info[_SOURCE] = source
+            self._sources[record] = source
         if source.path is None or not source.steerable:
             return None
         if not self._read_only and (
@@ -144,7 +146,7 @@ class Hooks:
             on_driver(connection, lambda driver: tell_of_ends(driver, reader.end))
             self.reading.listen(self._alive())
             return
-        source = record.info.pop(_SOURCE, None)
+        source = self._sources.pop(record, None)
         if source is None or not source.steerable:
             self._look_at_foreign(connection)
         elif source.path is not None and self._current_version is not None:

@@ -81,7 +81,7 @@ class Lookout:
                 stored = self.catalogue.read_stored(connection)
                 if self.catalogue.read_version(connection) == version:
                     return self._prepare(stored, dialect), version
-        except (dialect.loaded_dbapi.DatabaseError, UnicodeDecodeError) as error:
+        except (dialect.loaded_dbapi.Error, UnicodeDecodeError) as error:
             explained = explain_fault(error, self.database)
             if explained is None:
                 raise
@@ -102,11 +102,12 @@ class Lookout:
     def _prepare(self, stored: SchemaShape, dialect: Dialect) -> PreparedPlan:
         with self._lock:
             others = tuple((name, *schema) for name, schema in stored.elsewhere.items())
-            key = (*stored, stored.schema, stored.types, others)
+            routines = tuple(stored.routines.items())
+            key = (*stored, stored.schema, stored.types, others, stored.catalog, routines)
             prepared = self._plans.get(key)
             if prepared is None:
                 schema = stored.schema or self.catalogue.default_schema
-                if self.catalogue.read_moment is None:
+                if not self.catalogue.has_schemas:
                     declared = declared_schema(self._metadata, dialect, schema)
                 else:
                     declared = declared_for(self._metadata, dialect, stored, self._schemas)

@@ -30,8 +30,21 @@ _NOT_AN_ALIAS = _ENDS_FROM | frozenset(
 # that begin a clause in PostgreSQL and are mere names where SQLite has no such clause.
 _NAMES_IN_SQLITE = frozenset({"FETCH", "FOR", "OFFSET", "TABLESAMPLE", "WITH"})
 # What may stand where a table is expected, and is no table's name.
+# Source: DuckDB's `duckdb_keywords()`, and https://duckdb.org/docs/current/sql/query_syntax/from.
+_NOT_AN_ALIAS_IN_DUCKDB = frozenset(
+    """ANTI ASOF AT FROM LATERAL PIVOT PIVOT_LONGER PIVOT_WIDER POSITIONAL QUALIFY SELECT
+    SEMI UNPIVOT""".split()
+)
+_RESHAPES = frozenset({"PIVOT", "PIVOT_LONGER", "PIVOT_WIDER", "UNPIVOT"})
+_DESCRIBES = frozenset({"DESCRIBE", "SHOW", "SUMMARIZE"})
+# These take a whole statement, or a table's name, as a value.
+_READS_BY_TEXT = frozenset(
+    {"from_substrait", "json_execute_serialized_sql", "query", "query_table"}
+)
+_BEFORE_FROM_FIRST = frozenset({"UNION", "ALL", "INTERSECT", "EXCEPT", "NAME"})
 _INSTEAD_OF_TABLE = frozenset({"SELECT", "VALUES", "WITH", "TABLE", "LATERAL", "ONLY"})
 _CALLS_WITH_FROM = ("EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
+_INSTEAD_OF_TABLE_IN_DUCKDB = _INSTEAD_OF_TABLE | _RESHAPES | _DESCRIBES | {"FROM"}
 _BEFORE_STAR = frozenset({"SELECT", "DISTINCT", "ALL"})
 
 
@@ -48,6 +61,7 @@ class _Level:
         in_using: Whether it holds the columns of USING.
         is_source: Whether it stands where a table may.
         selects: Whether it holds a SELECT of its own.
+        listed: Whether that began with what it selects, as everywhere but in DuckDB it must.
         orders: Whether its ORDER BY has begun.
         tables: What its SELECT reads; "" for a subquery.
         shown: The names that those go by; none for a subquery without one.
@@ -63,6 +77,7 @@ class _Level:
     in_using: bool = False
     is_source: bool = False
     selects: bool = False
+    listed: bool = False
     orders: bool = False
     tables: list[str] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
@@ -95,6 +110,7 @@ class Body:
     lone_row_numbers: set[LoneRowNumber] = field(default_factory=set)
     has_same_names: bool = False
     aliases: set[tuple[str, str]] = field(default_factory=set)
+    hides_names: bool = False
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -136,7 +152,7 @@ class Body:
             self._close(levels.pop(), levels[-1])
         self._end_select(levels[0])
         self.row_numbers |= {name for name, _ in levels[0].numbers}
-        if self.syntax.name == "postgresql" and self.visible & self.bare:
+        if self.syntax.name != "sqlite" and self.visible & self.bare:
             self.has_star = True  # a whole row as one value
 
     def _close(self, level: _Level, outer: _Level) -> None:
@@ -191,6 +207,8 @@ class Body:
         if before.kind is not TokenKind.OPERATOR:
             return False
         after = self._token(at + 1)
+        if self.syntax.name == "duckdb" and before.text == "(":
+            return not is_word(self._token(at - 2), "COUNT")
         # Behind DISTINCT ON (...) it is one, too; nothing else has FROM behind it.
         return before.text in (",", ".") or (
             before.text == ")"
@@ -219,6 +237,8 @@ class Body:
         after = self._token(at + 1)
         if self._is_mere_name(at, word, level):
             return False
+        if self.syntax.name == "duckdb" and self._is_friendly(at, word, level):
+            return True
         if word in MODIFIES:
             self.modifies |= self._modifies(at, word)
             return False
@@ -231,6 +251,7 @@ class Body:
             self.withs += word == "WITH"
             self._end_select(level)
             level.selects = True
+            level.listed = word == "SELECT"
             level.in_from = level.expects_table = level.in_call = False
         elif self._ends_from(at, word):
             if word == "FOR" and self.syntax.name == "postgresql" and not level.in_call:
@@ -243,10 +264,12 @@ class Body:
             if self._is_name(at + 1, or_string=True):
                 self._source(at + 1, level, "operand")
                 self.operands.add(level.last_source)
-        elif word == "TABLE" and self.syntax.name == "postgresql":
+        elif word == "TABLE" and self.syntax.name != "sqlite":
             level.expects_table = self.has_star = True
         elif word in ("LATERAL", "ONLY") and level.expects_table:
-            return self.syntax.name == "postgresql"
+            return self.syntax.name == "postgresql" or (
+                self.syntax.name == "duckdb" and word == "LATERAL"
+            )
         elif word == "NATURAL":
             self.has_natural = True
         elif word in ("LEFT", "RIGHT", "FULL", "OUTER"):
@@ -257,17 +280,50 @@ class Body:
             return False
         return True
 
+    def _is_friendly(self, at: int, word: str, level: _Level) -> bool:
+        """Follow a word that only DuckDB gives a meaning; tell whether it moved us."""
+        before, after = self._token(at - 1), self._token(at + 1)
+        is_called = after is not None and is_operator(after) and after.text == "("
+        if word == "COLUMNS" and is_called:
+            self.has_star = True
+        elif word in _DESCRIBES and not is_called:
+            self.hides_names = True
+        elif word in _RESHAPES:
+            self.has_star = True
+            if not is_called:
+                level.in_from = level.expects_table = True
+                return True
+        elif word == "FROM" and (
+            not level.listed
+            or before is None
+            or is_word(before, *_BEFORE_FROM_FIRST)
+            or (is_operator(before) and before.text in ("(", ";"))
+        ):
+            self.has_star = self.has_star or not (level.in_call or self._is_distinct_from(at))
+        return False
+
+    def _prefixes(self, at: int) -> bool:
+        """Tell whether `alias: table` stands here, as DuckDB takes it."""
+        after = self._token(at + 1)
+        return (
+            self.syntax.name == "duckdb"
+            and after is not None
+            and (is_operator(after) and after.text == ":")
+            and self._is_name(at + 2, or_string=True)
+        )
+
     def _is_mere_name(self, at: int, word: str, level: _Level) -> bool:
         """Tell by its neighbours that a keyword is a name here, as both databases allow."""
         if is_word(self._token(at - 1), "AS") and word != "NOT":
             return True
         if level.expects_table:
+            instead = (
+                _INSTEAD_OF_TABLE_IN_DUCKDB if self.syntax.name == "duckdb" else _INSTEAD_OF_TABLE
+            )
             # A table is named here by any word that cannot begin a subquery.
             before = self._token(at - 1)
             opened = before is not None and is_operator(before) and before.text == "("
-            if word not in _INSTEAD_OF_TABLE or (
-                word in ("VALUES", "WITH", "TABLE") and not opened
-            ):
+            if word not in instead or (word in ("VALUES", "WITH", "TABLE") and not opened):
                 return True
         if word == "INDEXED":
             return False
@@ -318,6 +374,9 @@ class Body:
     def _source(self, at: int, level: _Level, role: Literal["source", "operand"]) -> int:
         """Take in a table's name, with its schema if it has one; return where to go on."""
         first = self.tokens[at]
+        if self._prefixes(at):
+            self.visible.add(first.name)
+            first = self.tokens[at := at + 2]
         last = at
         while self._is_dot(last + 1) and self._is_name(last + 2, or_string=True):
             self.names.add(self.tokens[last].name)
@@ -328,6 +387,8 @@ class Body:
         level.last_source = table.name
         after = self._token(last + 1)
         is_call = after is not None and is_operator(after) and after.text == "("
+        if is_call and self.syntax.name == "duckdb" and table.name in _READS_BY_TEXT:
+            self.hides_names = True
         aliased = self._is_alias(last + 1)
         self.visible.add(table.name)
         end, shown = last + 1, table.name
@@ -357,6 +418,8 @@ class Body:
         if token.kind is TokenKind.WORD:
             if self.syntax.name == "sqlite" and token.text in (*_NAMES_IN_SQLITE, "WINDOW"):
                 return token.text != "WINDOW" or not self._ends_from(at, token.text)
+            if self.syntax.name == "duckdb" and token.text in _NOT_AN_ALIAS_IN_DUCKDB:
+                return False
             return token.text not in _NOT_AN_ALIAS
         return token.kind is TokenKind.QUOTED or (
             token.kind is TokenKind.STRING and self.syntax.strings_as_names

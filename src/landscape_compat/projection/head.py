@@ -14,7 +14,7 @@ from landscape_compat.projection.tokens import (
 
 __all__ = ["MODIFIES", "Head"]
 
-_READS = frozenset({"SELECT", "VALUES", "TABLE"})
+_READS = frozenset({"SELECT", "VALUES", "TABLE", "FROM"})
 _CONTROL = frozenset(
     {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE"}
 )
@@ -73,7 +73,9 @@ class Head:
         if self._here is not None and self._here.text == "(":
             after = self._tokens[self._at + 1 : self._at + 2]
             first = after[0] if after else None
-            if is_word(first, "SELECT", "WITH", "VALUES", "TABLE") or (first and first.text == "("):
+            if is_word(first, "SELECT", "WITH", "VALUES", "TABLE", "FROM") or (
+                first and first.text == "("
+            ):
                 return  # EXPLAIN (SELECT ...), not a list of options
             self._skip_parentheses()
         while self._takes("ANALYZE", "ANALYSE", "VERBOSE"):
@@ -104,9 +106,10 @@ class Head:
         if here is None or here.kind is not TokenKind.WORD:
             return
         self.verb = here.text
-        if self.verb in _READS and not (self.verb == "TABLE" and self._syntax.name == "sqlite"):
+        not_here = {"sqlite": ("TABLE", "FROM"), "postgresql": ("FROM",)}
+        if self.verb in _READS and self.verb not in not_here.get(self._syntax.name, ()):
             self.effect = Effect.READS
-        elif self.verb in _WRITES:
+        elif self.verb in _WRITES or (self.verb == "EXPORT" and self._syntax.name == "duckdb"):
             self.effect = Effect.WRITES
         elif self.verb in _CONTROL:
             self.effect = Effect.CONTROL

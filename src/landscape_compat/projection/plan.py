@@ -19,13 +19,13 @@ from landscape_compat.projection.prelude import (
     render_rule,
 )
 from landscape_compat.projection.rules import Rule, RuleKind, RuleSet
-from landscape_compat.projection.tokens import POSTGRESQL, SQLITE, Syntax
+from landscape_compat.projection.tokens import DUCKDB, POSTGRESQL, SQLITE, Syntax
 from landscape_compat.schema.drift import TableDrift, compare_tables
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 
 __all__ = ["Plan", "make_plan"]
 
-_SYNTAXES = {"sqlite": SQLITE, "postgresql": POSTGRESQL}
+_SYNTAXES = {"duckdb": DUCKDB, "postgresql": POSTGRESQL, "sqlite": SQLITE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,6 +256,8 @@ def render_rule(
     """
     if dialect.name == "sqlite":
         type_ = affinity(declared.type)
+    elif dialect.name == "duckdb":
+        type_ = declared.base or declared.type or "VARCHAR"  # it has no lengths of text
     else:
         type_ = unbounded_type(declared.base or declared.type) or "TEXT"
     collated = _collated(declared, dialect)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -72,7 +74,10 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
             "Several statements in one text cannot be projected onto an older schema.",
             remedy="Execute them one by one.",
         )
+    scan = _in_home(scan, plan)
+    _refuse_other_names(scan, plan)
     uses = _uses(scan, plan)
+    _refuse_routines(scan, plan)
     moves = scan.verb in _MOVES or "set_config" in scan.names
     if as_stored or not uses or scan.effect in (Effect.CONTROL, Effect.PRAGMA, Effect.EMPTY):
         return Rewritten(text, (), scan.effect, moves)
@@ -83,6 +88,7 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
             table=uses[0].projection.label,
             remedy="Read the table by a SELECT.",
         )
+    _refuse_hidden_names(scan, plan, uses)
     _refuse_row_numbers(scan, plan)
     _refuse_same_names(scan, plan)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
@@ -176,7 +182,7 @@ def _merge(
         )
         if use.bare and name not in scan.own_ctes:
             ctes.append(render(projection.name))
-        elif use.bare and projection.dialect.name == "postgresql":
+        elif use.bare and projection.dialect.name != "sqlite":
             for body in scan.bodies:
                 within.setdefault(body, []).append(render(projection.name))
                 if body.name == name:
@@ -205,6 +211,62 @@ def _merge(
         pieces += [text[position:start], replacement]
         position = end
     return "".join([*pieces, text[position:]])
+
+
+def _in_home(scan: StatementScan, plan: Plan) -> StatementScan:
+    """Take the database's name before a table for that of its schema, as DuckDB does."""
+    if not plan.stored.catalog or not scan.qualified:
+        return scan
+    catalog, home = (fold_name(name) for name in (plan.stored.catalog, plan.schema))
+    qualified = tuple(q._replace(schema=home) if q.schema == catalog else q for q in scan.qualified)
+    for q in qualified:
+        if q.role == "column" and q.schema == home and scan.shown & {home, catalog}:
+            raise UnreadableError(
+                "The statement has a table by the name of the schema or the database, so it cannot "
+                "be told what stands before the name of another.",
+                remedy="Give that table another alias.",
+            )
+    return replace(scan, qualified=qualified)
+
+
+def _refuse_other_names(scan: StatementScan, plan: Plan) -> None:
+    # A transaction that reads only may do so, and the prelude would go on hiding tables.
+    is_setting = scan.verb in _MOVES or scan.effect is Effect.PRAGMA
+    if plan.syntax.name == "duckdb" and (
+        scan.verb == "USE" or (is_setting and scan.names & {"schema", "search_path"})
+    ):
+        raise UnreadableError(
+            "The statement would have the declared names mean tables of another schema.",
+            remedy="Name the tables of other schemas with their schema.",
+        )
+
+
+def _refuse_routines(scan: StatementScan, plan: Plan) -> None:
+    """Refuse to call what reads a degraded table by itself."""
+    routines = plan.stored.routines
+    for name in sorted(scan.names & routines.keys()):
+        reached, ahead = set[str](), {name}
+        while ahead:
+            reached |= ahead
+            words = re.findall(r"\w+", " ".join(routines.get(word, "") for word in ahead))
+            ahead = set(map(fold_name, words)) - reached
+        for projection in plan.all_projections():
+            if fold_name(projection.name) in reached:
+                raise UnreadableError(
+                    f"The statement calls {name!r}, a macro that reads the table as it is stored.",
+                    table=projection.label,
+                    remedy="Write what the macro does into the statement.",
+                )
+
+
+def _refuse_hidden_names(scan: StatementScan, plan: Plan, uses: list[_Use]) -> None:
+    if scan.hides_names:
+        raise UnreadableError(
+            "The statement takes a table's name or another statement as a value, or describes what "
+            "is stored.",
+            table=uses[0].projection.label,
+            remedy="Name the table in FROM.",
+        )
 
 
 def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from landscape_compat.projection.body import Body
 from landscape_compat.projection.head import Head
 from landscape_compat.projection.statement import (
@@ -39,6 +41,8 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         return StatementScan(Effect.EMPTY)
     head = Head(tokens, first, syntax)
     body = Body(tokens, syntax)
+    if syntax.name == "duckdb":
+        body.names |= _names_in_strings(text, tokens, syntax)
     effect = head.effect
     if effect is Effect.READS and (body.modifies or body.locks or body.into):
         effect = Effect.WRITES
@@ -66,8 +70,21 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         lone_row_numbers=frozenset(body.lone_row_numbers),
         has_same_names=body.has_same_names,
         aliases=frozenset(body.aliases),
+        shown=frozenset(body.visible),
+        hides_names=body.hides_names,
         bodies=tuple(head.bodies),
     )
+
+
+def _names_in_strings(text: str, tokens: list[Token], syntax: Syntax) -> set[str]:
+    """Find the words in strings: DuckDB has functions and macros that take a table's name so."""
+    strings = (token for token in tokens if token.kind is TokenKind.STRING)
+    found = {syntax.fold(token.text, quoted=True) for token in strings}
+    for token in tokens:
+        if token.kind is TokenKind.STRING:
+            words = re.findall(r"\w+", text[token.start : token.end])
+            found |= {syntax.fold(word, quoted=True) for word in words}
+    return found
 
 
 def _may_be_cte(tokens: list[Token], at: int) -> bool:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from landscape_compat.schema.shape import fold_name
 
 __all__ = [
+    "DUCKDB",
     "NAMES",
     "POSTGRESQL",
     "SQLITE",
@@ -97,6 +98,7 @@ class Syntax:
 _NAME_START = r"[A-Za-z_\u0080-\U0010ffff]"
 _NAME_PART = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
 _NUMBER = r"0[xX][0-9A-Fa-f_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d[\d_]*)?"
+_SPACES = r"[\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]"
 _LINE_COMMENT = r"--[^\n]*"
 _SINGLE_QUOTED = r"'(?:[^']|'')*(?:'|\Z)"
 _DOUBLE_QUOTED = r'"(?:[^"]|"")*(?:"|\Z)'
@@ -139,6 +141,28 @@ POSTGRESQL = Syntax(
     folds_quoted=False,
     nested_comments=True,
     strings_as_names=False,
+)
+
+# Source: https://duckdb.org/docs/current/sql/dialect/keywords_and_identifiers, and the behaviour of
+# 1.4 and 2.0: the rules of PostgreSQL, but for names, which compare without regard to case, for
+# Unicode's spaces, which are spaces, and for a string where a table is expected, which is its name.
+DUCKDB = Syntax(
+    name="duckdb",
+    pattern=rf"""(?P<space>(?:[ \t\n\f\r\v]|{_SPACES})+|--[^\n\r]*)
+        |(?P<comment>/\*)
+        |(?P<dollar>\$(?P<tag>(?:{_NAME_START}(?:(?!\$){_NAME_PART})*)?)\$)
+        |(?P<escaped>[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z))
+        |(?P<blob>[xXbB]'(?:[^']|'')*(?:'|\Z))
+        |(?P<string>{_SINGLE_QUOTED})
+        |(?P<quoted>{_DOUBLE_QUOTED}|`(?:[^`]|``)*(?:`|\Z))
+        |(?P<parameter>\?\d*|\#\d+|\$\w+)
+        |(?P<number>{_NUMBER})
+        |(?P<word>(?!{_SPACES}){_NAME_START}(?:(?!{_SPACES}){_NAME_PART})*)
+        |(?P<operator>::|->>|->|=>|:=|\|\||<=|>=|<>|!=|==|\*\*|//|.)""",
+    folds_quoted=True,
+    nested_comments=True,
+    strings_as_names=True,
+    row_numbers=frozenset({"rowid"}),
 )
 
 _UESCAPE = re.compile(r"\s*UESCAPE\s*'([^0-9A-Fa-f+'\"\s])'", re.IGNORECASE)

@@ -18,6 +18,9 @@ __all__ = ["declared_for", "declared_schema"]
 # SQLAlchemy before 2.1 leaves quotes in the name as they are.
 _COLLATED = re.compile(r'(.*?) COLLATE (?:"(.+)"|(\w+))', re.DOTALL)
 
+# What DuckDB keeps values in whose type it does not have.
+_HELD_BY = {"JSONB": "JSON"}
+
 
 def declared_schema(metadata: MetaData, dialect: Dialect, schema: str | None = None) -> SchemaShape:
     """Give the shape of the tables that a reader declares in one schema.
@@ -111,6 +114,10 @@ def _types(
 ) -> tuple[str, str]:
     """Give a declared type, and what holds its values where the database has no such type."""
     type_ = normalize_type(_compiled(declared, dialect)[0])
+    if type_ and dialect.name == "duckdb" and stored is not None:
+        word = re.split(r"[ (\[]", type_, maxsplit=1)[0]
+        array = type_[type_.index("[") :] if type_.endswith("]") else ""
+        return type_, "" if word in stored.types else _HELD_BY.get(word, "VARCHAR") + array
     if not type_ or dialect.name != "postgresql" or stored is None:
         return type_, ""
     type_ = spelled_type(type_)

@@ -102,6 +102,8 @@ class SchemaShape:
         types: The names of types that are none of the dialect's own.
         elsewhere: Other schemas, by name, as far as a reader means them.
         exact: Whether names compare as they are written, as on PostgreSQL.
+        catalog: The database's name, where that may stand before a table's; "" where not.
+        routines: The names of what a statement may call that reads tables itself, folded, and how.
     """
 
     tables: Mapping[str, TableShape] = field(default_factory=lambda: MappingProxyType({}))
@@ -109,6 +111,8 @@ class SchemaShape:
     types: frozenset[str] = frozenset()
     elsewhere: Mapping[str, SchemaShape] = field(default_factory=lambda: MappingProxyType({}))
     exact: bool = False
+    catalog: str = ""
+    routines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def of(
@@ -118,10 +122,20 @@ class SchemaShape:
         types: frozenset[str] = frozenset(),
         elsewhere: Mapping[str, SchemaShape] | None = None,
         exact: bool = False,
+        catalog: str = "",
+        routines: Mapping[str, str] | None = None,
     ) -> SchemaShape:
         """Make a schema of tables."""
         found = {table.name if exact else fold_name(table.name): table for table in tables}
-        return cls(MappingProxyType(found), schema, types, MappingProxyType(elsewhere or {}), exact)
+        return cls(
+            MappingProxyType(found),
+            schema,
+            types,
+            MappingProxyType(elsewhere or {}),
+            exact,
+            catalog,
+            MappingProxyType(routines or {}),
+        )
 
     def table(self, name: str) -> TableShape | None:
         """Find a table by its name, as the database compares names."""

@@ -15,8 +15,8 @@ __all__ = [
 ]
 
 _CLASSES = {
-    "integer": "BIGINT BIGSERIAL BOOL BOOLEAN INT INT2 INT4 INT8 INTEGER MEDIUMINT SERIAL "
-    "SMALLINT SMALLSERIAL TINYINT",
+    "integer": "BIGINT BIGSERIAL BOOL BOOLEAN HUGEINT INT INT2 INT4 INT8 INTEGER MEDIUMINT SERIAL "
+    "SMALLINT SMALLSERIAL TINYINT UBIGINT UHUGEINT UINTEGER USMALLINT UTINYINT",
     "number": "DEC DECIMAL DOUBLE FLOAT FLOAT4 FLOAT8 MONEY NUMERIC REAL",
     "text": "BPCHAR CHAR CHARACTER CITEXT CLOB JSON JSONB LONGTEXT MEDIUMTEXT NAME NCHAR "
     "NATIONAL NATIVE NVARCHAR STRING TEXT TINYTEXT UUID VARCHAR VARYING",
@@ -52,6 +52,10 @@ _OWN_CLASSES = {
     "uuid": "UUID",
 }
 _OWN_CLASS_OF = {word: name for name, words in _OWN_CLASSES.items() for word in words.split()}
+# What DuckDB calls by a word of its own; any other is a type that somebody gave a name.
+_OTHER_IN_DUCKDB = frozenset(
+    "BIGNUM BIT BITSTRING GEOMETRY INTERVAL MAP STRUCT UNION VARIANT".split()
+)
 # Source: PostgreSQL manual, table 8.1 and the chapter around it.
 _OTHER_BUILTIN = frozenset(
     """BIT BOX CIDR CIRCLE DATEMULTIRANGE DATERANGE INET INT4MULTIRANGE INT4RANGE INT8MULTIRANGE
@@ -164,8 +168,10 @@ def type_class(type_: str, dialect: str) -> str:
     found = _CLASS_OF.get(word)
     if normal.endswith("]"):
         found = "array"
-    elif dialect == "postgresql":
+    elif dialect in ("postgresql", "duckdb"):
         found = _OWN_CLASS_OF.get(word, found)
+    if dialect == "duckdb" and found is None and word not in _OTHER_IN_DUCKDB:
+        return "a named type"  # that of an enumeration is told by its values alone
     if dialect == "sqlite":
         if found == "time":
             return "text"

@@ -47,6 +47,7 @@ class Catalogue:
         read_moment: Read what the running transaction sees; None where a file is read.
         lock: Write the statement that keeps the tables as they are until the transaction ends;
             "" where none is needed.
+        has_schemas: Whether the tables of other schemas are read, too.
     """
 
     default_schema: str
@@ -54,3 +55,4 @@ class Catalogue:
     read_version: Callable[[Any], Hashable]
     read_moment: Callable[[Any], Moment] | None = None
     lock: Callable[[SchemaShape], str] = lambda _: ""
+    has_schemas: bool = False

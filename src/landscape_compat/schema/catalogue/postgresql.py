@@ -67,6 +67,7 @@ def catalogue(wanted: Wanted) -> Catalogue:
         partial(read_version, wanted=wanted),
         partial(read_moment, wanted=wanted),
         partial(lock_statement, wanted=wanted),
+        has_schemas=True,
     )
 
 
