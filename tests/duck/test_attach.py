@@ -27,6 +27,7 @@ from landscape_compat import (
     derived,
     inspect_database,
     mapped,
+    open_landscape,
     renamed,
 )
 from support.untouched import untouched
@@ -539,3 +540,9 @@ def test_other_listeners_and_detaching(engine: Engine) -> None:
         with pytest.raises(SQLAlchemyError, match="grp"):
             connection.execute(sa.text("SELECT grp FROM tokens"))
         connection.rollback()
+
+
+def test_no_audit_database_is_looked_for_in_duckdb(file: Path) -> None:
+    """ELSPETH never wrote one there, and its rules were not tried on it."""
+    with pytest.raises(AttachError, match="never in DuckDB"):
+        open_landscape(f"duckdb:///{file}")

@@ -133,7 +133,9 @@ class PostgresDatabase:
 
 
 @contextmanager
-def running_server(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+def running_server(
+    settings: Mapping[str, str] | None = None, *, standby_of: PostgresServer | None = None
+) -> Iterator[PostgresServer]:
     """Run a server until the block ends.
 
     Its programs are those in the folder that `PG_BIN` names, else an installed PostgreSQL's,
@@ -142,6 +144,7 @@ def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Postgr
 
     Args:
         settings: Further settings of the server.
+        standby_of: The server that it is a hot standby of, if it is one.
 
     Raises:
         ServerError: None was found, or it did not start.
@@ -154,7 +157,10 @@ def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Postgr
             os.chown(folder, run_as["user"], run_as["group"])
         binaries = _binaries(folder, run_as)
         data = folder / "data"
-        _initialise(binaries, data, run_as)
+        if standby_of is None:
+            _initialise(binaries, data, run_as)
+        else:
+            _copy(binaries, data, standby_of, run_as)
         options = {
             "listen_addresses": "",
             "unix_socket_directories": str(folder),
@@ -180,7 +186,7 @@ def running_server(settings: Mapping[str, str] | None = None) -> Iterator[Postgr
             ) as watch,
         ):
             try:
-                yield _await(folder, binaries, watch)
+                yield _await(folder, binaries, watch, is_standby=standby_of is not None)
             finally:
                 assert watch.stdin is not None
                 watch.stdin.close()
@@ -253,14 +259,21 @@ def _initialise(binaries: Path, data: Path, run_as: Mapping[str, Any]) -> None:
     _run([*command, "-E", "UTF8", "--locale=C"], run_as)
 
 
-def _await(folder: Path, binaries: Path, watch: subprocess.Popen[bytes]) -> PostgresServer:
+def _copy(binaries: Path, data: Path, primary: PostgresServer, run_as: Mapping[str, Any]) -> None:
+    command = [binaries / "pg_basebackup", "-h", primary.folder, "-U", "postgres", "-D", data]
+    _run([*command, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], run_as)
+
+
+def _await(
+    folder: Path, binaries: Path, watch: subprocess.Popen[bytes], *, is_standby: bool
+) -> PostgresServer:
     deadline = time.monotonic() + _TIMEOUT
     while True:
         try:
             with psycopg.connect(
                 host=str(folder), dbname="postgres", user="postgres", autocommit=True
             ) as connection:
-                for role in (OWNER, READER):
+                for role in () if is_standby else (OWNER, READER):
                     connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
                 return PostgresServer(folder, connection.info.server_version, binaries)
         except psycopg.OperationalError as error:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.encryption import make_engine
 from landscape_compat.engine.report import SchemaReport
-from landscape_compat.errors import LandscapeCompatError, NotALandscapeError, printable
+from landscape_compat.errors import AttachError, LandscapeCompatError, NotALandscapeError, printable
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
@@ -150,9 +150,15 @@ def open_landscape(
     Raises:
         OpeningRefusedError: It cannot be opened without a trace or a risk; says why.
         NotALandscapeError: It holds none of the tables of a Landscape.
-        AttachError: Its dialect is not known.
+        AttachError: Its dialect is not known, or none that ELSPETH writes to.
     """
     url = database_url(database)
+    if url.get_backend_name() == "duckdb":
+        raise AttachError(
+            "ELSPETH keeps its audit databases in SQLite or PostgreSQL, never in DuckDB, and its "
+            "rules were not tried there.",
+            remedy="Attach an engine to your own metadata, or give `inspect_database` yours.",
+        )
     engine = make_engine(url, passphrase)
     attachment = attach(
         engine,
