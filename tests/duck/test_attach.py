@@ -154,7 +154,7 @@ def test_each_table_warns_once(engine: Engine) -> None:
         ("SELECT * EXCLUDE (label) FROM tokens", 3),
         ("SELECT a.grp FROM tokens a SEMI JOIN runs r ON r.status = a.status", 3),
         ("SELECT grp FROM tokens /* runs /* nested */ ' */ -- tokens", 3),
-        ("SELECT $$ FROM tokens $$, E'\\'', `grp` FROM tokens", 3),
+        ("SELECT $$ FROM tokens $$, E'\\'', grp FROM tokens", 3),
         ("SELECT twice(token_id) FROM tokens WHERE grp IS NULL", 3),
         ("EXPLAIN SELECT grp FROM tokens", 1),
     ],
@@ -352,13 +352,14 @@ def test_read_only_holds_for_a_current_database_too(tmp_path: Path) -> None:
 
 def test_what_this_process_has_open_for_writing_is_refused(file: Path) -> None:
     """All connections of a process share one file, so that ours could not be read-only."""
-    engine = create_engine(f"duckdb:///{file}")
+    engine, writer = (create_engine(f"duckdb:///{file}") for _ in range(2))
     with (
-        duckdb.connect(str(file)),
+        writer.connect(),
         attach(engine, Base.metadata),
         pytest.raises(AttachError, match="has opened it for writing already"),
     ):
         engine.connect()
+    writer.dispose()
     engine.dispose()
     with untouched(file), attach(engine, Base.metadata), engine.connect() as connection:
         assert len(connection.execute(select(TOKENS)).all()) == 3

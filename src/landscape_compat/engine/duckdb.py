@@ -178,12 +178,15 @@ class DuckDBHooks:
             self._current_version = None if plan.is_fresh or is_readonly else version
             return
         if not is_readonly:
+            connection.close()
             raise AttachError(
                 f"{self._lookout.database} is to be read only, and this process has opened it for "
                 "writing already, or opens it by a `creator` of its own.",
                 remedy="Close the other connections, and make the engine from a plain URL of the "
                 "file.",
             )
+        if self._posture == "refuse":
+            connection.close()
         self._tell(plan)
         record.info[_READER] = _Reader(prepared, None, None)
         self.reading.listen(engine)
