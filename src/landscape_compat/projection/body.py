@@ -373,9 +373,9 @@ class Body:
 
     def _source(self, at: int, level: _Level, role: Literal["source", "operand"]) -> int:
         """Take in a table's name, with its schema if it has one; return where to go on."""
-        first = self.tokens[at]
+        first, prefix = self.tokens[at], ""
         if self._prefixes(at):
-            self.visible.add(first.name)
+            prefix = first.name
             first = self.tokens[at := at + 2]
         last = at
         while self._is_dot(last + 1) and self._is_name(last + 2, or_string=True):
@@ -391,7 +391,8 @@ class Body:
             self.hides_names = True
         aliased = self._is_alias(last + 1)
         self.visible.add(table.name)
-        end, shown = last + 1, table.name
+        end, shown = last + 1, prefix or table.name
+        self.visible.add(shown)
         if aliased:
             end += 1 + is_word(after, "AS")
             alias = self._token(end - 1)  # none, if the statement breaks off behind AS
@@ -406,7 +407,14 @@ class Body:
             schema = self.tokens[last - 2].name
             self.qualified.append(
                 QualifiedName(
-                    first.start, table.start, table.end, schema, table.name, role, aliased, enclosed
+                    first.start,
+                    table.start,
+                    table.end,
+                    schema,
+                    table.name,
+                    role,
+                    aliased or bool(prefix),
+                    enclosed,
                 )
             )
         return end

@@ -219,8 +219,9 @@ def _in_home(scan: StatementScan, plan: Plan) -> StatementScan:
         return scan
     catalog, home = (fold_name(name) for name in (plan.stored.catalog, plan.schema))
     qualified = tuple(q._replace(schema=home) if q.schema == catalog else q for q in scan.qualified)
+    shown = {alias for _, alias in scan.aliases}
     for q in qualified:
-        if q.role == "column" and q.schema == home and scan.shown & {home, catalog}:
+        if q.role == "column" and q.schema == home and shown & {home, catalog}:
             raise UnreadableError(
                 "The statement has a table by the name of the schema or the database, so it cannot "
                 "be told what stands before the name of another.",

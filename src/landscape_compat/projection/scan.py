@@ -70,7 +70,6 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         lone_row_numbers=frozenset(body.lone_row_numbers),
         has_same_names=body.has_same_names,
         aliases=frozenset(body.aliases),
-        shown=frozenset(body.visible),
         hides_names=body.hides_names,
         bodies=tuple(head.bodies),
     )

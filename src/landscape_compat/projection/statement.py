@@ -108,7 +108,6 @@ class StatementScan:
         lone_row_numbers: Those that stand alone, once for each SELECT they may be looked up in.
         has_same_names: Whether a SELECT reads two tables by one name.
         aliases: Each table that is read, with a name it goes by: its own, or an alias.
-        shown: The names by which tables may be meant in expressions, folded: theirs, and aliases.
         hides_names: Whether it may read tables that it does not name in a way that can be followed.
         bodies: The bodies of a leading WITH that is not recursive, in order.
     """
@@ -132,6 +131,5 @@ class StatementScan:
     lone_row_numbers: frozenset[LoneRowNumber] = frozenset()
     has_same_names: bool = False
     aliases: frozenset[tuple[str, str]] = frozenset()
-    shown: frozenset[str] = frozenset()
     hides_names: bool = False
     bodies: tuple[CteBody, ...] = ()
