@@ -26,11 +26,8 @@ def run(options: argparse.Namespace) -> int:
             "Completion scripts are made by shtab, which is not installed.",
             remedy="Install it: pip install 'landscape-compat[completion]'.",
         ) from None
-    from landscape_compat.cli.main import make_parser
-
-    parser = make_parser()
-    _take_paths(parser, shtab.FILE)
-    print(shtab.complete(parser, shell=options.shell))
+    _take_paths(options.parser, shtab.FILE)
+    print(shtab.complete(options.parser, shell=options.shell))
     return ExitCode.DONE
 
 

@@ -100,6 +100,7 @@ def make_parser() -> argparse.ArgumentParser:
         command.configure(sub)
         sub.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
         sub.set_defaults(run=command.run, says_all=sub.get_default("says_all") or False)
+    parser.set_defaults(parser=parser)  # for what speaks of the whole command line
     return parser
 
 
