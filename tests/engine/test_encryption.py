@@ -31,6 +31,8 @@ cipher = pytest.importorskip(
     "sqlcipher3.dbapi2",
     reason="NOT READ ENCRYPTED: sqlcipher3 is not installed (pip install 'landscape-compat[test]')",
 )
+# What shows it may quote the rest, so one word of it is looked for.
+WORD = "brien"
 SECRET = 'o\'brien "1" – ;--'
 
 
@@ -141,11 +143,11 @@ def test_a_wrong_passphrase_is_told_and_not_shown(path: Path) -> None:
     with untouched(path), pytest.raises(OpeningRefusedError) as caught:
         open_landscape(path, passphrase=wrong)
     assert caught.value.refusal == "wrong-key"
-    assert wrong not in "".join(traceback.format_exception(caught.value))
+    assert WORD[::-1] not in "".join(traceback.format_exception(caught.value))
     with untouched(path):
         found = diagnose_database(path, passphrase=wrong)
     assert (found.readable, found.refusal, found.encryption) == (False, "wrong-key", "suspected")
-    assert wrong not in repr(found)
+    assert WORD[::-1] not in repr(found)
 
 
 def test_a_missing_passphrase_is_told(path: Path) -> None:
@@ -231,8 +233,7 @@ def test_no_log_and_no_repr_shows_the_passphrase(
             connection.execute(text("SELECT * FROM runs")).all()
         shown = [repr(db.engine), str(db.engine.url), db.connection_string, repr(db.report())]
     assert caplog.text
-    assert SECRET not in "".join([caplog.text, *shown])
-    assert SECRET not in repr(Passphrase(SECRET))
+    assert WORD not in "".join([caplog.text, *shown, repr(Passphrase(SECRET))])
 
 
 # Locks -----------------------------------------------------------------------------------------

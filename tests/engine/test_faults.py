@@ -10,7 +10,7 @@ from sqlalchemy import Column, MetaData, String, Table, create_engine, func, sel
 
 from landscape_compat import attach
 from landscape_compat.engine.faults import explain_change, explain_fault
-from landscape_compat.errors import SourceChangedError
+from landscape_compat.errors import SourceChangedError, UnreadableError
 from support import wal
 
 WORDS = Table("t", MetaData(), Column("word", String(9)), Column("added", String(9)))
@@ -47,3 +47,10 @@ def test_an_error_of_the_statements_is_no_fault_of_the_database() -> None:
     connection.close()
     assert explain_fault(caught.value, "a.db") is None
     assert explain_change(caught.value, "a.db") is None
+
+
+def test_an_error_without_words_is_a_fault_of_the_database() -> None:
+    """What SQLCipher 4.12 says of a page that was tampered with."""
+    error = sqlite3.OperationalError("SQL logic error")
+    error.sqlite_errorcode = 1
+    assert isinstance(explain_fault(error, "a.db"), UnreadableError)

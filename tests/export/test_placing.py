@@ -94,6 +94,26 @@ def test_one_that_is_swept_before_it_is_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "bag"
+    real = fcntl.flock
+    taken: list[Path] = []
+
+    def quicker(lock: int, operation: int) -> None:
+        # As another process would that has the lock a moment earlier.
+        if not taken:
+            taken.extend(tmp_path.glob(".bag.partial-*"))
+            taken[0].rmdir()
+        real(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", quicker)
+    with folder_beside(place) as folder:
+        assert taken != [folder]
+        assert folder.is_dir()
+
+
+def test_one_that_is_swept_before_it_is_opened_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "bag"
     real = os.open
     taken: list[Path] = []
 
