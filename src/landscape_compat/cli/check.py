@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from landscape_compat.cli.passphrase import ask_passphrase
-from landscape_compat.cli.talk import print_json, say
+from landscape_compat.cli.talk import at_least_one, print_json, say
 
 if TYPE_CHECKING:
     from landscape_compat.landscape.checking import CheckedDatabase
@@ -26,7 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="measure against this shape: a name, commit, epoch or date (see `versions`)",
     )
     parser.add_argument(
-        "-j", "--jobs", type=_count, metavar="N", help="check so many at a time (all processors)"
+        "-j",
+        "--jobs",
+        type=at_least_one,
+        metavar="N",
+        help="check so many at a time (all processors)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(says_all=True)  # the result says what the events would
@@ -69,10 +73,3 @@ def _line(one: CheckedDatabase) -> str:
     ]
     missing = f"  lacks {' and '.join(lacks)}" if lacks else ""
     return f"{one.verdict:8}  {one.database}  {shape} ({one.confidence}){missing}"
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from landscape_compat.cli.passphrase import ask_passphrase
-from landscape_compat.cli.talk import counted, print_json, print_table, say
+from landscape_compat.cli.talk import at_least_one, counted, print_json, print_table, say
 from landscape_compat.errors import ExitCode, LandscapeCompatError, RunNotFoundError, printable
 
 if TYPE_CHECKING:
@@ -75,6 +75,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         dest="page",
         action="store_false",
         help="leave out the page of HTML that shows what each database is",
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=at_least_one,
+        metavar="N",
+        default=1,
+        help="export so many of several databases at a time (default: 1)",
     )
     parser.add_argument("--force", action="store_true", help="replace an earlier export")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -170,7 +178,7 @@ def run(options: argparse.Namespace) -> int:
             elif single:
                 _write_file(databases[0], selection, options)
             else:
-                _export(databases, selection, options)
+                _export(databases, selection, options, passphrase)
         except RunNotFoundError as error:
             remedy = " ".join(map(_which_runs, databases))
             raise RunNotFoundError(error.reason, table="runs", remedy=remedy) from error
@@ -235,7 +243,12 @@ def _watch(options: argparse.Namespace) -> Watch | None:
     return lambda items, total: counted(items, "records", quiet=False, total=total, size=len)
 
 
-def _export(databases: list[Landscape], selection: Selection, options: argparse.Namespace) -> None:
+def _export(
+    databases: list[Landscape],
+    selection: Selection,
+    options: argparse.Namespace,
+    passphrase: str | None,
+) -> None:
     from landscape_compat.export.seals import Seals
     from landscape_compat.export.whole import export_bag
 
@@ -252,6 +265,8 @@ def _export(databases: list[Landscape], selection: Selection, options: argparse.
         signer=_signer(options),
         seals=Seals(ssh_key=options.ssh_key, pem_key=options.pem_key),
         watch=_watch(options),
+        jobs=options.jobs,
+        passphrase=passphrase,
     )
     if options.json:
         place = {"folder": printable(exported.path)}

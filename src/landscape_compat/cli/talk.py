@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import sys
@@ -14,6 +15,7 @@ from landscape_compat.errors import printable
 
 __all__ = [
     "JSON_VERSION",
+    "at_least_one",
     "complain",
     "counted",
     "print_json",
@@ -203,3 +205,19 @@ def _render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         fields = (f"{key}={value}" for key, value in event.items() if key != "event")
         text = f"{name}: {' '.join(fields)}"
     return printable(f"warning: {text}")
+
+
+def at_least_one(text: str) -> int:
+    """Read how many of something an argument wants.
+
+    Args:
+        text: The argument.
+
+    Raises:
+        argparse.ArgumentTypeError: It is less than one.
+        ValueError: It is no number.
+    """
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number

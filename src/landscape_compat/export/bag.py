@@ -6,11 +6,11 @@ Source: RFC 8493, The BagIt File Packaging Format (V1.0).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from landscape_compat.export.files import FolderFiles, WrittenFile
+from landscape_compat.export.files import FolderFiles
 
 __all__ = [
     "BAGIT",
@@ -71,19 +71,18 @@ def bag_info(
     return "".join(f"{label}: {value}\n" for label, value in info.items()).encode()
 
 
-def seal_bag(bag: Path, payload: Iterable[WrittenFile], tags: Mapping[str, bytes]) -> None:
+def seal_bag(bag: Path, payload: Mapping[str, str], tags: Mapping[str, bytes]) -> None:
     """Write the tag files of a bag whose payload is written.
 
     Args:
         bag: The bag's folder.
-        payload: Every file of the payload, closed.
+        payload: Every file of the payload, by its name within the bag, and its SHA-256.
         tags: The tag files that are no manifest, by their names within the bag.
 
     Raises:
         OutputError: A file cannot be written.
     """
-    digests = {file.path.relative_to(bag).as_posix(): file.sha256 for file in payload}
-    files = {BAGIT: DECLARATION, MANIFEST: manifest(digests), **tags}
+    files = {BAGIT: DECLARATION, MANIFEST: manifest(payload), **tags}
     with FolderFiles(bag) as written:
         for name, content in files.items():
             (bag / name).parent.mkdir(exist_ok=True)
