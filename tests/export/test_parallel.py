@@ -63,16 +63,22 @@ def content(bag: Path) -> dict[str, Any]:
     return {**found, "statement": statement}
 
 
-def test_the_bag_and_the_warnings_are_the_same(databases: list[Path], tmp_path: Path) -> None:
-    told = []
+def test_the_bag_and_what_is_told_are_the_same(
+    databases: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    told, logged = [], []
     for jobs in (1, 2):
         with opened(databases) as dbs, warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             export_bag(dbs, tmp_path / f"bag{jobs}", formats=("jsonl", "csv.gz"), jobs=jobs)
+        logged.append([record.args for record in caplog.records])
+        caplog.clear()
         told.append([(type(one.message), str(one.message)) for one in warned])
     assert content(tmp_path / "bag1") == content(tmp_path / "bag2")
     assert len(content(tmp_path / "bag2")) > 9
     assert told[0] == told[1] != []
+    assert logged[0] == logged[1]
+    assert len(logged[1]) >= 2 * len(databases)
     assert verify_bag(tmp_path / "bag2", sources=databases).findings == []
     assert len(list((tmp_path / "bag2" / "metadata").glob("*.html"))) == 3
 

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from landscape_compat.errors import DegradedReadWarning
@@ -13,7 +14,7 @@ from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.schema.fingerprint import fingerprint_table
 
-__all__ = ["REMEDY", "Notices", "emit"]
+__all__ = ["REMEDY", "Notices", "emit", "repeat"]
 
 REMEDY = "Read and export it as it is, or migrate a copy; writing is refused."
 _OURS = ("landscape_compat.", "sqlalchemy.")
@@ -29,7 +30,16 @@ def emit(event: str, **fields: Any) -> None:
         event: The event's name without the package, as `table_degraded`.
         fields: What is known of it.
     """
-    name = f"landscape_compat.{event}"
+    repeat(f"landscape_compat.{event}", fields)
+
+
+def repeat(name: str, fields: Mapping[str, Any]) -> None:
+    """Log an event as `emit` does, as it was logged in another process.
+
+    Args:
+        name: The event's whole name.
+        fields: What is known of it.
+    """
     # Importing it takes as long as all of us; who configured it has imported it.
     structlog = sys.modules.get("structlog")
     if structlog is not None and structlog.is_configured():
@@ -38,7 +48,7 @@ def emit(event: str, **fields: Any) -> None:
     logger = logging.getLogger("landscape_compat")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())
-    logger.warning("%s %s", name, fields)
+    logger.warning("%s %s", name, dict(fields))
 
 
 class Notices:

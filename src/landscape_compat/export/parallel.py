@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from landscape_compat.engine.notices import emit
+from landscape_compat.engine.notices import repeat
 from landscape_compat.errors import LandscapeCompatError, printable
 from landscape_compat.export.part import Part, Wanted, write_part
 from landscape_compat.landscape.database import open_landscape
@@ -72,8 +72,8 @@ def write_parts(
             done = future.result()
             for warning in done.warned:
                 warnings.warn(warning, stacklevel=2)
-            for event, fields in done.logged:
-                emit(event, **fields)
+            for name, fields in done.logged:
+                repeat(name, fields)
             yield done.part
     except BrokenProcessPool as error:
         names = [name for name, future in waiting if not _is_written(future)]
@@ -123,4 +123,4 @@ class _Keep(logging.Handler):
         """Keep an event."""
         match record.args:
             case (str(name), dict(fields)):
-                self._logged.append((name.removeprefix(f"{_LOGGER}."), fields))
+                self._logged.append((name, fields))
