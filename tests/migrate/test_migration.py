@@ -111,6 +111,8 @@ def test_the_statement_tells_both_digests_and_every_rule(legacy: Written, new: P
     assert predicate["source"]["sha256"] == state_of(legacy.path).file.sha256
     target = {"by_host": False, "epoch": 29, "known": NEWEST.name, "shape": NEWEST.name}
     assert predicate["target"] == target
+    assert predicate["tools"]["sqlite"] == sqlite3.sqlite_version
+    assert set(predicate["tools"]) == {"landscape-compat", "python", "sqlalchemy", "sqlite"}
     assert "token_outcomes" in predicate["absent_tables"]
     assert "tokens.expand_group_id" in predicate["absent"]
     tables = {table["table"]: table for table in predicate["tables"]}

@@ -3,14 +3,14 @@
     PYTHONPATH=tests python tests/stress/kill_migrate.py 200
 
 A child migrates a database, or migrates it in its place; SIGKILL ends it after a random part of
-the time that it needs. Afterwards the source has every byte that it had, a new database is there
-only whole and with its proof, and the next run succeeds and leaves nothing else behind.
+the time that it needs: every other time, of the time that it needs from when the new database is
+whole and is to get its name. Afterwards the source has every byte that it had, a new database is
+there only whole and with its proof, and the next run succeeds and leaves nothing else behind.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -21,14 +21,20 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from landscape_compat import migrate_database, migrate_in_place, verify_migration
 from landscape_compat.landscape.history import shape_named
+from landscape_compat.migrate import migration, swap
 from support.legacy import build_shape
 
 SHAPE = "2026-01-18/df2fa70fb"
+# Runs an action, of which a function of a module is the late part, and tells whether it was killed.
+Killing: TypeAlias = Callable[[Callable[[], object], ModuleType, str], bool]
 
 
 class LeftWrongError(Exception):
@@ -52,22 +58,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         source = folder / "source.db"
         build_shape(source, shape_named(SHAPE).shape, rows=8, runs=6, long_text=False)
         for name, trial in (("migrate", _kill_migrate), ("swap", _kill_swap)):
-            # What is killed takes as long as this, on whatever machine.
-            start = time.monotonic()
-            migrate_database(source, folder / f"{name}.db")
-            (folder / "longest.json").write_text(json.dumps(1.3 * (time.monotonic() - start)))
+            pace = {False: 3.0, True: 0.1}
             ends = Counter(
-                trial(source, folder / f"{name}-{number}", chance)
+                trial(source, folder / f"{name}-{number}", partial(_killed, chance, pace, late))
                 for number in range(options.count)
+                for late in [number % 2 == 1]
             )
             print(f"{name}: {options.count} kills, {dict(ends)}")
     return 0
 
 
-def _kill_migrate(source: Path, folder: Path, chance: random.Random) -> str:
+def _kill_migrate(source: Path, folder: Path, killed: Killing) -> str:
     folder.mkdir()
     new, digest = folder / "new.db", _digest(source)
-    ended = _killed(lambda: migrate_database(source, new), folder, chance)
+    ended = killed(lambda: migrate_database(source, new), migration, "put_in_place")
     _require(_digest(source) == digest, "the source changed")
     end = "nothing new"
     if new.exists():
@@ -81,12 +85,12 @@ def _kill_migrate(source: Path, folder: Path, chance: random.Random) -> str:
     return end if ended else "not killed"
 
 
-def _kill_swap(source: Path, folder: Path, chance: random.Random) -> str:
+def _kill_swap(source: Path, folder: Path, killed: Killing) -> str:
     folder.mkdir()
     path = folder / "audit.db"
     shutil.copyfile(source, path)
     digest = _digest(path)
-    ended = _killed(lambda: migrate_in_place(path), folder, chance)
+    ended = killed(lambda: migrate_in_place(path), swap, "_swap")
     _require(path.exists(), "neither the original nor the new database has the name")
     end = "original"
     if _digest(path) != digest:
@@ -114,25 +118,54 @@ def _sweep_by_next(path: Path, kept: Path) -> None:
     done.kept.unlink()
 
 
-def _killed(action: Callable[[], object], folder: Path, chance: random.Random) -> bool:
-    """Run an action in a child, and kill it at a random moment; tell whether it was killed."""
-    began = folder.parent / "longest.json"
-    longest = json.loads(began.read_text())
-    start = time.monotonic()
+def _killed(
+    chance: random.Random,
+    pace: dict[bool, float],
+    late: bool,
+    action: Callable[[], object],
+    module: ModuleType,
+    name: str,
+) -> bool:
+    """Run an action in a child, and kill it at a random moment.
+
+    Args:
+        chance: Where the moment comes from.
+        pace: How long it takes, from its beginning and from its late part; kept up to date.
+        late: Whether to kill it in its late part.
+        action: What to run.
+        module: Where its late part is a function.
+        name: Which.
+
+    Returns:
+        Whether it was killed; else it came to its end before.
+    """
+    hearing, saying = os.pipe()
     child = os.fork()
     if not child:
         with open(os.devnull, "w") as nothing:  # noqa: PTH123 - a descriptor is wanted
             os.dup2(nothing.fileno(), 2)
+        real = getattr(module, name)
+
+        def told(*words: Any, **more: Any) -> Any:
+            os.write(saying, b".")
+            return real(*words, **more)
+
+        setattr(module, name, told)
         try:
             action()
         finally:
             os._exit(0)
-    until = start + chance.uniform(0, longest)
+    os.close(saying)
+    if late:
+        os.read(hearing, 1)
+    os.close(hearing)
+    start = time.monotonic()
+    until = start + chance.uniform(0, pace[late])
     while time.monotonic() < until:
         if os.waitpid(child, os.WNOHANG)[0]:
-            began.write_text(json.dumps(time.monotonic() - start))
+            pace[late] = time.monotonic() - start
             return False
-        time.sleep(0.0005)
+        time.sleep(0.0002)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return True
