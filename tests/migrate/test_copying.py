@@ -15,6 +15,7 @@ import pytest
 from landscape_compat import migrate_database
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.migrate import work
+from landscape_compat.migrate.copying import copy_table
 from support.legacy import Written, build_shape
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
@@ -38,7 +39,7 @@ def test_those_that_others_refer_to_come_first(legacy: Written, tmp_path: Path) 
 def test_each_table_is_one_transaction(
     legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, said = work.copy_table, dict[str, list[str]]()
+    real, said = copy_table, dict[str, list[str]]()
 
     def copied(source: Any, target: sqlite3.Connection, copy: Any, **options: Any) -> Any:
         target.set_trace_callback(said.setdefault(copy.name, []).append)
