@@ -32,6 +32,11 @@ def test_a_campaign(campaign: str) -> None:
     assert _run(*campaign.split()).rstrip().endswith("wrong: 0")
 
 
+def test_killed_migrations() -> None:
+    said = _run("kill_migrate", "2", "--seed", "7")
+    assert re.fullmatch(r"migrate: 2 kills, \{.*\}\nswap: 2 kills, \{.*\}\n", said)
+
+
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
     reason="NOT FUZZED: atheris is not installed here (pip install 'landscape-compat[fuzz]')",

@@ -1,6 +1,6 @@
 """Kill migrations and swaps at random moments, and look at what is left each time.
 
-    PYTHONPATH=tests python tests/stress/kill_migrate.py 200
+    python tests/stress/kill_migrate.py 200
 
 A child migrates a database, or migrates it in its place; SIGKILL ends it after a random part of
 the time that it needs: every other time, of the time that it needs from when the new database is
@@ -27,10 +27,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from landscape_compat import migrate_database, migrate_in_place, verify_migration
-from landscape_compat.landscape.history import shape_named
-from landscape_compat.migrate import migration, swap
-from support.legacy import build_shape
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
+
+from landscape_compat import migrate_database, migrate_in_place, verify_migration  # noqa: E402
+from landscape_compat.landscape.history import shape_named  # noqa: E402
+from landscape_compat.migrate import migration, swap  # noqa: E402
+from support.legacy import build_shape  # noqa: E402
 
 SHAPE = "2026-01-18/df2fa70fb"
 # Runs an action, of which a function of a module is the late part, and tells whether it was killed.

@@ -1,6 +1,6 @@
 """Migrate every real database to the newest shape and to three in between; verify each proof.
 
-PYTHONPATH=tests python tests/stress/migrate_corpus.py [COUNT] [--skip N]
+python tests/stress/migrate_corpus.py [COUNT] [--skip N]
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from landscape_compat import migrate_database, verify_migration
-from landscape_compat.errors import LandscapeCompatError
-from support.corpus import corpus_databases, shapes_between
-from support.untouched import untouched
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
+
+from landscape_compat import migrate_database, verify_migration  # noqa: E402
+from landscape_compat.errors import LandscapeCompatError  # noqa: E402
+from support.corpus import corpus_databases, shapes_between  # noqa: E402
+from support.untouched import untouched  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
