@@ -98,6 +98,9 @@ class Syntax:
 _NAME_START = r"[A-Za-z_\u0080-\U0010ffff]"
 _NAME_PART = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
 _NUMBER = r"0[xX][0-9A-Fa-f_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d[\d_]*)?"
+# DuckDB begins a name where a digit would have to follow.
+_DIGITS = r"\d+(?:_\d+)*"
+_DECIMAL = rf"(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?"
 _SPACES = r"[\u00a0\u1680\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]"
 _LINE_COMMENT = r"--[^\n]*"
 _SINGLE_QUOTED = r"'(?:[^']|'')*(?:'|\Z)"
@@ -155,8 +158,8 @@ DUCKDB = Syntax(
         |(?P<blob>[xXbB]'(?:[^']|'')*(?:'|\Z))
         |(?P<string>{_SINGLE_QUOTED})
         |(?P<quoted>{_DOUBLE_QUOTED}|`(?:[^`]|``)*(?:`|\Z))
-        |(?P<parameter>\?\d*|\#\d+|\$\w+)
-        |(?P<number>{_NUMBER})
+        |(?P<parameter>\?\d*|\#\d+|\$(?:\d+|\w+))
+        |(?P<number>{_DECIMAL})
         |(?P<word>(?!{_SPACES}){_NAME_START}(?:(?!{_SPACES}){_NAME_PART})*)
         |(?P<operator>::|->>|->|=>|:=|\|\||<=|>=|<>|!=|==|\*\*|//|.)""",
     folds_quoted=True,
