@@ -317,6 +317,9 @@ def ask_file(file: Path, both: Sqlite | Postgres, most: int, other: Other | None
             continue
         if found == expected:
             outcomes["same"] += 1
+        elif expected is not None and _rounded(found) == _rounded(expected):
+            # SQLite adds in the order in which it reads, which another index may change.
+            outcomes["same but for the last digits of a sum"] += 1
         else:
             outcomes["different"] += 1
             print(f"{file}: {both.lost}\n{record.sql}", file=sys.stderr)
@@ -328,6 +331,14 @@ def ask_file(file: Path, both: Sqlite | Postgres, most: int, other: Other | None
             except Exception:
                 outcomes["other: error"] += 1
     return outcomes
+
+
+def _rounded(rows: Rows) -> Rows:
+    """Take the last digits off every floating-point number."""
+    return Counter(
+        tuple((kind, f"{cell:.12g}" if kind == "float" else cell) for kind, cell in row)
+        for row in rows.elements()
+    )
 
 
 def main() -> int:
