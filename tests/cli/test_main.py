@@ -231,3 +231,15 @@ def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = run("versions")
     assert (outcome.code, outcome.out) == (ExitCode.INTERRUPTED, "")
     assert "Interrupted" in outcome.err
+
+
+def test_an_interrupt_while_a_class_was_made_was_a_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+
+    monkeypatch.setattr("landscape_compat.cli.versions.run", interrupted)
+    outcome = run("versions")
+    assert outcome.code == ExitCode.INTERRUPTED
+    assert "Interrupted" in outcome.err

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from landscape_compat import (
     LandscapeCompatError,
+    attach,
     diagnose_database,
     inspect_database,
     open_landscape,
@@ -25,6 +26,9 @@ from landscape_compat import (
 from landscape_compat.errors import NotALandscapeError, OpeningRefusedError, UnreadableError
 from landscape_compat.export.selection import Selection
 from landscape_compat.export.stream import Order, export_database, export_run, export_selection
+from landscape_compat.landscape.history import known_shapes
+from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.landscape.stored import read
 from support.commands import Run, running
 from support.legacy import Written
@@ -73,6 +77,19 @@ def test_what_poses_as_a_table_is_refused_by_name(what: str, legacy: Written) ->
     with pytest.raises(NotALandscapeError, match="is no record") as caught:
         _read(legacy.path)
     assert caught.value.table == "tokens"
+
+
+def test_a_view_whose_columns_cannot_be_told_was_an_index_error(legacy: Written) -> None:
+    """A program that asks it for a column that has a rule is told what SQLite says of the view."""
+    view = "CREATE VIEW nodes AS SELECT fts3_tokenizer('simple') AS run_id"
+    _execute(legacy.path, _MAKE_ROOM[0], "ALTER TABLE nodes RENAME TO former", view)
+    engine = sa.create_engine(f"sqlite:///{legacy.path}")
+    declared = metadata_of(known_shapes()[-1])
+    with untouched(legacy.path):
+        attach(engine, declared, rules=landscape_rules(), read_only=True)
+        with engine.connect() as connection, pytest.raises(sa.exc.OperationalError, match="unsafe"):
+            connection.execute(text("SELECT determinism FROM nodes"))
+        engine.dispose()
 
 
 def test_triggers_do_nothing(legacy: Written) -> None:

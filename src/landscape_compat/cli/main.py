@@ -174,6 +174,9 @@ def _unforeseen(error: Exception) -> int:
     """Give a database's own error one line; let a bug of ours be seen."""
     from sqlalchemy.exc import SQLAlchemyError
 
+    # Python 3.11 makes a RuntimeError of what interrupts it while it makes a class.
+    if isinstance(error.__cause__, KeyboardInterrupt):
+        raise error.__cause__
     if not isinstance(error, (SQLAlchemyError, UnicodeDecodeError)):
         raise error
     complain(f"The database could not be read: {str(error).splitlines()[0]}")

@@ -279,7 +279,9 @@ def render_rule(
     kept = stored.column(expression.name) if stored and is_own else None
     if kept is not None and affinity(kept.type) == type_:
         return f"{sql}{collated}"
-    here = f"{alias}.{quote_name(dialect, stored.column_names[0])}" if stored else ""
+    # A view whose columns the database cannot tell has none; asking it for rows tells why.
+    first = stored.column_names[0] if stored and stored.column_names else ""
+    here = f"{alias}.{quote_name(dialect, first)}" if first else ""
     return f"{_stored_as(type_, sql, expression, here)}{collated}"
 
 
