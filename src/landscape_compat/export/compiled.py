@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 from landscape_compat.export.values import FIXES, Field, Kind, RecordForm
 
-__all__ = ["PLAIN_NAMES", "CompiledEncoder", "compile_encoder", "plain_fix"]
+__all__ = ["PLAIN_NAMES", "CompiledEncoder", "compile_encoder", "plain_fix", "time_fix"]
 
 CompiledEncoder: TypeAlias = Callable[[Sequence[Any], Any], Any]
 
@@ -71,10 +72,43 @@ def plain_fix(field: Field, variable: str) -> Sequence[str]:
     """Turn a stored value into a record's by `FIXES`, under the name `fix_KIND`."""
     if field.kind is Kind.AS_STORED:
         return ()
+    if field.kind is Kind.TIME:
+        as_iso = f"{variable}[:10] + 'T' + {variable}[11:]"
+        return time_fix(variable, as_iso, unless=f"{variable}[19:] == '.000000'")
     return (f"if {variable} is not None: {variable} = fix_{field.kind}({variable})",)
 
 
-PLAIN_NAMES: Mapping[str, Any] = {f"fix_{kind}": fix for kind, fix in FIXES.items()}
+def time_fix(variable: str, value: str, *, unless: str = "False") -> Sequence[str]:
+    """Turn a stored time into a record's, with little work where SQLAlchemy wrote it.
+
+    Of what `fromisoformat` takes, only what SQLAlchemy writes has this length, these marks in
+    these places, and no time zone; but the hour 24, which some versions of Python take for the
+    next day's.
+
+    Args:
+        variable: The variable that holds the stored value.
+        value: The expression of a record's value; `moment` is the time that it tells.
+        unless: The expression that says that this is another, nevertheless.
+    """
+    marks = " and ".join(f"{variable}[{at}] == {mark!r}" for at, mark in _MARKS)
+    return (
+        f"if {variable} is not None:",
+        "    try:",
+        f"        moment = from_iso({variable})",
+        f"        {variable} = {value} if len({variable}) == 26 and {marks}"
+        f" and moment.tzinfo is None and {variable}[11:13] != '24' and not ({unless})"
+        f" else fix_{Kind.TIME}({variable})",
+        "    except (ValueError, TypeError):",
+        f"        {variable} = fix_{Kind.TIME}({variable})",
+    )
+
+
+# Where SQLAlchemy puts what between the digits of a timestamp.
+_MARKS: Final = ((4, "-"), (7, "-"), (10, " "), (13, ":"), (16, ":"), (19, "."))
+PLAIN_NAMES: Mapping[str, Any] = {
+    "from_iso": datetime.fromisoformat,
+    **{f"fix_{kind}": fix for kind, fix in FIXES.items()},
+}
 
 
 def _all(form: RecordForm) -> Sequence[Field]:

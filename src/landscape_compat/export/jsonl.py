@@ -7,9 +7,8 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from json.encoder import encode_basestring
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO
 
 from landscape_compat.errors import OutputError
 from landscape_compat.export.compiled import (
@@ -17,6 +16,7 @@ from landscape_compat.export.compiled import (
     CompiledEncoder,
     compile_encoder,
     plain_fix,
+    time_fix,
 )
 from landscape_compat.export.files import ALL_RECORDS, Files
 from landscape_compat.export.values import (
@@ -38,9 +38,6 @@ __all__ = [
     "line_encoder",
     "write_json_lines",
 ]
-
-# Where SQLAlchemy puts what between the digits of a timestamp.
-_MARKS: Final = ((4, "-"), (7, "-"), (10, " "), (13, ":"), (16, ":"), (19, "."))
 
 
 def json_line(record: Record) -> bytes:
@@ -172,20 +169,8 @@ def _by_orjson(form: RecordForm, orjson: Any) -> CompiledEncoder:
     def fix(field: Field, value: str) -> Sequence[str]:
         if field.kind is Kind.TIME:
             # orjson writes a datetime as `isoformat` does, in less time than it takes to put a
-            # `T` between two pieces of a text. Of what `fromisoformat` takes, only what SQLAlchemy
-            # writes has this length, these marks in these places, and no time zone; but the hour
-            # 24, which some versions of Python take for the next day's.
-            marks = " and ".join(f"{value}[{at}] == {mark!r}" for at, mark in _MARKS)
-            return (
-                f"if {value} is not None:",
-                "    try:",
-                f"        moment = from_iso({value})",
-                f"        {value} = moment if len({value}) == 26 and {marks}"
-                f" and moment.tzinfo is None and {value}[11:13] != '24'"
-                f" else fix_{field.kind}({value})",
-                "    except (ValueError, TypeError):",
-                f"        {value} = fix_{field.kind}({value})",
-            )
+            # `T` between two pieces of a text.
+            return time_fix(value, "moment")
         if field.at in numbers:
             # orjson writes other exponents than Python, and null for what is not finite.
             return (
@@ -207,7 +192,6 @@ def _by_orjson(form: RecordForm, orjson: Any) -> CompiledEncoder:
             "dumps": orjson.dumps,
             "newline": orjson.OPT_APPEND_NEWLINE,
             "_bytes": _bytes,
-            "from_iso": datetime.fromisoformat,
         },
         fix=fix,
         # Where a float is stored where none belongs, the standard library writes it.
