@@ -75,8 +75,9 @@ def test_a_changed_one(legacy: Written, new: Path, change: str, where: str) -> N
     with closing(sqlite3.connect(new)) as connection, connection:
         connection.execute("UPDATE tokens SET branch_name = 'x' WHERE rowid = 1")
         connection.execute(change)
-    found = verify_migration(new, source=legacy.path)
-    assert {"new.db", where} <= {finding.where for finding in found.findings}
+    for source in (None, legacy.path):
+        found = verify_migration(new, source=source)
+        assert {"new.db", where} <= {finding.where for finding in found.findings}
 
 
 def test_another_source(legacy: Written, new: Path, tmp_path: Path) -> None:
