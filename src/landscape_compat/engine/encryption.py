@@ -90,5 +90,5 @@ def make_engine(url: URL, passphrase: str | None, **options: Any) -> Engine:
         path = source_of(*url.get_dialect()().create_connect_args(url)).path
     if passphrase is None or path is None or not looks_encrypted(path):
         return create_engine(url, **options)
-    keys = {KEY: Passphrase(passphrase)}
+    keys = {**options.pop("connect_args", {}), KEY: Passphrase(passphrase)}
     return create_engine(url, module=cipher_driver(path), connect_args=keys, **options)

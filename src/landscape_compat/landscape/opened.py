@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,13 @@ from landscape_compat.landscape.forward import Migrator
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.host import Host, host_of, writing_command
 from landscape_compat.landscape.refusals import REMEDY, in_family, refusal
-from landscape_compat.landscape.rescue import answer_for, examine, furnish, open_degraded
+from landscape_compat.landscape.rescue import (
+    Finding,
+    answer_for,
+    examine,
+    furnish,
+    open_degraded,
+)
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.plan import Plan
 
@@ -78,7 +84,7 @@ def furnisher(
     engine = None if asked is None else _rescue(host, kind, asked, posture, migrator)
     if asked is None or engine is None:
         return None
-    return partial(furnish, url=asked.url, engine=engine)
+    return partial(furnish, url=asked.url, engine=engine, passphrase=asked.passphrase)
 
 
 def refuse_recording(db: Any, doing: str) -> None:
@@ -126,12 +132,14 @@ class _Asked:
         creates: Whether it would create tables.
         journals: Whether it would keep a journal of what is written.
         options: What it would pass on to `create_engine`.
+        passphrase: What it would decrypt it by.
     """
 
     url: str | URL
     creates: bool
     journals: bool
     options: dict[str, Any]
+    passphrase: str | None = field(default=None, repr=False)
 
 
 def _asked(wrapped: Any, args: tuple[Any, ...], options: dict[str, Any]) -> _Asked | None:
@@ -143,7 +151,8 @@ def _asked(wrapped: Any, args: tuple[Any, ...], options: dict[str, Any]) -> _Ask
     bound.apply_defaults()
     given = bound.arguments
     url = next(iter(given.values()), None)
-    if not isinstance(url, (str, URL)) or given.get("passphrase") is not None:
+    passphrase = given.get("passphrase")
+    if not isinstance(url, (str, URL)) or not isinstance(passphrase, str | None):
         return None
     creates, journals = given.get("create_tables", True), given.get("dump_to_jsonl", False)
     if given.get("read_only", False) and (creates or journals or "file:" in str(url)):
@@ -151,15 +160,29 @@ def _asked(wrapped: Any, args: tuple[Any, ...], options: dict[str, Any]) -> _Ask
     passed_on = next(
         (p.name for p in bound.signature.parameters.values() if p.kind is p.VAR_KEYWORD), ""
     )
-    return _Asked(url, bool(creates), bool(journals), dict(given.get(passed_on, {})))
+    passed = dict(given.get(passed_on, {}))
+    return _Asked(url, bool(creates), bool(journals), passed, passphrase)
 
 
 def _rescue(
     host: Host, kind: type[Any], asked: _Asked, posture: str, migrator: Migrator | None
 ) -> Engine | None:
     """Give the engine by which the host reads a database that it needs help with."""
+
+    def found() -> Finding | None:
+        return examine(
+            host,
+            kind,
+            asked.url,
+            asked.options,
+            creating=asked.creates,
+            passphrase=asked.passphrase,
+        )
+
+    if asked.passphrase is not None:
+        migrator = None  # what is encrypted is not copied
     try:
-        finding = examine(host, kind, asked.url, asked.options, creating=asked.creates)
+        finding = found()
         if finding is None:
             if migrator and asked.creates:
                 migrator.finish(asked.url)
@@ -171,18 +194,13 @@ def _rescue(
         ):
             return None  # what works without the shim works the same with it
         if writes and migrator:
-
-            def wanted() -> bool:
-                found = examine(host, kind, asked.url, asked.options, creating=asked.creates)
-                return found is not None
-
-            migrator.bring_forward(asked.url, wanted)
-            writes = wanted()
+            migrator.bring_forward(asked.url, lambda: found() is not None)
+            writes = found() is not None
             if not writes:
                 return None  # it is the host's own by now
         if posture == "refuse" or writes:
             raise refusal(finding, posture, command)
-        return open_degraded(host, asked.url, asked.options)
+        return open_degraded(host, asked.url, asked.options, asked.passphrase)
     except LandscapeCompatError as error:
         raise in_family(error, host.refusal) from error.__cause__
 

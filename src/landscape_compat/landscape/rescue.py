@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +13,16 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import StaticPool
 
 from landscape_compat.engine.attach import Attachment, attach
-from landscape_compat.engine.locks import lock_sqlite
-from landscape_compat.engine.opening import open_readonly
+from landscape_compat.engine.encryption import make_engine
 from landscape_compat.engine.source import source_of
 from landscape_compat.errors import (
     AttachError,
-    LandscapeCompatError,
-    OpeningRefusedError,
     UnreadableError,
     printable,
 )
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.host import Host
+from landscape_compat.landscape.peeking import IDENTITY, Seen, Way, look, peeking, way_to
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.plan import Plan, make_plan
 from landscape_compat.projection.prelude import Projection
@@ -36,8 +32,6 @@ from landscape_compat.schema.shape import SchemaShape
 
 __all__ = ["Finding", "answer_for", "examine", "furnish", "open_degraded", "verdict_of"]
 
-# Source: the identity row that builds since epoch 24 write into every store they make.
-_IDENTITY = "elspeth_schema_identity"
 _APPLICATION, _STORE = "elspeth", "landscape"
 _MOST_PASSED = 64
 # With one of these, what the engine opens is not what its URL says.
@@ -74,16 +68,14 @@ class Finding:
         return not (self.verdict or self.lacks_columns or (self.lacks_tables and not creating))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    stored: SchemaShape
-    schema: tuple[tuple[Any, ...], ...]
-    epoch: int
-    identities: tuple[tuple[Any, ...], ...]
-
-
 def examine(
-    host: Host, kind: Any, url: str | URL, options: dict[str, Any], *, creating: bool
+    host: Host,
+    kind: Any,
+    url: str | URL,
+    options: dict[str, Any],
+    *,
+    creating: bool,
+    passphrase: str | None = None,
 ) -> Finding | None:
     """Look at a database before the host does, without a trace.
 
@@ -93,28 +85,30 @@ def examine(
         url: What the host was asked to open.
         options: What it would pass on to `create_engine`.
         creating: Whether it would create tables.
+        passphrase: What it was asked to decrypt it by.
 
     Returns:
         What was found; None for a database that the host reads as well without us, or of which
-        it says best itself what is wrong: current, fresh, damaged, in memory, encrypted, or on
-        another server.
+        it says best itself what is wrong: current, fresh, damaged, in memory, not encrypted by
+        this passphrase, or on another server.
 
     Raises:
         UnreadableError: It says itself that it is no audit database.
     """
     engine = _engine_of(url, options)
     path = None if engine is None else _file_of(engine)
-    if engine is None or path is None:
+    way = None if path is None else way_to(path, passphrase)
+    if engine is None or path is None or way is None:
         return None
-    with _peeking(path) as connection:
-        seen = None if connection is None else _look(connection)
+    with peeking(path, way) as connection:
+        seen = None if connection is None else look(connection, way)
         if connection is None or seen is None or _is_its_own(host, seen):
             return None
         plan = _plan(host, seen.stored, engine.dialect)
         if plan is not None and all(drift.missing_table for drift in plan.drifts):
             return None
         reasons = [] if plan is None else _reasons(plan)
-        verdict = _verdict(host, kind, url, connection, seen, creating=creating)
+        verdict = _verdict(host, kind, url, connection, seen, way, creating=creating)
         if not reasons and not verdict:
             return None
         _require_landscape(seen)
@@ -128,18 +122,21 @@ def examine(
     )
 
 
-def open_degraded(host: Host, url: str | URL, options: dict[str, Any]) -> Engine:
+def open_degraded(
+    host: Host, url: str | URL, options: dict[str, Any], passphrase: str | None = None
+) -> Engine:
     """Make an engine that reads a degraded database as the host declares it, and writes nothing.
 
     Args:
         host: The host.
         url: What the host was asked to open.
         options: What it would pass on to `create_engine`.
+        passphrase: What it is encrypted by, if it is.
 
     Raises:
         LandscapeCompatError: The database cannot be opened so; says why.
     """
-    engine = create_engine(url, **options)
+    engine = make_engine(make_url(url), passphrase, **options)
     try:
         attachment = attach(
             engine, host.metadata, rules=landscape_rules(), read_only=True, known=known_shapes
@@ -153,7 +150,14 @@ def open_degraded(host: Host, url: str | URL, options: dict[str, Any]) -> Engine
     return engine
 
 
-def furnish(instance: Any, url: str | URL, engine: Engine, *, must_exist: bool = True) -> None:
+def furnish(
+    instance: Any,
+    url: str | URL,
+    engine: Engine,
+    *,
+    passphrase: str | None = None,
+    must_exist: bool = True,
+) -> None:
     """Make an empty instance of the host's class one that reads.
 
     The host's own ways of opening write: they make tables, stamp epochs, switch the journal
@@ -163,13 +167,14 @@ def furnish(instance: Any, url: str | URL, engine: Engine, *, must_exist: bool =
         instance: The instance, made but not initialised.
         url: The URL that it is to report.
         engine: What it is to read by.
+        passphrase: The passphrase that it is to keep.
         must_exist: Whether the host's validation is to insist on every table.
 
     Raises:
         AttachError: The instance does not give its engine out.
     """
     facts = {
-        "passphrase": None,
+        "passphrase": passphrase,
         "journal": None,
         "require_existing_schema": must_exist,
         "read_only": True,
@@ -243,55 +248,7 @@ def _file_of(engine: Engine) -> Path | None:
         return None
 
 
-@contextmanager
-def _peeking(path: Path) -> Iterator[sqlite3.Connection | None]:
-    """Connect to a database without a trace and, however large it is, without a copy."""
-    connection = _peek(path)
-    try:
-        yield connection
-    finally:
-        if connection is not None:
-            connection.close()
-
-
-def _peek(path: Path) -> sqlite3.Connection | None:
-    def connect(uri: str) -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True)
-
-    connection = None
-    try:
-        try:
-            connection, _ = open_readonly(path, connect, allow_copy=False)
-        except OpeningRefusedError:
-            # As if nothing lay beside the file: good enough to tell one schema from another.
-            connection = connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1")
-        lock_sqlite(connection)
-    except (sqlite3.Error, OSError, ValueError, LandscapeCompatError):
-        if connection is not None:
-            connection.close()
-        return None
-    return connection
-
-
-def _look(connection: sqlite3.Connection) -> _Seen | None:
-    def rows(statement: str) -> tuple[tuple[Any, ...], ...]:
-        return tuple(connection.execute(statement).fetchall())
-
-    try:
-        stored = catalogue_for("sqlite").read_stored(connection)
-        columns = ("application_id", "store_kind", "schema_epoch")
-        known = all(stored.has(f"{_IDENTITY}.{column}") for column in columns)
-        return _Seen(
-            stored=stored,
-            schema=rows("SELECT type, name, tbl_name, sql FROM sqlite_master"),
-            epoch=rows("PRAGMA user_version")[0][0],
-            identities=rows(f"SELECT {', '.join(columns)} FROM {_IDENTITY}") if known else (),
-        )
-    except sqlite3.Error:
-        return None
-
-
-def _is_its_own(host: Host, seen: _Seen) -> bool:
+def _is_its_own(host: Host, seen: Seen) -> bool:
     """Tell whether a database says that this very version of the host made it.
 
     What it lacks then is not owed to its age. If the host refuses it, it is damaged.
@@ -308,13 +265,13 @@ def _is_its_own(host: Host, seen: _Seen) -> bool:
     )
 
 
-def _require_landscape(seen: _Seen) -> None:
+def _require_landscape(seen: Seen) -> None:
     for application, store, _ in seen.identities:
         if (application, store) != (_APPLICATION, _STORE):
             raise UnreadableError(
                 f"The database says that it is the store {printable(store)!r} of "
                 f"{printable(application)!r}, and no audit database.",
-                table=_IDENTITY,
+                table=IDENTITY,
                 column="store_kind",
                 remedy="Check the path.",
             )
@@ -359,12 +316,12 @@ def verdict_of(host: Host, path: Path) -> str:
         host: The host.
         path: A database that nobody has open.
     """
-    with _peeking(path) as connection:
-        seen = None if connection is None else _look(connection)
+    with peeking(path, Way()) as connection:
+        seen = None if connection is None else look(connection, Way())
         if connection is None or seen is None:
             return "it cannot be read"
         url = URL.create("sqlite", database=str(path))
-        return _verdict(host, host.database_class, url, connection, seen, creating=False)
+        return _verdict(host, host.database_class, url, connection, seen, Way(), creating=False)
 
 
 def _verdict(
@@ -372,7 +329,8 @@ def _verdict(
     kind: Any,
     url: str | URL,
     connection: sqlite3.Connection,
-    seen: _Seen,
+    seen: Seen,
+    way: Way,
     *,
     creating: bool,
 ) -> str:
@@ -382,7 +340,9 @@ def _verdict(
     asked = (kind, creating, seen.schema, seen.epoch, seen.identities)
     if asked in host.passed:
         return ""
-    engine = create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
+    engine = create_engine(
+        "sqlite://", module=way.driver, creator=lambda: connection, poolclass=StaticPool
+    )
     instance = kind.__new__(kind)
     try:
         # Its messages name the database by this.
