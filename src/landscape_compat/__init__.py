@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from landscape_compat.landscape.records import ABSENT
     from landscape_compat.migrate.alembic import AlembicPlan, plan_alembic
     from landscape_compat.migrate.aside import reset_database
-    from landscape_compat.migrate.migration import Migration, migrate_database
+    from landscape_compat.migrate.making import Migration
+    from landscape_compat.migrate.migration import migrate_database
     from landscape_compat.migrate.posture import install
     from landscape_compat.migrate.swap import Swapped, migrate_in_place
     from landscape_compat.migrate.verify import verify_migration
@@ -99,7 +100,8 @@ _HOMES = {
     "landscape.recorder": ("ReadOnlyRecorder",),
     "migrate.alembic": ("AlembicPlan", "plan_alembic"),
     "migrate.aside": ("reset_database",),
-    "migrate.migration": ("Migration", "migrate_database"),
+    "migrate.making": ("Migration",),
+    "migrate.migration": ("migrate_database",),
     "migrate.posture": ("install",),
     "migrate.swap": ("Swapped", "migrate_in_place"),
     "migrate.verify": ("verify_migration",),

@@ -10,7 +10,7 @@ from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, RowsRefusedError, printable
 
 if TYPE_CHECKING:
-    from landscape_compat.migrate.migration import Migration
+    from landscape_compat.migrate.making import Migration
 
 __all__ = ["configure", "run"]
 

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import rfc8785
 from sqlalchemy import Connection
 
+from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import ProofFailedError, printable
+from landscape_compat.export.findings import Verification
 from landscape_compat.export.statement import make_statement
 from landscape_compat.migrate.copying import TableCopy, new_rows, rows_of
 
-__all__ = ["PREDICATE", "ProvenTable", "digest_table", "prove_table", "statement"]
+__all__ = [
+    "PREDICATE",
+    "ProvenTable",
+    "check_source",
+    "digest_table",
+    "prove_table",
+    "read_statement",
+    "statement",
+]
 
 PREDICATE = "urn:landscape-compat:migration:v1"
 
@@ -162,3 +175,45 @@ def statement(name: str, digest: str, predicate: Mapping[str, Any]) -> bytes:
         predicate: What is stated of it.
     """
     return make_statement({printable(name): digest}, PREDICATE, predicate)
+
+
+def read_statement(
+    proof: Path, found: Verification
+) -> tuple[Mapping[str, str], Mapping[str, Any]] | None:
+    """Read the statement about a migration, and check its form.
+
+    Args:
+        proof: Its file.
+        found: Where to say what is wrong with it.
+
+    Returns:
+        The digest of what it is about, by name, and what it states; None if it is none.
+    """
+    data = proof.read_bytes()
+    try:
+        told = json.loads(data)
+        canonical = rfc8785.dumps(told)
+        kind, predicate = told["predicateType"], told["predicate"]
+        digests = {one["name"]: one["digest"]["sha256"] for one in told["subject"]}
+    except (ValueError, KeyError, TypeError):
+        found.find(proof.name, "is no in-toto statement")
+        return None
+    if canonical != data:
+        found.find(proof.name, "is not in the form that RFC 8785 gives it")
+    if kind != PREDICATE or not isinstance(predicate, dict):
+        found.find(proof.name, f"states something else: {kind}")
+        return None
+    return digests, predicate
+
+
+def check_source(path: Path | None, predicate: Mapping[str, Any], found: Verification) -> None:
+    """Check that the old database is, to the byte, the one that was migrated.
+
+    Args:
+        path: Its file; None for one on a server, which has no bytes to compare.
+        predicate: What the proof states.
+        found: Where to say that it is another.
+    """
+    digests = digest_source(path).to_dict() if path else {}
+    if path and digests != {name: predicate["source"].get(name) for name in digests}:
+        found.find(path.name, "is not, byte for byte, the database that was migrated")

@@ -41,7 +41,7 @@ from landscape_compat.errors import (
     printable,
 )
 from landscape_compat.migrate.forms import filed, served, server_type
-from landscape_compat.migrate.migration import Made, Migration, Wanted, copy_and_prove, told_of
+from landscape_compat.migrate.making import Made, Migration, Wanted, copy_and_prove, told_of
 from landscape_compat.migrate.placing import put_in_place
 from landscape_compat.migrate.proof import row_bytes, statement
 from landscape_compat.migrate.target import quoted

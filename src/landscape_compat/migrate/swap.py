@@ -24,7 +24,7 @@ from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate.aside import undo_unfinished
 from landscape_compat.migrate.exclusive import alone_with, one_at_a_time
 from landscape_compat.migrate.kept import finish_kept, make_readonly
-from landscape_compat.migrate.migration import (
+from landscape_compat.migrate.making import (
     Migration,
     Wanted,
     copy_and_prove,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -11,24 +10,29 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-import rfc8785
 from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
-from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import LandscapeCompatError, OutputError, ProofFailedError, printable
 from landscape_compat.export.findings import Verification
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.migrate.copying import TableCopy
-from landscape_compat.migrate.migration import source_of
-from landscape_compat.migrate.proof import PREDICATE, ProvenTable, digest_table, prove_table
+from landscape_compat.migrate.making import source_of
+from landscape_compat.migrate.proof import (
+    ProvenTable,
+    check_source,
+    digest_table,
+    prove_table,
+    read_statement,
+)
 from landscape_compat.migrate.standins import rules_with
+from landscape_compat.migrate.verify_server import verify_on_server
 from landscape_compat.projection.plan import Plan
 
-__all__ = ["check_source", "is_migrated", "read_statement", "verify_migration"]
+__all__ = ["is_migrated", "verify_migration"]
 
 _ENDING = ".intoto.json"
 
@@ -66,8 +70,6 @@ def verify_migration(
     if isinstance(new, URL) or "://" in os.fspath(new):
         url = database_url(new)
         if url.get_backend_name() != "sqlite":
-            from landscape_compat.migrate.verify_server import verify_on_server
-
             return verify_on_server(url, _proof_at(proof), source)
         new = url.database or ""
     given = Path(new)
@@ -105,35 +107,6 @@ def _proof_at(proof: str | os.PathLike[str] | None) -> Path:
             remedy="Name the file of the proof by --proof.",
         )
     return Path(proof)
-
-
-def read_statement(
-    proof: Path, found: Verification
-) -> tuple[Mapping[str, str], Mapping[str, Any]] | None:
-    """Read the statement about a migration, and check its form.
-
-    Args:
-        proof: Its file.
-        found: Where to say what is wrong with it.
-
-    Returns:
-        The digest of what it is about, by name, and what it states; None if it is none.
-    """
-    data = proof.read_bytes()
-    try:
-        told = json.loads(data)
-        canonical = rfc8785.dumps(told)
-        kind, predicate = told["predicateType"], told["predicate"]
-        digests = {one["name"]: one["digest"]["sha256"] for one in told["subject"]}
-    except (ValueError, KeyError, TypeError):
-        found.find(proof.name, "is no in-toto statement")
-        return None
-    if canonical != data:
-        found.find(proof.name, "is not in the form that RFC 8785 gives it")
-    if kind != PREDICATE or not isinstance(predicate, dict):
-        found.find(proof.name, f"states something else: {kind}")
-        return None
-    return digests, predicate
 
 
 def _check_file(path: Path, digests: Mapping[str, str], found: Verification) -> None:
@@ -217,19 +190,6 @@ def _compare(
             except LandscapeCompatError as error:
                 found.find(stated["table"], f"cannot be read in the old database: {error}")
     found.checked.append("the rows of the old database, read again and compared one by one")
-
-
-def check_source(path: Path | None, predicate: Mapping[str, Any], found: Verification) -> None:
-    """Check that the old database is, to the byte, the one that was migrated.
-
-    Args:
-        path: Its file; None for one on a server, which has no bytes to compare.
-        predicate: What the proof states.
-        found: Where to say that it is another.
-    """
-    digests = digest_source(path).to_dict() if path else {}
-    if path and digests != {name: predicate["source"].get(name) for name in digests}:
-        found.find(path.name, "is not, byte for byte, the database that was migrated")
 
 
 @contextmanager

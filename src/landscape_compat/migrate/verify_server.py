@@ -18,9 +18,9 @@ from sqlalchemy.pool import NullPool
 
 from landscape_compat.errors import LandscapeCompatError, printable
 from landscape_compat.export.findings import Verification
-from landscape_compat.migrate.migration import Wanted, copy_and_prove, source_of, told_of
+from landscape_compat.migrate.making import Wanted, copy_and_prove, source_of, told_of
+from landscape_compat.migrate.proof import check_source, read_statement
 from landscape_compat.migrate.server import digest_as_served, digest_on_server
-from landscape_compat.migrate.verify import check_source, read_statement
 from landscape_compat.schema.catalogue.sqlite import read_stored
 
 __all__ = ["verify_on_server"]
