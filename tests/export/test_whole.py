@@ -19,7 +19,7 @@ import bagit
 import pytest
 
 from landscape_compat.errors import OutputError, RunNotFoundError, SourceChangedError
-from landscape_compat.export import whole
+from landscape_compat.export import part
 from landscape_compat.export.selection import Selection
 from landscape_compat.export.stream import export_selection
 from landscape_compat.export.whole import ExportedBag, export_bag
@@ -160,7 +160,7 @@ def test_a_source_that_changes_meanwhile_leaves_no_bag(
             writer.commit()
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(whole, "export_selection", changing)
+    monkeypatch.setattr(part, "export_selection", changing)
     with open_landscape(legacy.path) as landscape, pytest.raises(SourceChangedError) as caught:
         export_bag(landscape, place)
     assert "audit.db" in caught.value.reason
@@ -218,7 +218,7 @@ def test_an_export_that_is_broken_off_leaves_nothing_behind(
         beside.extend(path.name for path in place.parent.iterdir())
         raise error
 
-    monkeypatch.setattr(whole, "require_unchanged", broken)
+    monkeypatch.setattr(part, "require_unchanged", broken)
     with pytest.raises(type(error)):
         export_bag(landscape, place, formats=tuple(FORMATS))
     assert len(beside) == 1
@@ -277,7 +277,7 @@ def test_an_earlier_export_is_replaced_by_force_when_the_new_one_is_complete(
 def test_what_came_there_meanwhile_is_left_as_it_is(
     landscape: Landscape, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole, "require_unchanged", lambda *_: occupy(landscape, place, "folder"))
+    monkeypatch.setattr(part, "require_unchanged", lambda *_: occupy(landscape, place, "folder"))
     with pytest.raises(OutputError, match="exists already"):
         export_bag(landscape, place)
     assert [path.name for path in place.parent.iterdir()] == ["export"]
