@@ -85,12 +85,18 @@ def check(problem: tuple[PgCase, tuple[tuple[str, bool], ...]]) -> None:
         assert {file.name for file in Path(folder).iterdir()} == {"copy.duckdb", "older.duckdb"}
 
 
+# What DuckDB 2.0 says of `schema.table.*`; by the prelude it is `table.*`, which it reads.
+_UNPARSED = "more than one column in front of a star"
+
+
 def compare(expected: Any, found: Any, *, ordered: bool) -> str:
     """Compare two answers; tell what came of it.
 
     Raises:
         AssertionError: They differ.
     """
+    if _UNPARSED in str(expected) and not isinstance(found, Exception):
+        return "unparsed"
     if isinstance(expected, Exception):
         assert isinstance(found, Exception), f"{found} where the copy says {expected}"
         return "error"

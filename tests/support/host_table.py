@@ -85,10 +85,10 @@ def _overview(cells: Sequence[Cell]) -> str:
 
 
 def _whole(cells: Iterable[Cell]) -> str:
-    counts: dict[bool, int] = {}
+    found: dict[bool, list[bool]] = {}
     for cell in cells:
-        counts[cell.shimmed] = counts.get(cell.shimmed, 0) + (cell.outcome == "whole")
-    return " → ".join(str(counts[shimmed]) for shimmed in sorted(counts))
+        found.setdefault(cell.shimmed, []).append(cell.outcome == "whole")
+    return " → ".join(f"{sum(found[half])} of {len(found[half])}" for half in sorted(found))
 
 
 def _reader(cells: list[Cell], rules: dict[str, int]) -> str:
