@@ -100,7 +100,8 @@ def _kill_swap(source: Path, folder: Path, killed: Killing) -> str:
         _require(verify_migration(path).is_sound, "a half database has the name")
     else:
         migrate_in_place(path)
-        migrate_in_place(path, wanted=lambda: False)  # as the next opening does
+    # As the next opening does, which ends what was killed before the original was read-only.
+    migrate_in_place(path, wanted=lambda: False)
     kept = [one for one in folder.glob("audit.2*.db") if one != path]
     _require(len(kept) == 1 and _digest(kept[0]) == digest, f"the original was not kept: {kept}")
     _require(not kept[0].stat().st_mode & 0o222, "the original may be written to")
