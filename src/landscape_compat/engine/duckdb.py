@@ -12,23 +12,22 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from weakref import WeakSet, ref
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 
+from landscape_compat.engine.connecting import Connecting
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.stamps import Stamp
-from landscape_compat.engine.statements import AS_STORED, Statements
+from landscape_compat.engine.statements import AS_STORED, Statements, reader_of
 from landscape_compat.errors import (
     AttachError,
-    DegradedDatabaseError,
     SourceChangedError,
     WriteRefusedError,
     printable,
 )
-from landscape_compat.projection.plan import Plan
 
 __all__ = ["DuckDBHooks", "DuckDBReading"]
 
@@ -55,7 +54,7 @@ class _Reader:
     stamp: Stamp | None
 
 
-class DuckDBHooks:
+class DuckDBHooks(Connecting["DuckDBReading"]):
     """The listeners of one attachment to a DuckDB file.
 
     Args:
@@ -72,11 +71,7 @@ class DuckDBHooks:
         posture: Literal["degrade", "refuse"],
         read_only: bool,
     ) -> None:
-        self._engine = ref(engine)
-        self._lookout = lookout
-        self.reading = DuckDBReading(lookout)
-        self._posture = posture
-        self._read_only = read_only
+        super().__init__(engine, lookout, DuckDBReading(lookout), posture, read_only)
         self._current_version: object = None
         self._opened: WeakSet[Any] = WeakSet()
         self._stamp: Stamp | None = None
@@ -146,7 +141,7 @@ class DuckDBHooks:
         plan = prepared.plan
         self._lookout.latest = (plan, _OPENED)
         if plan.is_degraded:
-            self._tell(plan)
+            self._tell(plan, _OPENED)
         elif not self._read_only:
             self._current_version = None if plan.is_fresh else version
             return None
@@ -156,9 +151,7 @@ class DuckDBHooks:
 
     def connect(self, connection: Any, record: Any) -> None:
         """Have a read-only connection's statements rewritten; look at one that may write."""
-        engine = self._engine()
-        if engine is None:
-            raise AttachError("The engine is gone, and its attachment with it.")
+        engine = self._alive()
         if _READER in record.info:
             self.reading.listen(engine)
             return
@@ -185,22 +178,9 @@ class DuckDBHooks:
                 remedy="Close the other connections, and make the engine from a plain URL of the "
                 "file.",
             )
-        if self._posture == "refuse":
-            connection.close()
-        self._tell(plan)
+        self._tell(plan, _OPENED, connection.close)
         record.info[_READER] = _Reader(prepared, None, None)
         self.reading.listen(engine)
-
-    def _tell(self, plan: Plan) -> None:
-        if self._posture == "refuse":
-            tables = sorted(projection.label for projection in plan.all_projections())
-            raise DegradedDatabaseError(
-                f"{self._lookout.database} lacks what is declared in {len(tables)} tables: "
-                f"{', '.join(tables)}.",
-                table=tables[0] if len(tables) == 1 else None,
-                remedy="Export it as it is, migrate a copy of it, or start a fresh one.",
-            )
-        self._lookout.notices.database_degraded(plan, _OPENED, self._lookout.shape_of(plan))
 
 
 class DuckDBReading(Statements):
@@ -217,7 +197,7 @@ class DuckDBReading(Statements):
     def form(self, statement: str, context: Any) -> str | None:
         """Give the text to send, once the file is seen to be the one that was opened."""
         connection: Connection = context.root_connection
-        reader = _reader(connection)
+        reader: _Reader | None = reader_of(connection, _READER)
         if reader is None:
             return None
         try:
@@ -242,7 +222,7 @@ class DuckDBReading(Statements):
         connection = context.connection
         if connection is None or connection.closed or connection.invalidated:
             return
-        if _reader(connection) is None:
+        if reader_of(connection, _READER) is None:
             return
         error = context.original_exception
         if isinstance(error, SourceChangedError):
@@ -258,14 +238,6 @@ class DuckDBReading(Statements):
             )
             self._lookout.notices.write_refused(refused.reason)
             raise refused from error
-
-
-def _reader(connection: Connection) -> _Reader | None:
-    try:
-        reader: _Reader | None = connection.connection.info.get(_READER)
-    except NotImplementedError:
-        return None  # SQLAlchemy gets to know a new database on a connection of no pool
-    return reader
 
 
 def _path_of(arguments: Any, keywords: Any) -> Path | None:

@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from landscape_compat.engine.connecting import Connecting
 from landscape_compat.engine.encryption import KEY, Passphrase
 from landscape_compat.engine.ending import connection_class, tell_of_ends
 from landscape_compat.engine.locks import lock_sqlite
@@ -22,7 +23,6 @@ from landscape_compat.engine.reading import READER, Reader, Reading, on_driver
 from landscape_compat.engine.source import Source, source_of
 from landscape_compat.errors import (
     AttachError,
-    DegradedDatabaseError,
     OpeningRefusedError,
     SourceChangedError,
 )
@@ -31,7 +31,7 @@ from landscape_compat.projection.plan import Plan
 __all__ = ["Hooks"]
 
 
-class Hooks:
+class Hooks(Connecting[Reading]):
     """The listeners of one attachment.
 
     Args:
@@ -48,11 +48,7 @@ class Hooks:
         posture: Literal["degrade", "refuse"],
         read_only: bool,
     ) -> None:
-        self._engine = ref(engine)
-        self._lookout = lookout
-        self.reading = Reading(lookout)
-        self._posture = posture
-        self._read_only = read_only
+        super().__init__(engine, lookout, Reading(lookout), posture, read_only)
         self._current_version: int | None = None
         # What the driver opens for a record, until it has. Not in the record's own `info`, which
         # a program's `do_connect` is to find as it would without us.
@@ -123,12 +119,7 @@ class Hooks:
             raise
         self._lookout.latest = (prepared.plan, opening.reason)
         if prepared.plan.is_degraded:
-            if self._posture == "refuse":
-                _close(connection, opening)
-                raise _refusal(prepared.plan, self._lookout.database)
-            self._lookout.notices.database_degraded(
-                prepared.plan, opening.reason, self._lookout.shape_of(prepared.plan)
-            )
+            self._tell(prepared.plan, opening.reason, partial(_close, connection, opening))
         elif not self._read_only:
             _close(connection, opening)
             if not _is_fresh(prepared.plan):
@@ -203,7 +194,7 @@ class Hooks:
         if not prepared.plan.is_degraded:
             return
         if self._posture == "refuse":
-            raise _refusal(prepared.plan, self._lookout.database)
+            raise self._refusal(prepared.plan)
         raise AttachError(
             f"{self._lookout.database} is degraded, and the engine opens it by a `creator` or an "
             "option of its own, so it cannot be opened without risk to the file.",
@@ -230,12 +221,6 @@ class Hooks:
         connection.close()
         return True
 
-    def _alive(self) -> Engine:
-        engine = self._engine()
-        if engine is None:
-            raise AttachError("The engine is gone, and its attachment with it.")
-        return engine
-
 
 def _has_content(path: Path) -> bool:
     try:
@@ -251,12 +236,3 @@ def _is_fresh(plan: Plan) -> bool:
 def _close(connection: Any, opening: Opening) -> None:
     connection.close()
     opening.close()
-
-
-def _refusal(plan: Plan, database: str) -> DegradedDatabaseError:
-    tables = sorted(projection.name for projection in plan.projections.values())
-    return DegradedDatabaseError(
-        f"{database} lacks what is declared in {len(tables)} tables: {', '.join(tables)}.",
-        table=tables[0] if len(tables) == 1 else None,
-        remedy="Export it as it is, migrate a copy of it, or start a fresh one.",
-    )

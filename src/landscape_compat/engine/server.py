@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any, Literal
-from weakref import ref
 
 from sqlalchemy import Engine, event
 
+from landscape_compat.engine.connecting import Connecting
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.server_reading import (
     SERVER_READER,
@@ -15,15 +15,13 @@ from landscape_compat.engine.server_reading import (
     ServerReading,
     begin_reading,
 )
-from landscape_compat.errors import AttachError, DegradedDatabaseError
-from landscape_compat.projection.plan import Plan
 
 __all__ = ["ServerHooks"]
 
 _OPENED = "in transactions that only read, each from one snapshot, enforced by the server"
 
 
-class ServerHooks:
+class ServerHooks(Connecting[ServerReading]):
     """The listeners of one attachment to a server's database.
 
     Args:
@@ -40,11 +38,7 @@ class ServerHooks:
         posture: Literal["degrade", "refuse"],
         read_only: bool,
     ) -> None:
-        self._engine = ref(engine)
-        self._lookout = lookout
-        self.reading = ServerReading(lookout)
-        self._posture = posture
-        self._read_only = read_only
+        super().__init__(engine, lookout, ServerReading(lookout), posture, read_only)
         self._current_version: object = None
 
     def listen(self, engine: Engine) -> None:
@@ -62,9 +56,7 @@ class ServerHooks:
     def connect(self, connection: Any, record: Any) -> None:
         """Look at what is stored, unless it is known to be current still."""
         record.info.pop(SERVER_READER, None)
-        engine = self._engine()
-        if engine is None:
-            raise AttachError("The engine is gone, and its attachment with it.")
+        engine = self._alive()
         try:
             if self._current_version is not None:
                 version = self._lookout.catalogue.read_version(connection)
@@ -78,22 +70,10 @@ class ServerHooks:
         self._lookout.latest = (plan, _OPENED)
         self._current_version = None
         if plan.is_degraded:
-            if self._posture == "refuse":
-                connection.close()
-                raise _refusal(plan, self._lookout.database)
-            self._lookout.notices.database_degraded(plan, _OPENED, self._lookout.shape_of(plan))
+            self._tell(plan, _OPENED, connection.close)
         elif not self._read_only:
             self._current_version = None if plan.is_fresh else version
             return
         record.info[SERVER_READER] = ServerReader(prepared, version)
         begin_reading(connection, engine.dialect)
         self.reading.listen(engine)
-
-
-def _refusal(plan: Plan, database: str) -> DegradedDatabaseError:
-    tables = sorted(projection.label for projection in plan.all_projections())
-    return DegradedDatabaseError(
-        f"{database} lacks what is declared in {len(tables)} tables: {', '.join(tables)}.",
-        table=tables[0] if len(tables) == 1 else None,
-        remedy="Export it as it is, migrate a copy of it, or start a fresh one.",
-    )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
-from landscape_compat.engine.statements import AS_STORED, Statements
+from landscape_compat.engine.statements import AS_STORED, Statements, reader_of
 from landscape_compat.errors import SourceChangedError, WriteRefusedError, printable
 from landscape_compat.projection.scan import Effect
 
@@ -80,7 +80,7 @@ class ServerReading(Statements):
     def form(self, statement: str, context: Any) -> str | None:
         """Give the text to send, once the transaction is seen to be fixed, and the plan's."""
         connection: Connection = context.root_connection
-        reader = _reader(connection)
+        reader: ServerReader | None = reader_of(connection, SERVER_READER)
         if reader is None or reader.is_busy:
             return None
         transaction = connection.get_transaction()
@@ -133,7 +133,7 @@ class ServerReading(Statements):
         connection: Connection = context.root_connection
         if not _is_autocommit(connection):
             return
-        reader = _reader(connection)
+        reader: ServerReader | None = reader_of(connection, SERVER_READER)
         # A server's cursor lives in it, until the next statement.
         if reader is None or reader.is_busy or getattr(context, "_is_server_side", False):
             return
@@ -263,14 +263,6 @@ class _Through:
         """Close what was executed."""
         if self._result is not None:
             self._result.close()
-
-
-def _reader(connection: Connection) -> ServerReader | None:
-    try:
-        reader: ServerReader | None = connection.connection.info.get(SERVER_READER)
-    except NotImplementedError:
-        return None  # SQLAlchemy gets to know a new database on a connection of no pool
-    return reader
 
 
 def _code(error: BaseException | None) -> str | None:

@@ -19,7 +19,7 @@ from sqlalchemy.engine.interfaces import Dialect
 
 from landscape_compat.projection.scan import Effect
 
-__all__ = ["AS_STORED", "Answer", "Statements"]
+__all__ = ["AS_STORED", "Answer", "Statements", "reader_of"]
 
 # Takes a statement about a connection, and the DBAPI connection; gives one to send in its place.
 Answer = Callable[[str, Any], str | None]
@@ -179,6 +179,19 @@ class Statements(ABC):
     ) -> None:
         """Do what is to be done after it."""
         self.executed(context)
+
+
+def reader_of(connection: Connection, key: str) -> Any:
+    """Give what is known of a read-only connection; None if it is none of ours.
+
+    Args:
+        connection: SQLAlchemy's connection.
+        key: The key under which its pooled connection keeps that.
+    """
+    try:
+        return connection.connection.info.get(key)
+    except NotImplementedError:
+        return None  # SQLAlchemy gets to know a new database on a connection of no pool
 
 
 def _later(listeners: Any, own: Callable[..., Any]) -> list[Callable[..., Any]]:

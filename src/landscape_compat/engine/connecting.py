@@ -1,0 +1,67 @@
+"""What the hooks on connecting share, whatever the database: the posture, and what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, Literal, TypeVar
+from weakref import ref
+
+from sqlalchemy import Engine
+
+from landscape_compat.engine.lookout import Lookout
+from landscape_compat.engine.statements import Statements
+from landscape_compat.errors import AttachError, DegradedDatabaseError
+from landscape_compat.projection.plan import Plan
+
+__all__ = ["Connecting"]
+
+S = TypeVar("S", bound=Statements)
+
+
+class Connecting(Generic[S]):
+    """The listeners of one attachment.
+
+    Args:
+        engine: The engine; not kept.
+        lookout: What is known of its database.
+        reading: The listeners that statements pay for.
+        posture: What a degraded database gets.
+        read_only: Whether a database is opened read-only also if it is current.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        lookout: Lookout,
+        reading: S,
+        posture: Literal["degrade", "refuse"],
+        read_only: bool,
+    ) -> None:
+        self._engine = ref(engine)
+        self._lookout = lookout
+        self.reading = reading
+        self._posture = posture
+        self._read_only = read_only
+
+    def _alive(self) -> Engine:
+        engine = self._engine()
+        if engine is None:
+            raise AttachError("The engine is gone, and its attachment with it.")
+        return engine
+
+    def _tell(self, plan: Plan, opened: str, close: Callable[[], object] | None = None) -> None:
+        """Tell of a degraded database how it was opened, or close and refuse it by the posture."""
+        if self._posture == "refuse":
+            if close is not None:
+                close()
+            raise self._refusal(plan)
+        self._lookout.notices.database_degraded(plan, opened, self._lookout.shape_of(plan))
+
+    def _refusal(self, plan: Plan) -> DegradedDatabaseError:
+        tables = sorted(projection.label for projection in plan.all_projections())
+        return DegradedDatabaseError(
+            f"{self._lookout.database} lacks what is declared in {len(tables)} tables: "
+            f"{', '.join(tables)}.",
+            table=tables[0] if len(tables) == 1 else None,
+            remedy="Export it as it is, migrate a copy of it, or start a fresh one.",
+        )
