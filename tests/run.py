@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,9 @@ except (ImportError, AttributeError):
 facts = {"version": sys.version_info[:2], "sqlite": sqlite3.sqlite_version_info}
 print(json.dumps({**facts, "complete": complete}))
 """
+# How many seconds an environment's tests may take. Those that hang are told by pytest, with where;
+# this is for what hangs outside of them.
+LONGEST = 4500
 # What else is checked, by the sessions of noxfile.py.
 SESSIONS = ("lint", "types", "docs", "packaging")
 
@@ -209,17 +213,34 @@ def _test(cache: Path, python: str, series: str, arguments: Sequence[str]) -> Ou
 
 
 def _run(command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        check=False,
-        cwd=ROOT,
-        env=child_environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    )
+    # To a file: what is left running by a test that failed would keep a pipe open.
+    with tempfile.TemporaryFile() as output:
+        running = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        said = _await(running)
+        output.seek(0)
+        text = output.read().decode("utf-8", "replace") + said
+    return subprocess.CompletedProcess(command, running.returncode, text)
+
+
+def _await(running: subprocess.Popen[bytes]) -> str:
+    try:
+        running.wait(LONGEST)
+    except subprocess.TimeoutExpired:
+        running.send_signal(signal.SIGABRT)  # pytest prints where each thread is
+        try:
+            running.wait(60)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+        return f"\nNot done after {LONGEST} s, it was ended."
+    return ""
 
 
 def _outcome(name: str, done: subprocess.CompletedProcess[str], report: Path) -> Outcome:

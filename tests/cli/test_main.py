@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.errors import ExitCode
 from support.commands import Run
 from support.legacy import Written
@@ -233,13 +238,48 @@ def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Interrupted" in outcome.err
 
 
-def test_an_interrupt_while_a_class_was_made_was_a_traceback(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(_: object) -> None:
-        raise RuntimeError("Error calling __set_name__") from KeyboardInterrupt()
+def _while_a_class_is_made() -> None:
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt as interrupt:
+        raise RuntimeError("Error calling __set_name__") from interrupt
 
-    monkeypatch.setattr("landscape_compat.cli.versions.run", interrupted)
+
+def _while_cleaning_up_fails() -> None:
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        raise OSError(5, "Input/output error")
+
+
+def _while_sqlite_asks() -> None:
+    def authorize(*_: object) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return sqlite3.SQLITE_OK
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.set_authorizer(authorize)
+        try:
+            connection.execute("SELECT 1")
+        except sqlite3.DatabaseError as error:
+            refused = explain_refusal(error)
+            assert refused is not None
+            raise refused from None
+
+
+@pytest.mark.parametrize(
+    "moment", [_while_a_class_is_made, _while_cleaning_up_fails, _while_sqlite_asks]
+)
+def test_an_interrupt_that_became_another_error_was_told_as_that(
+    run: Run, monkeypatch: pytest.MonkeyPatch, moment: Callable[[], None]
+) -> None:
+    monkeypatch.setattr("landscape_compat.cli.versions.run", lambda _: moment())
     outcome = run("versions")
-    assert outcome.code == ExitCode.INTERRUPTED
-    assert "Interrupted" in outcome.err
+    assert (outcome.code, outcome.out) == (ExitCode.INTERRUPTED, "")
+    assert outcome.err == "landscape-compat: Interrupted; nothing half-written was left.\n"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_command_in_a_thread_sets_no_signal_handler(run: Run) -> None:
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(run, "versions").result().code == ExitCode.DONE

@@ -11,6 +11,7 @@ from contextlib import closing
 from itertools import islice
 
 import pytest
+from sqlalchemy import event
 
 from landscape_compat.errors import (
     DegradedReadWarning,
@@ -170,3 +171,18 @@ def test_text_that_is_not_utf8_stops_the_export_by_name(legacy: Written) -> None
             list(export_run(landscape, legacy.run_ids[0]))
         assert (caught.value.table, caught.value.column) == ("tokens", "branch_name")
         assert checked_out(landscape) == 0
+
+
+def test_an_interrupt_while_a_statement_ran_was_a_driver_error(landscape: Landscape) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    stream = export_database(landscape)
+    next(stream)
+    event.listen(landscape.engine, "do_execute", interrupt, insert=True)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(stream)
+    finally:
+        event.remove(landscape.engine, "do_execute", interrupt)
+    assert list(export_database(landscape))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import sqlalchemy as sa
@@ -33,6 +34,13 @@ def pair() -> Iterator[tuple[PostgresServer, PostgresServer]]:
         yield primary, standby
 
 
+def change(primary: PostgresServer, name: str, statement: str) -> None:
+    """Have the primary write a change down, which the servers of tests do after they answer."""
+    with primary.connect(name, OWNER) as connection:
+        connection.execute("SET synchronous_commit = on")
+        connection.execute(statement)
+
+
 def follow(primary: PostgresServer, standby: PostgresServer) -> None:
     """Wait until the standby has what the primary has."""
     with primary.connect("postgres") as connection:
@@ -54,11 +62,11 @@ def test_a_hot_standby_is_read(pair: tuple[PostgresServer, PostgresServer], driv
     """It takes no lock that a standby does not grant, and writes nothing."""
     primary, standby = pair
     name = primary.create_database()
-    with primary.connect(name, OWNER) as connection:
-        connection.execute(OLD)
+    change(primary, name, OLD)
     follow(primary, standby)
     engine: Engine = create_engine(standby.url(name, driver))
-    with attach(engine, METADATA) as attachment:
+    with ExitStack() as ends, attach(engine, METADATA) as attachment:
+        ends.callback(engine.dispose)
         with engine.connect() as connection:
             assert connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar() is True
             assert connection.execute(select(TOKENS)).all() == [(1, None)]
@@ -66,9 +74,7 @@ def test_a_hot_standby_is_read(pair: tuple[PostgresServer, PostgresServer], driv
                 connection.execute(TOKENS.delete())
         report: SchemaReport = attachment.report()
         assert report.degraded
-        with primary.connect(name, OWNER) as there:
-            there.execute(MIGRATE)
+        change(primary, name, MIGRATE)
         follow(primary, standby)
         with engine.connect() as connection:
             assert connection.execute(select(TOKENS)).all() == [(1, "new")]
-    engine.dispose()

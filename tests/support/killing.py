@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -79,6 +80,9 @@ def in_child(action: Callable[[], object]) -> int:
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     code = 1
+    # What the parent had collected sooner or later is not the child's to end: a library may wait
+    # there for threads that only its parent has.
+    gc.freeze()
     try:
         action()
         code = 0

@@ -6,8 +6,11 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 from landscape_compat.cli import (
@@ -134,23 +137,65 @@ def _run(arguments: Sequence[str] | None) -> int:
     if options.command is None:
         parser.print_help(sys.stderr)
         return ExitCode.USAGE
+    with _noted_interrupts(options) as interrupts:
+        try:
+            set_up_logging(quiet=options.quiet or options.says_all)
+            code = int(options.run(options))
+            sys.stdout.flush()
+        except Exception as error:
+            if interrupts:
+                raise KeyboardInterrupt from error
+            return _told(error, options)
+    return code
+
+
+@contextmanager
+def _noted_interrupts(options: argparse.Namespace) -> Iterator[list[int]]:
+    """Note each interrupt, also where it becomes another error on its way.
+
+    Raised while SQLite asks whether a statement may run, an interrupt becomes "not authorized";
+    while Python 3.11 makes a class, a RuntimeError; and cleaning up after it may fail.
+    """
+    noted: list[int] = []
+
+    def interrupted(number: int, frame: FrameType | None) -> NoReturn:
+        noted.append(number)
+        raise KeyboardInterrupt
+
+    usual = signal.getsignal(signal.SIGINT)
+    # A program that `run` runs finds what Python set up: asyncio looks for that.
+    if usual is not signal.default_int_handler or options.run is run.run:
+        yield noted
+        return
     try:
-        set_up_logging(quiet=options.quiet or options.says_all)
-        code = int(options.run(options))
-        sys.stdout.flush()
-    except LandscapeCompatError as error:
+        signal.signal(signal.SIGINT, interrupted)
+    except ValueError:  # only the main thread is interrupted
+        yield noted
+        return
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _told(error: Exception, options: argparse.Namespace) -> int:
+    """Give an error one line and its exit code; let a bug of ours be seen."""
+    if isinstance(error, LandscapeCompatError):
         complain(f"{error}{_next_command(error, options)}")
         return error.exit_code
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         # Whoever read our output has seen enough. Python would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OPERATIONAL
-    except OSError as error:
+    if isinstance(error, OSError):
         complain(f"{error.strerror or error}: {error.filename or 'the file in hand'}")
         return ExitCode.OPERATIONAL
-    except Exception as error:
-        return _unforeseen(error)
-    return code
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if not isinstance(error, (SQLAlchemyError, UnicodeDecodeError)):
+        raise error
+    complain(f"The database could not be read: {str(error).splitlines()[0]}")
+    return ExitCode.OPERATIONAL
 
 
 def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> str:
@@ -168,16 +213,3 @@ def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> s
     if "://" in database:
         database = "DB"  # a URL may hold a password
     return f" Next: landscape-compat {command.format(shlex.quote(database))}"
-
-
-def _unforeseen(error: Exception) -> int:
-    """Give a database's own error one line; let a bug of ours be seen."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    # Python 3.11 makes a RuntimeError of what interrupts it while it makes a class.
-    if isinstance(error.__cause__, KeyboardInterrupt):
-        raise error.__cause__
-    if not isinstance(error, (SQLAlchemyError, UnicodeDecodeError)):
-        raise error
-    complain(f"The database could not be read: {str(error).splitlines()[0]}")
-    return ExitCode.OPERATIONAL

@@ -145,7 +145,9 @@ def _much_cache(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        raw.execute(f"PRAGMA cache_size = {int(before)}").close()
+        # SQLAlchemy closes what an interrupt reached while a statement ran.
+        if not connection.invalidated:
+            raw.execute(f"PRAGMA cache_size = {int(before)}").close()
 
 
 def export_run(db: Landscape, run_id: str) -> RecordStream[Record]:
