@@ -48,6 +48,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def links(session: nox.Session) -> None:
+    """Ask for what the documentation links to elsewhere; not by default, for it needs the network."""
+    session.install("--editable", ".[docs]")
+    out = session.create_tmp()
+    session.run("sphinx-build", "-b", "linkcheck", "-q", "docs", f"{out}/links")
+
+
+@nox.session
 def packaging(session: nox.Session) -> None:
     """Build what is published, and use each of it as built, without extras and with each."""
     session.install("build>=1.2", "hatchling>=1.27")

@@ -2,7 +2,7 @@
 
 Not a test: run it by hand, with a folder of unpacked checkouts of the host and a folder of
 databases, each with the records that its own build exported beside it (`NAME.expected.jsonl`).
-It writes `docs/compatibility.md` and ends with 1 if a shimmed cell is not whole.
+It writes `docs/reference/compatibility.md` and ends with 1 if a shimmed cell is not whole.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ def parser() -> argparse.ArgumentParser:
         "--databases", type=Path, required=True, metavar="DIR", help="a folder of databases"
     )
     made.add_argument(
-        "--output", type=Path, metavar="FILE", default=ROOT / "docs" / "compatibility.md"
+        "--output",
+        type=Path,
+        metavar="FILE",
+        default=ROOT / "docs" / "reference" / "compatibility.md",
     )
     made.add_argument("--json", type=Path, metavar="FILE", help="also write each cell as a line")
     made.add_argument("--jobs", type=int, metavar="N", default=2, help="so many at a time (2)")
