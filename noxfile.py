@@ -49,7 +49,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Ask for what the documentation links to elsewhere; not by default, for it needs the network."""
+    """Ask for what the documentation links to elsewhere, for which it needs the network."""
     session.install("--editable", ".[docs]")
     out = session.create_tmp()
     session.run("sphinx-build", "-b", "linkcheck", "-q", "docs", f"{out}/links")
