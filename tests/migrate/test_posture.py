@@ -182,12 +182,14 @@ def test_the_proof_lies_beside_it(stale: Written) -> None:
 
 
 def test_the_way_back_is_one_command(stale: Written) -> None:
-    """The kept original takes its name again, and is what it was."""
+    """The kept original takes its name again, and is what it was; another, if it is written to."""
     before = state_of(stale.path).file
     done = migrate_in_place(stale.path)
     assert done is not None
     subprocess.run(["mv", "-f", done.kept, stale.path], check=True)
     assert state_of(stale.path).file.sha256 == before.sha256
+    assert not stat.S_IMODE(stale.path.stat().st_mode) & 0o222
+    subprocess.run(["chmod", "u+w", stale.path], check=True)
     again = migrate_in_place(stale.path)
     assert again is not None
 
