@@ -210,13 +210,21 @@ def kind_of(type_: str) -> Kind:
 
 def _time(value: Any) -> Any:
     if isinstance(value, str):
-        if _WRITTEN.fullmatch(value) is None:
+        if _WRITTEN.fullmatch(value) is None or not _is_time(value):
             return value
         return f"{value[:10]}T{value[11:].removesuffix('.000000')}"
     if isinstance(value, datetime) and value.tzinfo is not None:
         # A moment has one form, whatever time zone the session is in.
         value = value.astimezone(UTC)
     return value.isoformat() if isinstance(value, (datetime, date)) else value
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return text[11:13] != "24"  # which some versions of Python take for the next day's 0
 
 
 def _flag(value: Any) -> Any:
