@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from landscape_compat.export.json_schema import violations
-from landscape_compat.export.predicate import PREDICATE, predicate_schema
+from landscape_compat.export.json_schema import published_schema, violations
+from landscape_compat.export.predicate import PREDICATE
+from landscape_compat.migrate.proof import PREDICATE as MIGRATION
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference"
 
@@ -18,15 +19,22 @@ def wrong(value: Any, **schema: Any) -> list[tuple[str, str]]:
     return list(violations(value, schema))
 
 
-def test_the_published_schema_is_the_one_in_the_package() -> None:
-    published = json.loads((DOCS / "export-predicate-v1.schema.json").read_text("utf-8"))
-    assert published == predicate_schema()
-    assert published["$id"] == PREDICATE
+@pytest.mark.parametrize(
+    ("name", "room", "predicate"),
+    [("export", "export", PREDICATE), ("migration", "migrate", MIGRATION)],
+)
+def test_the_published_schema_is_the_one_in_the_package(
+    name: str, room: str, predicate: str
+) -> None:
+    published = json.loads((DOCS / f"{name}-predicate-v1.schema.json").read_text("utf-8"))
+    assert published == published_schema(f"landscape_compat.{room}")
+    assert published["$id"] == predicate
 
 
-def test_every_keyword_of_the_published_schema_is_known() -> None:
+@pytest.mark.parametrize("room", ["export", "migrate"])
+def test_every_keyword_of_the_published_schema_is_known(room: str) -> None:
     """Whatever is thrown at it: a keyword that is not known would raise."""
-    schema = predicate_schema()
+    schema = published_schema(f"landscape_compat.{room}")
     for inner in (schema, *schema["$defs"].values()):
         values: tuple[Any, ...] = ({}, [], "", 0, True, None)
         for value in values:

@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import rfc8785
 
 from landscape_compat import migrate_database, verify_migration
-from landscape_compat.errors import ExitCode, OutputError
+from landscape_compat.errors import ExitCode, LandscapeCompatError, OutputError
 from landscape_compat.landscape.history import known_shapes
 from support.commands import Run, running
 from support.legacy import Written, build_small
@@ -103,6 +105,49 @@ def test_a_proof_that_is_none(new: Path, spoil: object) -> None:
     assert callable(spoil)
     proof.write_text(json.dumps(spoil(told)))
     assert not verify_migration(new).is_sound
+
+
+def _places(value: Any, *at: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Every place in a JSON value, of each list the first."""
+    if at:
+        yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:1])
+    for key, one in inner:
+        yield from _places(one if isinstance(one, (dict, list)) else [], *at, key)
+
+
+def test_whatever_stands_in_a_proof_is_told_by_its_place(legacy: Written, new: Path) -> None:
+    """Someone wrote it by hand; what is missing, or is of another kind, is a finding."""
+    proof = new.with_name("new.db.intoto.json")
+    told = json.loads(proof.read_bytes())
+    told["predicate"]["tables"] = [
+        {**one, "columns": ["run_id", "seeded_from_cache"]}
+        for one in told["predicate"]["tables"][:1]
+    ]
+    assert told["predicate"]["tables"][0]["filled"][0]["column"] == "seeded_from_cache"
+    told["predicate"]["source"]["shape"] = None
+    places = list(_places(told["predicate"]))
+    assert len(places) > 40
+    missing = set()
+    puts: tuple[Any, ...] = ("", None, -1, [{}], ...)
+    for number, place in enumerate(places):
+        for put in puts:
+            altered = json.loads(json.dumps(told))
+            inside: Any = altered["predicate"]
+            for key in place[:-1]:
+                inside = inside[key]
+            if put is ...:
+                del inside[place[-1]]
+            else:
+                inside[place[-1]] = put
+            proof.write_bytes(rfc8785.dumps(altered))
+            source = legacy.path if number % 7 == 0 else None
+            try:
+                found = verify_migration(new, source=source)
+            except LandscapeCompatError:
+                continue
+            missing |= {f.where.partition(" ")[2] for f in found.findings if "missing" in f.what}
+    assert {"/predicate/asked", "/predicate/tables/0/filled", "/predicate/target/known"} <= missing
 
 
 def test_a_proof_that_was_reformatted(new: Path) -> None:

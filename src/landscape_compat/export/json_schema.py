@@ -5,11 +5,14 @@ Source: https://json-schema.org/draft/2020-12/json-schema-validation.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import resources
 from typing import Any, Final
 
-__all__ = ["violations"]
+__all__ = ["published_schema", "violations"]
 
 _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "object": lambda value: isinstance(value, dict),
@@ -21,6 +24,18 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
 }
 # These say something to people only.
 _NOTES: Final = frozenset({"$schema", "$id", "$defs", "title", "description"})
+
+
+@cache
+def published_schema(room: str) -> dict[str, Any]:
+    """Read the schema that statements of a room's making follow.
+
+    Args:
+        room: The package that holds it.
+    """
+    file = resources.files(room) / "predicate-v1.schema.json"
+    schema: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return schema
 
 
 def violations(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import ProofFailedError, printable
 from landscape_compat.export.findings import Verification
+from landscape_compat.export.json_schema import published_schema, violations
 from landscape_compat.export.statement import make_statement
 from landscape_compat.migrate.copying import TableCopy, new_rows, rows_of
 
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 PREDICATE = "urn:landscape-compat:migration:v1"
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,16 +196,26 @@ def read_statement(
         told = json.loads(data)
         canonical = rfc8785.dumps(told)
         kind, predicate = told["predicateType"], told["predicate"]
-        digests = {one["name"]: one["digest"]["sha256"] for one in told["subject"]}
-    except (ValueError, KeyError, TypeError):
+        digests = {str(one["name"]): str(one["digest"]["sha256"]) for one in told["subject"]}
+    except (ValueError, KeyError, TypeError, RecursionError, rfc8785.CanonicalizationError):
         found.find(proof.name, "is no in-toto statement")
         return None
     if canonical != data:
         found.find(proof.name, "is not in the form that RFC 8785 gives it")
-    if kind != PREDICATE or not isinstance(predicate, dict):
-        found.find(proof.name, f"states something else: {kind}")
+    if kind != PREDICATE:
+        found.find(proof.name, f"states something else: {kind!s:.80}")
         return None
-    return digests, predicate
+    wrong = list(violations(predicate, published_schema("landscape_compat.migrate")))
+    if not wrong:
+        wrong = [
+            (f"/tables/{at}/filled", f"names {one['column']!r}, which is no column of it")
+            for at, table in enumerate(predicate["tables"])
+            for one in table["filled"]
+            if one["column"] not in table["columns"]
+        ]
+    for at, what in wrong[:_MOST_TOLD]:
+        found.find(f"{proof.name} /predicate{at}", what)
+    return None if wrong else (digests, predicate)
 
 
 def check_source(path: Path | None, predicate: Mapping[str, Any], found: Verification) -> None:
