@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,10 @@ from landscape_compat import export_bag, open_landscape, verify_bag
 from landscape_compat.errors import OutputError
 from landscape_compat.export.page import write_page
 from landscape_compat.export.placing import folder_beside
+from landscape_compat.export.selection import Selection
+from landscape_compat.export.single import write_file
 from landscape_compat.migrate.migration import migrate_database
-from support.killing import KILLED, killed_at
+from support.killing import KILLED, killed_at, killed_at_every_step
 from support.legacy import Written
 from support.untouched import untouched
 
@@ -52,6 +56,43 @@ def test_what_a_killed_export_left_goes_with_the_next(
         export()
     assert _beside(place) == []
     assert verify_bag(place).is_sound
+
+
+@pytest.mark.parametrize("name", ["bag", "all.jsonl"])
+def test_one_that_is_replaced_is_lost_at_no_step(
+    name: str, legacy: Written, tmp_path: Path
+) -> None:
+    """Killed wherever: the former or the new one has the place, or the next opening gives it back."""
+    place = tmp_path / "out" / name
+    place.parent.mkdir()
+
+    def export(run: str, *, force: bool = True) -> None:
+        with open_landscape(legacy.path) as db:
+            selection = Selection(run_ids=(run,))
+            if name.endswith("jsonl"):
+                write_file(db, place, selection=selection, force=force)
+            else:
+                export_bag(db, place, selection=selection, force=force, page=False)
+
+    def content() -> dict[str, bytes]:
+        files = sorted(place.rglob("*.jsonl")) if place.is_dir() else [place]
+        return {file.name: file.read_bytes() for file in files}
+
+    former, new = legacy.run_ids[:2]
+    with untouched(legacy.path):
+        export(former)
+        before = content()
+        missing = 0
+        for _ in killed_at_every_step(lambda: export(new)):
+            missing += not place.exists()
+            with suppress(OutputError):
+                export(former, force=False)
+            assert place.exists()
+            assert _beside(place) == []
+            if content() != before:
+                shutil.rmtree(place) if place.is_dir() else place.unlink()
+                export(former)
+    assert missing == (name == "bag")
 
 
 def test_what_a_killed_page_or_migration_left_goes_with_the_next(

@@ -32,19 +32,21 @@ def made_beside(
     Raises:
         OutputError: The place is taken, or cannot be written to.
     """
+    _sweep(final)
     _require_place(final, force=force, is_ours=is_ours, what=what)
     with folder_beside(final) as folder:
         partial = folder / final.name
         yield partial
         _require_place(final, force=force, is_ours=is_ours, what=what)
-        _move(partial, final, folder.name[-_MARK:])
+        _move(partial, final)
 
 
 @contextmanager
 def folder_beside(final: Path) -> Iterator[Path]:
     """Give a folder beside a place for what is being made, and remove it in the end.
 
-    What a killed process left there goes first; its lock tells that it is gone.
+    What a killed process left there goes first; its lock tells that it is gone. What it had begun to
+    replace gets its place again.
 
     Args:
         final: The place.
@@ -60,7 +62,8 @@ def folder_beside(final: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            _clear(folder, final)
         os.close(lock)
 
 
@@ -92,9 +95,20 @@ def _sweep(final: Path) -> None:
                 lock = os.open(entry, _FOLDER_FLAGS)
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(entry, ignore_errors=True)
+                    _clear(entry, final)
                 finally:
                     os.close(lock)
+
+
+def _clear(folder: Path, final: Path) -> None:
+    former = _former(folder, final)
+    if os.path.lexists(former) and not os.path.lexists(final):
+        former.rename(final)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _former(folder: Path, final: Path) -> Path:
+    return folder / f"{final.name}.former"
 
 
 def _require_place(final: Path, *, force: bool, is_ours: Callable[[Path], bool], what: str) -> None:
@@ -116,23 +130,11 @@ def _is_empty(place: Path) -> bool:
     return place.is_dir() and not any(place.iterdir())
 
 
-def _move(partial: Path, final: Path, mark: str) -> None:
-    former = final.with_name(f".{final.name}.former-{mark}")
-    replaced = False
+def _move(partial: Path, final: Path) -> None:
     try:
-        if os.path.lexists(final):
-            final.rename(former)
-            replaced = True
+        # A file takes the place of another in one step; a folder only if nothing is there.
+        if final.is_dir() or (partial.is_dir() and os.path.lexists(final)):
+            final.rename(_former(partial.parent, final))
         partial.rename(final)
     except OSError as error:
-        if replaced:
-            former.rename(final)
         raise cannot_write(final, error) from error
-    if replaced:
-        _remove(former)
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
