@@ -62,7 +62,7 @@ def test_what_a_killed_export_left_goes_with_the_next(
 def test_one_that_is_replaced_is_lost_at_no_step(
     name: str, legacy: Written, tmp_path: Path
 ) -> None:
-    """Killed wherever: the former or the new one has the place, or the next opening gives it back."""
+    """The former or the new one has the place, or the next export gives it back."""
     place = tmp_path / "out" / name
     place.parent.mkdir()
 

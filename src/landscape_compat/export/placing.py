@@ -45,8 +45,8 @@ def made_beside(
 def folder_beside(final: Path) -> Iterator[Path]:
     """Give a folder beside a place for what is being made, and remove it in the end.
 
-    What a killed process left there goes first; its lock tells that it is gone. What it had begun to
-    replace gets its place again.
+    What a killed process left there goes first; its lock tells that it is gone. What it had begun
+    to replace gets its place again.
 
     Args:
         final: The place.
