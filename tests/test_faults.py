@@ -6,10 +6,12 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from landscape_compat.cli import main
 from landscape_compat.errors import ExitCode
 from support.commands import Run, running
 from support.failing import CALLS, mounted, run_failing
@@ -38,6 +40,10 @@ FAULTS = {
     "a page cannot be read (EIO)": (
         f"fail_call(Failure('pread64', {EIO}, 5 * 4096))",
         "export migrate",
+    ),
+    "a page of what was made cannot be read again (EIO)": (
+        f"fail_call(Failure('pread64', {EIO}, 39 * 4096))",
+        "migrate",
     ),
 }
 
@@ -85,6 +91,15 @@ def test_a_full_disk_leaves_nothing_behind(command: str, legacy: Written, tmp_pa
         assert list(folder.iterdir()) == []
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_where_nothing_can_be_said_the_exit_code_says_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What errors go to is full, as the disk of a log may be."""
+    with suppress(OSError), Path("/dev/full").open("w", buffering=1) as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        assert main(["inspect", str(tmp_path / "none.db")]) == ExitCode.OPERATIONAL
 
 
 def test_a_reader_that_closes_the_pipe_ends_the_export(legacy: Written) -> None:

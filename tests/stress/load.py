@@ -158,13 +158,18 @@ def _open_files() -> list[str]:
 
 
 def _fork_reads(shared: Engine) -> bool:
-    """Tell whether a fork that uses the engine of its parent reads rightly."""
+    """Tell whether a fork that uses the engine of its parent reads rightly, or is refused."""
     if not (child := os.fork()):
         code = 1
-        with suppress(Exception):
+        try:
             shared.dispose(close=False)
             code = _count(shared) != (ROWS, 1)
-        os._exit(code)
+        except (OpeningRefusedError, SourceChangedError):
+            code = 0
+        except Exception as error:
+            code = "database is locked" not in str(error)
+        finally:
+            os._exit(code)
     return os.waitpid(child, 0)[1] == 0
 
 

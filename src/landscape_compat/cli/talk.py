@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from landscape_compat.errors import printable
@@ -37,7 +38,9 @@ _TELL_SECONDS = 0.2
 
 def say(text: str) -> None:
     """Say something that is not a result."""
-    print(printable(text), file=sys.stderr)
+    # Where it goes to may be full, too; then the exit code says it alone.
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr)
 
 
 def complain(error: object) -> None:

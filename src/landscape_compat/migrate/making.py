@@ -222,20 +222,24 @@ def _known_as(target: Target) -> str | None:
 
 @contextmanager
 def told_of(final: Path) -> Iterator[None]:
-    """Say of which place it is that the system had no room, or took no more writes.
+    """Say of which place it is that the system had no room, or that its disk failed.
 
     Args:
         final: The place.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: It cannot be written, or what was written cannot be read again.
     """
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
+        # That of no narrower kind says that a page is not what was written: the disk failed.
+        if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
+            raise
         raise OutputError(
             f"{printable(final)} cannot be written: {error}.",
-            remedy="Check that there is room for a database of that size, then try again.",
+            remedy="Check that the disk is sound and has room for a database of that size, then try "
+            "again.",
         ) from error
     except OSError as error:
         raise cannot_write(final, error) from error
