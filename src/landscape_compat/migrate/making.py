@@ -238,8 +238,8 @@ def told_of(final: Path) -> Iterator[None]:
             raise
         raise OutputError(
             f"{printable(final)} cannot be written: {error}.",
-            remedy="Check that the disk is sound and has room for a database of that size, then try "
-            "again.",
+            remedy="Check that the disk is sound and has room for a database of that size, then "
+            "try again.",
         ) from error
     except OSError as error:
         raise cannot_write(final, error) from error
