@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from landscape_compat import attach
 from landscape_compat.engine.faults import explain_change, explain_fault
 from landscape_compat.errors import SourceChangedError, UnreadableError
 from support import wal
+from support.untouched import untouched
 
 WORDS = Table("t", MetaData(), Column("word", String(9)), Column("added", String(9)))
 
@@ -54,3 +56,22 @@ def test_an_error_without_words_is_a_fault_of_the_database() -> None:
     error = sqlite3.OperationalError("SQL logic error")
     error.sqlite_errorcode = 1
     assert isinstance(explain_fault(error, "a.db"), UnreadableError)
+
+
+@pytest.mark.parametrize("mark", ["{", "}", "{}", "{0}", "%s"])
+def test_braces_in_a_damaged_schema_or_a_path_were_an_error_of_ours(
+    mark: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"a{mark}.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE t (word)")
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_master SET name = ?, sql = 'CREATE x'", (f"t{mark}",))
+        connection.commit()
+    engine = create_engine(f"sqlite:///{path}")
+    attach(engine, WORDS.metadata)
+    with untouched(path), pytest.raises(UnreadableError) as caught, engine.connect():
+        pass
+    assert f"a{mark}.db is damaged" in str(caught.value)
+    assert f"t{mark}" in str(caught.value)
+    engine.dispose()

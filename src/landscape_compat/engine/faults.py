@@ -73,40 +73,43 @@ def explain_fault(
         # Python's own limits, and other drivers.
         known = any(words in text for words in ("malformed", "not a database", "too big"))
         code = _CORRUPT if known else 0
-    said = f"{database} {{}} (SQLite says: {printable(text)})."
+
+    def said(what: str) -> str:
+        return f"{database} {what} (SQLite says: {printable(text)})."
+
     primary = code & 0xFF
     if primary in (_CORRUPT, _NOTADB):
-        return UnreadableError(said.format("is damaged"), table=table, remedy=_SALVAGE)
+        return UnreadableError(said("is damaged"), table=table, remedy=_SALVAGE)
     if primary == _ERROR and any(words in text for words in _SCHEMA_WORDS):
         return UnreadableError(
-            said.format("has a schema that cannot be read safely"),
+            said("has a schema that cannot be read safely"),
             table=table,
             remedy="Find out who put that into its schema; programs that keep records make tables. "
             "Export from a copy without it.",
         )
     if primary == _ERROR and "too many columns" in text:
         return UnreadableError(
-            said.format("has a table with too many columns to be read at once"),
+            said("has a table with too many columns to be read at once"),
             table=table,
             remedy="Keep the database itself, or read the table in parts by SQL.",
         )
     # SQLCipher 4.12 has no better words for a page that was tampered with.
     if primary in (_IOERR, _CANTOPEN) or (primary == _ERROR and text == "SQL logic error"):
         return UnreadableError(
-            said.format("could not be read to its end"),
+            said("could not be read to its end"),
             table=table,
             remedy="Check the disk or the network it lies on, and try again.",
         )
     if primary in (_NOMEM, _TOOBIG):
         return UnreadableError(
-            said.format("holds a value that is too large to read"),
+            said("holds a value that is too large to read"),
             table=table,
             remedy="Find the value with `SELECT rowid, length(column)`; if none is so large, the "
             "file is damaged.",
         )
     if primary in (_BUSY, _LOCKED):
         return OpeningRefusedError(
-            said.format("is in use in a way that does not let others read"),
+            said("is in use in a way that does not let others read"),
             table=table,
             remedy="Try again when the program that has it open is done.",
         )
