@@ -7,23 +7,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy import Engine, create_engine, select
 
 from landscape_compat import SchemaReport, WriteRefusedError, attach
 from support.postgres import OWNER, PostgresServer, running_server
 
+from .conftest import METADATA, MIGRATE, OLD, TOKENS
+
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
-METADATA = sa.MetaData()
-TOKENS = sa.Table(
-    "tokens",
-    METADATA,
-    sa.Column("token_id", sa.Integer, primary_key=True),
-    sa.Column("grp", sa.Text),
-)
-OLD = "CREATE TABLE tokens (token_id int PRIMARY KEY); INSERT INTO tokens VALUES (1)"
-MIGRATE = "ALTER TABLE tokens ADD COLUMN grp text DEFAULT 'new'"
 _LONGEST = 60.0
 
 

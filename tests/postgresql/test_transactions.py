@@ -14,15 +14,7 @@ from sqlalchemy.exc import OperationalError
 from landscape_compat import attach
 from support.postgres import OWNER, PostgresDatabase
 
-METADATA = sa.MetaData()
-TOKENS = sa.Table(
-    "tokens",
-    METADATA,
-    sa.Column("token_id", sa.Integer, primary_key=True),
-    sa.Column("grp", sa.Text),
-)
-OLD = "CREATE TABLE tokens (token_id int PRIMARY KEY); INSERT INTO tokens VALUES (1)"
-MIGRATE = "ALTER TABLE tokens ADD COLUMN grp text DEFAULT 'new'"
+from .conftest import METADATA, MIGRATE, OLD, TOKENS
 
 
 def test_a_transaction_sees_one_moment(postgres: PostgresDatabase, engine: Engine) -> None:

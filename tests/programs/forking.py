@@ -24,13 +24,13 @@ TOKENS = sa.Table(
     sa.Column("token_id", sa.Integer, primary_key=True),
     sa.Column("grp", sa.Text),
 )
+QUERY = select(TOKENS).order_by(TOKENS.c.token_id)
 
 
 def read(engine: Engine) -> list[Any]:
     """Read all tokens."""
     with engine.connect() as connection:
-        found = connection.execute(select(TOKENS).order_by(TOKENS.c.token_id))
-        return [tuple(row) for row in found]
+        return [tuple(row) for row in connection.execute(QUERY)]
 
 
 def _in_a_fork(engine: Engine, answers: Any) -> None:

@@ -19,23 +19,10 @@ from sqlalchemy.exc import DBAPIError
 from landscape_compat import WriteRefusedError, attach
 
 from .conftest import Older
+from .forking import METADATA, TOKENS, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
-METADATA = sa.MetaData()
-TOKENS = sa.Table(
-    "tokens",
-    METADATA,
-    sa.Column("token_id", sa.Integer, primary_key=True),
-    sa.Column("grp", sa.Text),
-)
-QUERY = select(TOKENS).order_by(TOKENS.c.token_id)
 ANSWER = [(1, None), (2, None), (3, None)]
-
-
-def read(engine: Engine) -> list[Any]:
-    """Read all tokens."""
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(QUERY)]
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -163,19 +164,20 @@ def _noted_interrupts(options: argparse.Namespace) -> Iterator[list[int]]:
         raise KeyboardInterrupt
 
     usual = signal.getsignal(signal.SIGINT)
-    # A program that `run` runs finds what Python set up: asyncio looks for that.
-    if usual is not signal.default_int_handler or options.run is run.run:
-        yield noted
-        return
-    try:
+    # Only the main thread is interrupted. A program that `run` runs finds what Python set up, which
+    # asyncio looks for.
+    ours = (
+        usual is signal.default_int_handler
+        and options.run is not run.run
+        and threading.current_thread() is threading.main_thread()
+    )
+    if ours:
         signal.signal(signal.SIGINT, interrupted)
-    except ValueError:  # only the main thread is interrupted
-        yield noted
-        return
     try:
         yield noted
     finally:
-        signal.signal(signal.SIGINT, usual)
+        if ours:
+            signal.signal(signal.SIGINT, usual)
 
 
 def _told(error: Exception, options: argparse.Namespace) -> int:
