@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -110,7 +109,7 @@ def test_what_counts(other: str) -> None:
 def test_any_order_of_columns_gives_one_digest(order: list[int], upper: bool) -> None:
     columns = [ColumnShape(f"c{n}", ("TEXT", "integer")[n % 2], n > 2, n < 1) for n in range(5)]
     mixed = [
-        replace(columns[n], name=columns[n].name.upper() if upper else columns[n].name)
+        columns[n]._replace(name=columns[n].name.upper() if upper else columns[n].name)
         for n in order
     ]
     one, other = TableShape("t", tuple(columns)), TableShape("T", tuple(mixed))

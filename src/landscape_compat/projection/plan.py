@@ -174,12 +174,12 @@ class _Planner:
     def projection(self, declared: TableShape) -> Projection | None:
         """Project one declared table; None where it is stored as declared."""
         stored = self.stored.table(declared.name)
-        found = [(column, self._rule(declared, column)) for column in declared.columns]
-        found = [
-            (column, rule)
-            for column, rule in found
-            if rule is not None or stored is None or stored.column(column.name) is None
-        ]
+        found = []
+        for column in declared.columns:
+            is_stored = stored is not None and stored.column(column.name) is not None
+            rule = self.rules.rule_for(declared.name, column.name, self.stored, self.declared)
+            if rule is not None or not is_stored:
+                found.append((column, rule))
         if not found:
             return None
         alias = self._alias([rule for _, rule in found])
@@ -195,9 +195,6 @@ class _Planner:
         source = f"{schema}.{quote_name(self.dialect, stored.name)}"
         columns = _refuse_without_key(columns, declared)
         return Projection(declared.name, source, stored, columns, self.dialect, alias, home, label)
-
-    def _rule(self, table: TableShape, column: ColumnShape) -> Rule | None:
-        return self.rules.rule_for(table.name, column.name, self.stored, self.declared)
 
     def _column(
         self,

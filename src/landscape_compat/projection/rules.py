@@ -101,9 +101,9 @@ class Rule:
             declared: The declared schema.
         """
         return (
-            stored.has(self.table)
+            stored.has(self.target) is self.replaces  # decides most often, so it is asked first
+            and stored.has(self.table)
             and declared.has(self.target)
-            and stored.has(self.target) is self.replaces
             and all(stored.has(path) for path in self.stored)
             and not any(stored.has(path) for path in self.not_stored)
             and all(declared.has(path) for path in self.declared)
@@ -331,7 +331,9 @@ class RuleSet:
         Raises:
             RuleError: More than one rule fires.
         """
-        rules = self._by_column.get((fold_name(table), fold_name(column)), ())
+        rules = self._by_column.get((fold_name(table), fold_name(column)))
+        if not rules:
+            return None
         if stored.exact:
             rules = [rule for rule in rules if (rule.table, rule.column) == (table, column)]
         firing = [rule for rule in rules if rule.fires(stored, declared)]

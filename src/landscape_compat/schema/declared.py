@@ -82,7 +82,8 @@ def _declared_table(
 ) -> TableShape:
     columns = []
     for column in table.columns:
-        type_, base = _types(column.type, dialect, stored)
+        compiled, collation = _compiled(column.type, dialect)
+        type_, base = _types(column.type, compiled, dialect, stored)
         columns.append(
             ColumnShape(
                 name=column.name,
@@ -91,7 +92,7 @@ def _declared_table(
                 primary_key=column.primary_key,
                 generated=column.computed is not None,
                 base=base,
-                collation=_compiled(column.type, dialect)[1],
+                collation=collation,
             )
         )
     return TableShape(table.name, tuple(columns), exact=stored is not None and stored.exact)
@@ -110,10 +111,10 @@ def _compiled(declared: TypeEngine[object], dialect: Dialect) -> tuple[str, str]
 
 
 def _types(
-    declared: TypeEngine[object], dialect: Dialect, stored: SchemaShape | None
+    declared: TypeEngine[object], compiled: str, dialect: Dialect, stored: SchemaShape | None
 ) -> tuple[str, str]:
     """Give a declared type, and what holds its values where the database has no such type."""
-    type_ = normalize_type(_compiled(declared, dialect)[0])
+    type_ = normalize_type(compiled)
     if type_ and dialect.name == "duckdb" and stored is not None:
         word = re.split(r"[ (\[]", type_, maxsplit=1)[0]
         array = type_[type_.index("[") :] if type_.endswith("]") else ""
@@ -126,5 +127,5 @@ def _types(
         return type_, ""
     beneath = getattr(declared, "data_type", None)  # of a DOMAIN
     if isinstance(beneath, TypeEngine):
-        return type_, _types(beneath, dialect, stored)[0]
+        return type_, _types(beneath, _compiled(beneath, dialect)[0], dialect, stored)[0]
     return type_, "TEXT" + type_[len(element) :]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 __all__ = ["ColumnShape", "SchemaShape", "TableKind", "TableShape", "fold_name"]
 
@@ -25,8 +25,8 @@ def fold_name(name: str) -> str:
     return name.translate(_ASCII_LOWER)
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnShape:
+# There are hundreds in a schema, and a tuple is made three times as fast as a frozen dataclass.
+class ColumnShape(NamedTuple):
     """One column as its table declares it.
 
     Args:

@@ -21,9 +21,11 @@ __all__ = ["CATALOGUE", "read_stored", "read_version"]
 _TABLES = """
     SELECT name, type, sql FROM main.sqlite_master
     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY rowid"""
-# A left join: a table whose columns cannot be told must not vanish.
+# A left join: a table whose columns cannot be told must not vanish. Its definition comes with its
+# first column alone, for it can be longer than all of them.
 _COLUMNS = f"""
-    SELECT m.name, m.type, m.sql, x.name, x.type, x."notnull", x.pk, x.hidden
+    SELECT m.name, m.type, CASE WHEN x.cid > 0 THEN NULL ELSE m.sql END,
+           x.name, x.type, x."notnull", x.pk, x.hidden
     FROM ({_TABLES}) AS m LEFT JOIN pragma_table_xinfo(m.name, 'main') AS x"""
 # Source: https://www.sqlite.org/pragma.html#pragma_table_xinfo, column "hidden": 1 is a virtual
 # table's own, 2 and 3 are generated columns, of which those of 2 are not stored.
@@ -87,17 +89,16 @@ def _schema(rows: Iterable[tuple[Any, ...]]) -> SchemaShape:
     collations: dict[str, dict[str, str]] = {}
     for table, kind, sql, name, type_, not_null, key, hidden in rows:
         if table not in heads:
+            heads[table], columns[table] = (kind, sql), []
             collations[table] = _collations(sql) if kind == "table" else {}
-        heads[table] = (kind, sql)
-        found = columns.setdefault(table, [])
         if name is not None and hidden != _HIDDEN:
-            found.append(
+            columns[table].append(
                 ColumnShape(
-                    name=name,
-                    type=normalize_type(type_ or ""),
-                    nullable=not (not_null or key),
-                    primary_key=bool(key),
-                    generated=hidden in _GENERATED,
+                    name,
+                    normalize_type(type_ or ""),
+                    not (not_null or key),
+                    bool(key),
+                    hidden in _GENERATED,
                     collation=collations[table].get(fold_name(name), ""),
                     computed=hidden == _VIRTUAL,
                 )
