@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 
 from landscape_compat import export_bag, open_landscape
-from landscape_compat.export.soundness import require_sound_indexes
+from landscape_compat.export.records.soundness import require_sound_indexes
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from landscape_compat.export.stream import export_database
+from landscape_compat.export.records.stream import export_database
 from landscape_compat.export.whole import export_bag
 from landscape_compat.landscape.database import open_landscape
 

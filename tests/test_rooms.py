@@ -11,6 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "landscape_compat"
 ROOMS = ("schema", "projection", "engine", "landscape", "export", "migrate", "cli")
+# Within `export`; the exports themselves, outside of these, use all.
+PARTS = ("records", "output", "formats", "signing", "bag", "verify", "page")
 FILES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = pytest.mark.parametrize(
     "file", FILES, ids=[str(file.relative_to(PACKAGE)) for file in FILES]
@@ -53,6 +55,19 @@ def test_a_room_uses_only_those_before_it(file: Path) -> None:
     later = ROOMS[ROOMS.index(room) + 1 :]
     used = {name.split(".")[1] for name in imports(file) if name.startswith("landscape_compat.")}
     assert sorted(used & set(later)) == []
+
+
+def test_a_part_of_the_export_uses_only_those_before_it() -> None:
+    """No import leads from one of its folders to one behind it, or to the exports themselves."""
+    for at, part in enumerate(PARTS):
+        files = sorted((PACKAGE / "export" / part).glob("*.py"))
+        assert files, part
+        for file in files:
+            names = [
+                n.split(".") for n in imports(file) if n.startswith("landscape_compat.export.")
+            ]
+            used = {name[2] for name in names}
+            assert used <= {*PARTS[: at + 1]}, file
 
 
 @EVERY_FILE

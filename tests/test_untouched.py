@@ -11,7 +11,7 @@ import pytest
 
 from landscape_compat import diagnose_database, inspect_database, migrate_database, open_landscape
 from landscape_compat.errors import LandscapeCompatError, OpeningRefusedError
-from landscape_compat.export.stream import export_database
+from landscape_compat.export.records.stream import export_database
 from support import states_page, wal
 from support.wal import EXPECTED, LIVE_STATES, left_alone, make_state
 

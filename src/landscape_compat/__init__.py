@@ -26,13 +26,13 @@ if TYPE_CHECKING:
         UnreadableError,
         WriteRefusedError,
     )
-    from landscape_compat.export.findings import Finding, Verification
     from landscape_compat.export.page import make_page, write_page
-    from landscape_compat.export.seals import Seals, Verifiers
-    from landscape_compat.export.selection import Selection
-    from landscape_compat.export.signing import SigningKey
-    from landscape_compat.export.stream import export_run
-    from landscape_compat.export.verify import verify_bag
+    from landscape_compat.export.records.selection import Selection
+    from landscape_compat.export.records.stream import export_run
+    from landscape_compat.export.signing.signing import SigningKey
+    from landscape_compat.export.verify.findings import Finding, Verification
+    from landscape_compat.export.verify.seals import Seals, Verifiers
+    from landscape_compat.export.verify.verify import verify_bag
     from landscape_compat.export.whole import ExportedBag, export_bag
     from landscape_compat.landscape.checking import CheckedDatabase, check_databases
     from landscape_compat.landscape.database import Landscape, open_landscape
@@ -82,14 +82,14 @@ _HOMES = {
         "UnreadableError",
         "WriteRefusedError",
     ),
-    "export.findings": ("Finding", "Verification"),
-    "export.seals": ("Seals", "Verifiers"),
+    "export.verify.findings": ("Finding", "Verification"),
+    "export.verify.seals": ("Seals", "Verifiers"),
     "export.page": ("make_page", "write_page"),
-    "export.selection": ("Selection",),
-    "export.signing": ("SigningKey",),
-    "export.stream": ("export_run",),
+    "export.records.selection": ("Selection",),
+    "export.signing.signing": ("SigningKey",),
+    "export.records.stream": ("export_run",),
     "landscape.checking": ("CheckedDatabase", "check_databases"),
-    "export.verify": ("verify_bag",),
+    "export.verify.verify": ("verify_bag",),
     "export.whole": ("ExportedBag", "export_bag"),
     "landscape.database": ("Landscape", "open_landscape"),
     "landscape.inspection": ("diagnose_database", "inspect_database"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from landscape_compat.errors import ExitCode
-from landscape_compat.export.stream import export_database, export_run
+from landscape_compat.export.records.stream import export_database, export_run
 from landscape_compat.landscape.database import open_landscape
 from support.commands import Run
 from support.legacy import Written

@@ -21,7 +21,7 @@ from landscape_compat.errors import (
     SourceChangedError,
     WriteRefusedError,
 )
-from landscape_compat.export.stream import export_database
+from landscape_compat.export.records.stream import export_database
 from landscape_compat.landscape.database import database_url
 from support import wal
 from support.untouched import untouched

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from landscape_compat.export.stream import export_database, export_run
+from landscape_compat.export.records.stream import export_database, export_run
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.tables import AFTER_HOST, TABLES, facts_for
 from support.corpus import corpus_databases, reading, require_corpus

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from landscape_compat.export.jsonl import json_line
-from landscape_compat.export.stream import export_database, export_run
+from landscape_compat.export.formats.jsonl import json_line
+from landscape_compat.export.records.stream import export_database, export_run
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.tables import facts_for

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from landscape_compat.errors import LandscapeCompatError, OutputError
-from landscape_compat.export.seals import Verifiers
-from landscape_compat.export.signing import SigningKey
-from landscape_compat.export.verify import verify_bag
+from landscape_compat.export.signing.signing import SigningKey
+from landscape_compat.export.verify.seals import Verifiers
+from landscape_compat.export.verify.verify import verify_bag
 from landscape_compat.export.whole import export_bag
 from landscape_compat.landscape.database import Landscape, open_landscape
 from support.legacy import Written

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from landscape_compat.errors import ExitCode, OutputError, SourceChangedError
-from landscape_compat.export.selection import Selection
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.stream import export_database
 from landscape_compat.export.single import format_of_file, write_file
-from landscape_compat.export.stream import export_database
 from landscape_compat.landscape.database import open_landscape
 from support.commands import Run, running
 from support.legacy import Written

@@ -20,10 +20,10 @@ import pytest
 
 from landscape_compat.errors import OutputError, RunNotFoundError, SourceChangedError
 from landscape_compat.export import part
-from landscape_compat.export.selection import Selection
-from landscape_compat.export.stream import export_selection
+from landscape_compat.export.formats.writers import FORMATS
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.stream import export_selection
 from landscape_compat.export.whole import ExportedBag, export_bag
-from landscape_compat.export.writers import FORMATS
 from landscape_compat.landscape.database import Landscape, open_landscape
 from landscape_compat.landscape.history import shape_named
 from support.legacy import Written, build_shape

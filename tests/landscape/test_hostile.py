@@ -24,8 +24,13 @@ from landscape_compat import (
     open_landscape,
 )
 from landscape_compat.errors import NotALandscapeError, OpeningRefusedError, UnreadableError
-from landscape_compat.export.selection import Selection
-from landscape_compat.export.stream import Order, export_database, export_run, export_selection
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.stream import (
+    Order,
+    export_database,
+    export_run,
+    export_selection,
+)
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules

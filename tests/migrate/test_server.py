@@ -21,7 +21,7 @@ from landscape_compat.errors import (
     ProofFailedError,
     RowsRefusedError,
 )
-from landscape_compat.export.stream import export_database
+from landscape_compat.export.records.stream import export_database
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.migrate import server

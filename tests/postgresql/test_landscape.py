@@ -18,7 +18,7 @@ from landscape_compat import (
     inspect_database,
     open_landscape,
 )
-from landscape_compat.export.stream import export_database
+from landscape_compat.export.records.stream import export_database
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.lineage import explain
 from support.commands import running

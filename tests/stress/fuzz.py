@@ -140,7 +140,7 @@ def bag() -> Callable[[bytes], None]:
     import warnings
 
     from landscape_compat.errors import LandscapeCompatError
-    from landscape_compat.export.verify import verify_bag
+    from landscape_compat.export.verify.verify import verify_bag
 
     warnings.simplefilter("ignore")
     place = _make_bag(Path(tempfile.mkdtemp(dir=_quick_folder())))

@@ -33,7 +33,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / 
 
 from landscape_compat.cli import main as command  # noqa: E402
 from landscape_compat.errors import LandscapeCompatError  # noqa: E402
-from landscape_compat.export.verify import verify_bag  # noqa: E402
+from landscape_compat.export.verify.verify import verify_bag  # noqa: E402
 from landscape_compat.landscape.history import shape_named  # noqa: E402
 from support.failing import CALLS, Failure, fail_call  # noqa: E402
 from support.legacy import build_small  # noqa: E402

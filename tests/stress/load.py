@@ -37,7 +37,7 @@ from landscape_compat import attach, detach, open_landscape  # noqa: E402
 from landscape_compat.engine.hooks import Hooks  # noqa: E402
 from landscape_compat.engine.reading import Reader  # noqa: E402
 from landscape_compat.errors import OpeningRefusedError, SourceChangedError  # noqa: E402
-from landscape_compat.export.stream import export_database  # noqa: E402
+from landscape_compat.export.records.stream import export_database  # noqa: E402
 from support.wal import connect, writing  # noqa: E402
 
 METADATA = MetaData()

@@ -38,9 +38,9 @@ from sqlalchemy import text  # noqa: E402
 
 from landscape_compat.engine.diagnosis import diagnose_file  # noqa: E402
 from landscape_compat.errors import LandscapeCompatError  # noqa: E402
-from landscape_compat.export.jsonl import json_line  # noqa: E402
-from landscape_compat.export.stream import export_database  # noqa: E402
-from landscape_compat.export.values import RECORD_TYPE, RUN_ID, _field, _own_type  # noqa: E402
+from landscape_compat.export.formats.jsonl import json_line  # noqa: E402
+from landscape_compat.export.records.stream import export_database  # noqa: E402
+from landscape_compat.export.records.values import RECORD_TYPE, RUN_ID, _field, _own_type  # noqa: E402
 from landscape_compat.landscape.database import Landscape, open_landscape  # noqa: E402
 from landscape_compat.landscape.history import known_shapes  # noqa: E402
 from landscape_compat.landscape.stored import read  # noqa: E402

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from landscape_compat.export.values import RECORD_TYPE, RUN_ID, Field, RecordForm, form_of
-from landscape_compat.export.writers import RecordWriter
+from landscape_compat.export.formats.writers import RecordWriter
+from landscape_compat.export.records.values import RECORD_TYPE, RUN_ID, Field, RecordForm, form_of
 
 __all__ = ["form_for", "row_of", "write_all"]
 

@@ -16,9 +16,9 @@ from landscape_compat.errors import ExitCode, LandscapeCompatError, RunNotFoundE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from landscape_compat.export.selection import Selection
-    from landscape_compat.export.signing import SigningKey
-    from landscape_compat.export.watching import Watch
+    from landscape_compat.export.output.watching import Watch
+    from landscape_compat.export.records.selection import Selection
+    from landscape_compat.export.signing.signing import SigningKey
     from landscape_compat.export.whole import ExportedBag
     from landscape_compat.landscape.database import Landscape
 
@@ -148,7 +148,7 @@ def _configure_signing(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export databases."""
-    from landscape_compat.export.selection import Selection
+    from landscape_compat.export.records.selection import Selection
     from landscape_compat.export.single import format_of_file
 
     single = format_of_file(options.output)
@@ -249,7 +249,7 @@ def _export(
     options: argparse.Namespace,
     passphrase: str | None,
 ) -> None:
-    from landscape_compat.export.seals import Seals
+    from landscape_compat.export.verify.seals import Seals
     from landscape_compat.export.whole import export_bag
 
     exported = export_bag(
@@ -281,7 +281,7 @@ def _signer(options: argparse.Namespace) -> SigningKey | None:
 
     import os
 
-    from landscape_compat.export.signing import KEY_VARIABLE, SigningKey, read_key
+    from landscape_compat.export.signing.signing import KEY_VARIABLE, SigningKey, read_key
 
     key = read_key(options.key_file, os.environ)
     if key is None:
@@ -318,7 +318,7 @@ def _which_runs(db: Landscape) -> str:
 
 
 def _formats(text: str) -> tuple[str, ...]:
-    from landscape_compat.export.writers import formats_of
+    from landscape_compat.export.formats.writers import formats_of
 
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
     try:

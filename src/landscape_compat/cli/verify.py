@@ -11,7 +11,7 @@ from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
 if TYPE_CHECKING:
-    from landscape_compat.export.findings import Verification
+    from landscape_compat.export.verify.findings import Verification
 
 __all__ = ["configure", "run"]
 
@@ -88,9 +88,9 @@ def _verified(options: argparse.Namespace) -> Verification:
 def _verified_bag(options: argparse.Namespace) -> Verification:
     import os
 
-    from landscape_compat.export.seals import Verifiers
-    from landscape_compat.export.signing import read_key
-    from landscape_compat.export.verify import verify_bag
+    from landscape_compat.export.signing.signing import read_key
+    from landscape_compat.export.verify.seals import Verifiers
+    from landscape_compat.export.verify.verify import verify_bag
 
     verifiers = Verifiers(
         key=read_key(options.key_file, os.environ),

@@ -1,1 +1,1 @@
-"""Getting the whole record out: records in the host's order, and the writers for them."""
+"""Getting the whole record out: the exports themselves, over the rooms that they are made of."""

@@ -11,18 +11,23 @@ from typing import Any
 
 from landscape_compat.engine.notices import emit
 from landscape_compat.errors import UnreadableError, printable
-from landscape_compat.export.additions import AbsentMode
-from landscape_compat.export.bag import DATA, PAGES
-from landscape_compat.export.contents import contents_of, schema_file
-from landscape_compat.export.files import ALL_RECORDS, FolderFiles, WrittenFile, file_stem
-from landscape_compat.export.order import MakeOf
+from landscape_compat.export.bag.bag import DATA, PAGES
+from landscape_compat.export.bag.contents import contents_of, schema_file
+from landscape_compat.export.bag.witness import require_unchanged, state_of_source
+from landscape_compat.export.formats.writers import Format, RecordWriter, Writers
+from landscape_compat.export.output.files import ALL_RECORDS, FolderFiles, WrittenFile, file_stem
+from landscape_compat.export.output.watching import Watch
 from landscape_compat.export.page import make_page
-from landscape_compat.export.selection import Selection
-from landscape_compat.export.signing import SignedLinesWriter, SigningKey
-from landscape_compat.export.stream import Order, RecordStream, count_records, export_selection
-from landscape_compat.export.watching import Watch
-from landscape_compat.export.witness import require_unchanged, state_of_source
-from landscape_compat.export.writers import Format, RecordWriter, Writers
+from landscape_compat.export.records.additions import AbsentMode
+from landscape_compat.export.records.order import MakeOf
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.stream import (
+    Order,
+    RecordStream,
+    count_records,
+    export_selection,
+)
+from landscape_compat.export.signing.signing import SignedLinesWriter, SigningKey
 from landscape_compat.landscape.database import Landscape
 
 __all__ = ["Part", "Wanted", "write_part"]

@@ -9,17 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from landscape_compat.export.additions import AbsentMode
-from landscape_compat.export.files import StreamFiles, WrittenFile
-from landscape_compat.export.jsonl import JsonArrayWriter, JsonLinesWriter
-from landscape_compat.export.payload import decompressed
-from landscape_compat.export.placing import made_beside
-from landscape_compat.export.readback import BadPayloadError
-from landscape_compat.export.selection import Selection
-from landscape_compat.export.stream import Order, RecordStream, count_records, export_selection
-from landscape_compat.export.watching import Watch
-from landscape_compat.export.witness import require_unchanged, state_of_source
-from landscape_compat.export.writers import Format
+from landscape_compat.export.bag.witness import require_unchanged, state_of_source
+from landscape_compat.export.formats.jsonl import JsonArrayWriter, JsonLinesWriter
+from landscape_compat.export.formats.readback import BadPayloadError
+from landscape_compat.export.formats.writers import Format
+from landscape_compat.export.output.files import StreamFiles, WrittenFile
+from landscape_compat.export.output.placing import made_beside
+from landscape_compat.export.output.watching import Watch
+from landscape_compat.export.records.additions import AbsentMode
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.stream import (
+    Order,
+    RecordStream,
+    count_records,
+    export_selection,
+)
+from landscape_compat.export.verify.payload import decompressed
 from landscape_compat.landscape.database import Landscape
 
 __all__ = ["format_of_file", "write_file", "write_records"]

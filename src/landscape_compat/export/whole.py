@@ -14,22 +14,22 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from landscape_compat.errors import OutputError
-from landscape_compat.export.additions import AbsentMode
-from landscape_compat.export.bag import BAG_INFO, DATA, STATEMENT, bag_info, seal_bag
-from landscape_compat.export.bag_files import UNREADABLE, bag_files
-from landscape_compat.export.files import cannot_write, file_stem
+from landscape_compat.export.bag.bag import BAG_INFO, DATA, STATEMENT, bag_info, seal_bag
+from landscape_compat.export.bag.predicate import PREDICATE
+from landscape_compat.export.bag.statement import make_statement, own_version
+from landscape_compat.export.formats.writers import formats_of
+from landscape_compat.export.output.files import cannot_write, file_stem
+from landscape_compat.export.output.placing import made_beside
+from landscape_compat.export.output.watching import Watch
+from landscape_compat.export.output.zipping import zip_folder
 from landscape_compat.export.parallel import write_parts
 from landscape_compat.export.part import Part, Wanted, write_part
-from landscape_compat.export.placing import made_beside
-from landscape_compat.export.predicate import PREDICATE
-from landscape_compat.export.seals import Seals, seal_statement
-from landscape_compat.export.selection import Selection
-from landscape_compat.export.signing import SigningKey
-from landscape_compat.export.statement import make_statement, own_version
-from landscape_compat.export.stream import Order
-from landscape_compat.export.watching import Watch
-from landscape_compat.export.writers import formats_of
-from landscape_compat.export.zipping import zip_folder
+from landscape_compat.export.records.additions import AbsentMode
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.stream import Order
+from landscape_compat.export.signing.signing import SigningKey
+from landscape_compat.export.verify.bag_files import UNREADABLE, bag_files
+from landscape_compat.export.verify.seals import Seals, seal_statement
 from landscape_compat.landscape.database import Landscape
 
 __all__ = ["ExportedBag", "export_bag"]

@@ -25,7 +25,7 @@ from landscape_compat.errors import (
     SourceChangedError,
     printable,
 )
-from landscape_compat.export.files import cannot_write
+from landscape_compat.export.output.files import cannot_write
 from landscape_compat.landscape.database import database_url, report_landscape, require_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.rescue import verdict_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from landscape_compat.export.placing import folder_beside
+from landscape_compat.export.output.placing import folder_beside
 from landscape_compat.landscape.database import database_url
 from landscape_compat.migrate.making import Migration, Wanted, copy_and_prove, source_of, told_of
 from landscape_compat.migrate.placing import put_in_place, require_free

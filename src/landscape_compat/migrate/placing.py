@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from landscape_compat.errors import OutputError, printable
-from landscape_compat.export.files import cannot_write
+from landscape_compat.export.output.files import cannot_write
 
 __all__ = ["make_lasting", "put_in_place", "require_free"]
 

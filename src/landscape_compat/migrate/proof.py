@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 
 from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import ProofFailedError, printable
-from landscape_compat.export.findings import Verification
-from landscape_compat.export.json_schema import published_schema, violations
-from landscape_compat.export.statement import make_statement
+from landscape_compat.export.bag.json_schema import published_schema, violations
+from landscape_compat.export.bag.statement import make_statement
+from landscape_compat.export.verify.findings import Verification
 from landscape_compat.migrate.copying import TableCopy, new_rows, rows_of
 
 __all__ = [

@@ -18,7 +18,7 @@ from landscape_compat.engine.notices import emit
 from landscape_compat.engine.stamps import Stamps, settle
 from landscape_compat.engine.states import REFUSALS
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
-from landscape_compat.export.placing import folder_beside
+from landscape_compat.export.output.placing import folder_beside
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate.aside import undo_unfinished

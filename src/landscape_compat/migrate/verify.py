@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
 from landscape_compat.errors import LandscapeCompatError, OutputError, ProofFailedError, printable
-from landscape_compat.export.findings import Verification
+from landscape_compat.export.verify.findings import Verification
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.metadata import metadata_of

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.errors import LandscapeCompatError, printable
-from landscape_compat.export.findings import Verification
+from landscape_compat.export.verify.findings import Verification
 from landscape_compat.migrate.making import Wanted, copy_and_prove, source_of, told_of
 from landscape_compat.migrate.proof import check_source, read_statement
 from landscape_compat.migrate.server import digest_as_served, digest_on_server

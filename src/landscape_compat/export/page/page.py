@@ -12,13 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from landscape_compat.engine.report import SchemaReport
-from landscape_compat.export.files import WrittenFile
+from landscape_compat.export.bag.witness import state_of_source
+from landscape_compat.export.output.files import WrittenFile
+from landscape_compat.export.output.placing import made_beside
 from landscape_compat.export.page import sections
 from landscape_compat.export.page.facts import PageFacts, gather
 from landscape_compat.export.page.graphs import lineage_section, run_section
 from landscape_compat.export.page.markup import Markup, tag
-from landscape_compat.export.placing import made_beside
-from landscape_compat.export.witness import state_of_source
 from landscape_compat.landscape.database import Landscape
 
 __all__ = ["make_page", "write_page"]

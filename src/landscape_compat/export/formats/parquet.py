@@ -1,0 +1,207 @@
+"""Records as Parquet, one file a record type: typed columns, dictionaries, compressed by zstd."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from landscape_compat.errors import OutputError
+from landscape_compat.export.formats.compiled import CompiledEncoder, compile_encoder, plain_fix
+from landscape_compat.export.output.files import FolderFiles, file_stem, needs_extra
+from landscape_compat.export.records.values import (
+    FIXES,
+    RECORD_TYPE,
+    RUN_ID,
+    Field,
+    Kind,
+    RecordForm,
+)
+from landscape_compat.schema.types import type_class
+
+__all__ = ["ParquetWriter"]
+
+_ROWS: Final = 20_000
+
+
+class _Table:
+    """The file of one record type, begun with its first rows."""
+
+    def __init__(self, files: FolderFiles, form: RecordForm) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self._files = files
+        self._form = form
+        self._file: Any = None
+        self._writer: Any = None
+        self._schema = _schema(form)
+
+    def flush(self) -> None:
+        import pyarrow
+        from pyarrow import parquet
+
+        columns = list(zip(*self.rows, strict=True))
+        arrays = [
+            _array(pyarrow, self._form, name, type_, column)
+            for (name, type_), column in zip(self._schema, columns, strict=True)
+        ]
+        schema = pyarrow.schema(
+            [
+                pyarrow.field(name, array.type)
+                for (name, _), array in zip(self._schema, arrays, strict=True)
+            ]
+        )
+        if self._writer is None:
+            kind = self._form.record_type
+            self._file = self._files.adopt(f"{file_stem(kind)}.parquet", kind)
+            self._writer = parquet.ParquetWriter(
+                self._file.path, schema, compression="zstd", use_dictionary=True
+            )
+        self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+        self._file.records += len(self.rows)
+        self.rows.clear()
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+class ParquetWriter:
+    """Writes the records of each type to a file of their own, in their order.
+
+    Args:
+        files: The folder's files.
+    """
+
+    def __init__(self, files: FolderFiles) -> None:
+        try:
+            import pyarrow.parquet  # noqa: F401 - so that its absence is told before any work
+        except ImportError as error:
+            raise needs_extra("Parquet", "parquet") from error
+        self._files = files
+        self._tables: dict[str, _Table] = {}
+
+    def encoder(self, form: RecordForm) -> CompiledEncoder:
+        """Give what makes of a row the table's row, and the table that it goes to."""
+        table = self._tables.setdefault(form.record_type, _Table(self._files, form))
+
+        def result(cells: Sequence[tuple[Field | None, str]]) -> str:
+            values = [value for _, value in cells]
+            if not cells or cells[0][0] is not None:
+                values.insert(0, "None")
+            return f"(table, ({form.record_type!r}, {', '.join([*values, ''])}))"
+
+        return compile_encoder(
+            form,
+            result,
+            names={"table": table, "fix_flag": FIXES[Kind.FLAG]},
+            # Moments are made of texts column by column, which takes less time.
+            fix=lambda field, value: plain_fix(field, value) if field.kind is Kind.FLAG else (),
+        )
+
+    def write(self, items: list[tuple[_Table, tuple[Any, ...]]]) -> None:
+        """Write rows.
+
+        Raises:
+            OutputError: They cannot be written, or a value has no form in its column.
+        """
+        for table, row in items:
+            table.rows.append(row)
+            if len(table.rows) >= _ROWS:
+                table.flush()
+
+    def finish(self) -> None:
+        """Write the last rows, and close the files.
+
+        Raises:
+            OutputError: They cannot be written.
+        """
+        for table in self._tables.values():
+            if table.rows:
+                table.flush()
+            table.close()
+
+    def abandon(self) -> None:
+        """Close the files as they are."""
+        for table in self._tables.values():
+            table.close()
+
+
+def _schema(form: RecordForm) -> list[tuple[str, str]]:
+    """Name each column, and the class of its values."""
+    run = _class(form.run) if form.run else "text"
+    return [
+        (RECORD_TYPE, "text"),
+        (RUN_ID, run),
+        *((field.name, _class(field)) for field in form.fields),
+    ]
+
+
+def _class(field: Field) -> str:
+    if field.kind is Kind.TIME:
+        return "moment" if field.type.endswith(("WITH TIME ZONE", "TIMESTAMPTZ")) else "time"
+    if field.kind is Kind.FLAG or (not field.at and field.constant is True):
+        return "flag"
+    return type_class(field.type, "sqlite")
+
+
+def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequence[Any]) -> Any:
+    types = {
+        "text": pyarrow.string(),
+        "integer": pyarrow.int64(),
+        "number": pyarrow.float64(),
+        "bytes": pyarrow.binary(),
+        "time": pyarrow.timestamp("us"),
+        "moment": pyarrow.timestamp("us", tz="UTC"),
+        "flag": pyarrow.bool_(),
+    }
+    type_ = types.get(kind, pyarrow.string())
+    python = {
+        "text": str,
+        "integer": int,
+        "number": float,
+        "bytes": bytes,
+        "flag": bool,
+    }.get(kind, str)
+    if kind in ("time", "moment"):
+        zoned = kind == "moment"
+        values = [None if v is None else _moment(form, name, v, zoned=zoned) for v in values]
+    else:
+        for value in values:
+            if value is not None and type(value) is not python:
+                raise _misfit(form, name, kind, value)
+    if kind == "number" and any(v is not None and math.isnan(v) for v in values):
+        raise _misfit(form, name, kind, math.nan)
+    try:
+        return pyarrow.array(values, type=type_, from_pandas=False)
+    except (pyarrow.ArrowException, UnicodeEncodeError, OverflowError) as error:
+        raise OutputError(
+            f"A stored value has no form in a column of {kind}: {error}.",
+            table=form.record_type,
+            column=name,
+            remedy="Export as JSON lines.",
+        ) from error
+
+
+def _moment(form: RecordForm, name: str, value: Any, *, zoned: bool) -> datetime:
+    moment = value
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise _misfit(form, name, "time", value) from None
+        if str(moment) != value.removesuffix(".000000"):
+            raise _misfit(form, name, "time", value)
+    if not isinstance(moment, datetime) or (moment.tzinfo is not None) != zoned:
+        raise _misfit(form, name, "time", value)
+    return moment
+
+
+def _misfit(form: RecordForm, name: str, kind: str, value: Any) -> OutputError:
+    return OutputError(
+        f"The stored value {value!r} is not of the column's class ({kind}), so that a typed file "
+        "would alter it or leave it out.",
+        table=form.record_type,
+        column=name,
+        remedy="Export as JSON lines or as a SQLite database, where each value has its own class.",
+    )

@@ -1,0 +1,255 @@
+"""Records read back from the files that they were written to, as they were."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any, Final
+
+from landscape_compat.export.records.values import Record
+
+__all__ = [
+    "READERS",
+    "BadPayloadError",
+    "Reader",
+    "can_read",
+    "read_sqlite",
+    "same_record",
+]
+
+_CELL = re.compile(r'("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n)')
+_INTEGER = re.compile(r"-?[0-9]+")
+_WORDS: Final[Mapping[str, Any]] = {"": None, "true": True, "false": False}
+_LONGEST_LINE: Final = 1 << 30
+_BATCH: Final = 5000
+
+
+class BadPayloadError(ValueError):
+    """A file of records is not as the writer of its format writes it; says where."""
+
+
+# Reads the records of a file that is open.
+Reader = Callable[[IO[bytes]], Iterator[Record]]
+
+
+def read_json_lines(file: IO[bytes]) -> Iterator[Record]:
+    """Read records from JSON lines.
+
+    Args:
+        file: The file.
+
+    Raises:
+        BadPayloadError: A line is no record.
+    """
+    number = 0
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        if not line.endswith(b"\n"):
+            raise BadPayloadError(f"line {number} has no end")
+        yield _object(line, number)
+
+
+def read_csv(file: IO[bytes]) -> Iterator[Record]:
+    """Read records from CSV as this package writes it: with NULL and types apart.
+
+    Args:
+        file: The file.
+
+    Raises:
+        BadPayloadError: A line is no record.
+    """
+    names: list[str] | None = None
+    for number, cells in enumerate(_lines(file), 1):
+        if names is None:
+            names = [cell[1:-1].replace('""', '"') if cell[:1] == '"' else cell for cell in cells]
+            continue
+        if len(cells) != len(names):
+            raise BadPayloadError(f"line {number} has {len(cells)} cells, not {len(names)}")
+        try:
+            yield {name: _value(cell) for name, cell in zip(names, cells, strict=True)}
+        except ValueError as error:
+            raise BadPayloadError(f"line {number} holds {error}") from error
+
+
+def read_json_array(file: IO[bytes]) -> Iterator[Record]:
+    """Read records from a JSON array as this package writes it, a record a line.
+
+    Args:
+        file: The file.
+
+    Raises:
+        BadPayloadError: A line is no record, or the array has no end.
+    """
+    if file.readline(_LONGEST_LINE) != b"[\n":
+        raise BadPayloadError("line 1 does not begin an array")
+    number, ended = 1, False
+    while line := file.readline(_LONGEST_LINE):
+        number += 1
+        if ended:
+            raise BadPayloadError(f"line {number} is behind the end of the array")
+        if line == b"]\n":
+            ended = True
+        elif line.endswith((b"},\n", b"}\n")):
+            yield _object(line.rstrip(b",\n"), number)
+        else:
+            raise BadPayloadError(f"line {number} has no end")
+    if not ended:
+        raise BadPayloadError("the array has no end")
+
+
+def read_parquet(file: IO[bytes]) -> Iterator[Record]:
+    """Read records from Parquet.
+
+    Args:
+        file: The file.
+
+    Raises:
+        BadPayloadError: It is no Parquet.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
+            for record in batch.to_pylist():
+                for name, value in record.items():
+                    if isinstance(value, datetime):
+                        record[name] = value.isoformat()
+                yield record
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise BadPayloadError(f"is no Parquet that can be read: {error}") from error
+
+
+def read_sqlite(path: Path, record_type: str, flags: frozenset[str]) -> Iterator[Record]:
+    """Read the records of one type from a SQLite database.
+
+    Args:
+        path: The database.
+        record_type: The type.
+        flags: The fields whose ones and zeros are true and false.
+
+    Raises:
+        BadPayloadError: It is no database that can be read, or has no such table.
+    """
+    quoted = record_type.replace('"', '""')
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+            cursor = connection.execute(f'SELECT * FROM main."{quoted}" ORDER BY rowid')
+            names = [column[0] for column in cursor.description]
+            for row in cursor:
+                yield {
+                    name: bool(value) if name in flags and value in (0, 1) else value
+                    for name, value in zip(names, row, strict=True)
+                }
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise BadPayloadError(f"holds no records of {record_type} to be read: {error}") from error
+
+
+def can_read(format_: str) -> bool:
+    """Tell whether files of a format can be read here."""
+    return format_ != "parquet" or find_spec("pyarrow") is not None
+
+
+# The formats of a file that is read from its beginning to its end.
+READERS: Final[Mapping[str, Reader]] = {
+    "jsonl": read_json_lines,
+    "json": read_json_array,
+    "csv": read_csv,
+    "parquet": read_parquet,
+}
+
+
+def same_record(one: Record, other: Record, *, canonical: bool = False) -> bool:
+    """Tell whether two records hold the same fields in the same order with the same values.
+
+    Args:
+        one: A record.
+        other: Another.
+        canonical: Whether the form of RFC 8785 was between them, which sorts the fields and
+            knows one kind of number.
+    """
+    if canonical:
+        return one.keys() == other.keys() and all(
+            value == other[name] and isinstance(value, bool) == isinstance(other[name], bool)
+            for name, value in one.items()
+        )
+    return list(one) == list(other) and all(
+        type(value) is type(other[name])
+        and (value == other[name] if type(value) is not float else repr(value) == repr(other[name]))
+        for name, value in one.items()
+    )
+
+
+def _object(line: bytes, number: int) -> Record:
+    try:
+        record = json.loads(line, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadPayloadError(f"line {number} is no JSON: {error}") from error
+    if not isinstance(record, dict) or not isinstance(record.get("record_type"), str):
+        raise BadPayloadError(f"line {number} is no record")
+    for name, value in record.items():
+        if isinstance(value, dict):
+            try:
+                (kind, text), *more = value.items()
+                if kind != "base64" or more:
+                    raise ValueError(kind)
+                record[name] = base64.b64decode(text, validate=True)
+            except (ValueError, TypeError, binascii.Error) as error:
+                raise BadPayloadError(f"line {number}: {name} is no value") from error
+        elif isinstance(value, list):
+            raise BadPayloadError(f"line {number}: {name} is no value")
+    return record
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _lines(file: IO[bytes]) -> Iterator[list[str]]:
+    """Split lines into cells, each as it stands there; a line may hold line breaks in quotes."""
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
+    try:
+        pending = ""
+        number = 1
+        for part in text:
+            pending += part
+            if pending.count('"') % 2 or not pending.endswith("\r\n"):
+                continue
+            cells, at = [], 0
+            while at < len(pending):
+                found = _CELL.match(pending, at)
+                if found is None or (found[2] == "\r\n") != (found.end() == len(pending)):
+                    raise BadPayloadError(f"line {number} is no CSV")
+                cells.append(found[1])
+                at = found.end()
+            yield cells
+            pending = ""
+            number += 1
+        if pending:
+            raise BadPayloadError(f"line {number} has no end")
+    except UnicodeDecodeError as error:
+        raise BadPayloadError(f"line {number} is no UTF-8") from error
+    finally:
+        text.detach()
+
+
+def _value(cell: str) -> Any:
+    if cell.startswith('"'):
+        return cell[1:-1].replace('""', '"')
+    if cell in _WORDS:
+        return _WORDS[cell]
+    if _INTEGER.fullmatch(cell):
+        return int(cell)
+    value = float(cell)
+    if repr(value) != cell:
+        raise ValueError(f"{cell!r}, which is no number as it is written here")
+    return value

@@ -1,0 +1,1 @@
+"""What is exported: stored rows as records, which of them, and in which order."""

@@ -1,0 +1,411 @@
+"""The order of the records: the host's, read with a few ordered queries a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from operator import attrgetter
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    literal_column,
+    not_,
+    select,
+)
+
+from landscape_compat.errors import UnreadableError
+from landscape_compat.export.records.additions import Additions
+from landscape_compat.export.records.lists import ListQuery, takes_json
+from landscape_compat.export.records.source import CHUNK, Source
+from landscape_compat.export.records.values import RecordForm
+from landscape_compat.landscape.stored import StoredSchema, holds, read
+from landscape_compat.landscape.tables import AFTER_HOST, HOST_ORDER, RUNS, TABLES, Branch, Link
+from landscape_compat.schema.shape import SchemaShape, fold_name
+from landscape_compat.schema.types import type_class
+
+__all__ = ["WINDOW", "MakeOf", "RecordOrder"]
+
+# For each form, what makes a record of a row and the run that it was reached from.
+MakeOf: TypeAlias = Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]]
+
+WINDOW: Final = 500
+_MOST_AT_ONCE: Final = 20_000
+_NO_CHILD: Final[tuple[int, Any]] = -1, None
+_NOTHING: Final = Additions()
+_RUN: Final[BindParameter[Any]] = bindparam("run_id")
+
+
+class RecordOrder:
+    """Reads the records of one database, by one connection, inside one transaction.
+
+    Each record is given once in the life of this object.
+
+    Args:
+        connection: The connection.
+        stored: What the database stores.
+        window: How many parents are read before their children are.
+        make_of: Gives what makes a record of a row and its run, for each form; dictionaries
+            if not given.
+        tables: The folded names of the tables whose records are wanted; all if not given.
+        additions: What records have besides what is stored.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        stored: SchemaShape,
+        *,
+        window: int = WINDOW,
+        make_of: MakeOf = attrgetter("make"),
+        tables: frozenset[str] | None = None,
+        additions: Additions = _NOTHING,
+    ) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self._schema = StoredSchema(stored, self._dialect)
+        self._window = window
+        self._tables = tables
+        self._json_lists = takes_json(connection)
+        self._sources = {
+            fold_name(table.name): Source(connection, table, make_of, additions)
+            for table in self._schema
+        }
+        self._of_run: dict[str, Select[Any]] = {}
+        self._below_of: dict[tuple[str, str], ListQuery] = {}
+        self._merged: set[str] = set()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Give every table, and how many records of it were given so far."""
+        return tuple(self._sources.values())
+
+    def run_ids(self) -> Iterator[Any]:
+        """Give the id of every run, in the order in which they began."""
+        runs = self._source(RUNS)
+        if runs is None or runs.table.column("run_id") is None:
+            return
+        key = runs.table.get("run_id")
+        statement = select(key).where(key.is_not(None)).order_by(*runs.table.order())
+        found = read(self._connection, statement, table=RUNS)
+        yield from dict.fromkeys(run_id for (run_id,) in found)
+
+    def run(self, run_id: Any) -> Iterator[Any]:
+        """Give the records of one run: the host's in its order, then those it never exports.
+
+        Args:
+            run_id: The run.
+        """
+        return chain.from_iterable(self.run_lists(run_id))
+
+    def run_lists(self, run_id: Any) -> Iterator[list[Any]]:
+        """Give what `run` gives, in lists as they come.
+
+        Args:
+            run_id: The run.
+        """
+        for branch in (Branch(RUNS), *HOST_ORDER, *AFTER_HOST):
+            yield from self._branch(branch, run_id)
+
+    def table_lists(self, run_ids: Sequence[Any] | None) -> Iterator[list[Any]]:
+        """Give the records table by table, in the order in which a table is read fastest.
+
+        A table that stores no run tells none here, unless a single run is read.
+
+        Args:
+            run_ids: The runs to give rows of; every row of every table if not given.
+        """
+        only = run_ids[0] if run_ids is not None and len(run_ids) == 1 else None
+        for source in self.sources:
+            if not self.wants(source.table.name) or source.is_empty:
+                continue
+            if run_ids is None:
+                for rows in source.chunks(source.select_all()):
+                    yield source.records(rows, None)
+                continue
+            if source.table.facts is None:
+                continue
+            statement = source.select().where(self._schema.of_run(source.table, _RUN))
+            for run_id in run_ids:
+                for rows in source.chunks(statement, {"run_id": run_id}):
+                    yield source.records(rows, only)
+
+    def of_database(self) -> Iterator[Any]:
+        """Give the rows of the tables that belong to no run: the host's, then everybody's."""
+        return chain.from_iterable(self.database_lists())
+
+    def database_lists(self) -> Iterator[list[Any]]:
+        """Give what `of_database` gives, in lists as they come."""
+        own = [facts.table for facts in TABLES if not facts.links and facts.table != RUNS]
+        others = [source.table.name for source in self.sources if source.table.facts is None]
+        for name in (*own, *others):
+            source = self._source(name)
+            if source and self.wants(name):
+                for rows in source.chunks(source.select().order_by(*source.table.order())):
+                    yield source.records(rows, None)
+
+    def unreached(self) -> Iterator[Any]:
+        """Give the rows that no run reaches, and prove that with them every row was given.
+
+        To be called when every run, and what belongs to no run, has been read to its end.
+
+        Raises:
+            UnreadableError: A row was given twice, or not at all.
+        """
+        for facts in TABLES:
+            source = self._source(facts.table)
+            if source is None or not self.wants(facts.table):
+                continue
+            all_given = source.given == source.stored and self._reached_once(source)
+            if not all_given and (facts.links or facts.table == RUNS):
+                statement = source.select().where(not_(self._schema.reached(source.table)))
+                for row in source.read(statement.order_by(*source.table.order())):
+                    source.unreached += 1
+                    yield source.record(row, None)
+        for source in self.sources:
+            if self.wants(source.table.name) and source.given != source.stored:
+                raise UnreadableError(
+                    f"{source.stored} rows are stored but {source.given} were exported: rows "
+                    "claim one parent in two ways, so the order of the record cannot be told.",
+                    table=source.table.name,
+                    remedy="Compare the keys of this table and of the tables it refers to: they "
+                    "repeat, or differ only in case or in type.",
+                )
+
+    def _reached_once(self, source: Source) -> bool:
+        """Tell whether no row can be reached twice, which would make up for one not reached."""
+        for link, parent in self._schema.links(source.table):
+            own, its = source.table.shape.column(link.key), parent.shape.column(link.parent_key)
+            assert own is not None
+            assert its is not None
+            types = {type_class(shape.type, self._dialect) for shape in (own, its)}
+            if types != {"text"} or not parent.is_named_by(its.name):
+                return False
+        return True
+
+    def wants(self, table: str) -> bool:
+        """Tell whether a table's records are wanted."""
+        return self._tables is None or fold_name(table) in self._tables
+
+    def _wants_any(self, branch: Branch) -> bool:
+        """Tell whether a branch, or any below it, holds what is wanted."""
+        return self.wants(branch.table) or any(map(self._wants_any, branch.below))
+
+    def _source(self, table: str) -> Source | None:
+        source = self._sources.get(fold_name(table))
+        return None if source is None or source.is_empty else source
+
+    def _branch(self, branch: Branch, run_id: Any) -> Iterator[list[Any]]:
+        source = self._source(branch.table)
+        if source is None or not self._wants_any(branch):
+            return
+        statement = self._of_run.get(branch.table)
+        if statement is None:
+            statement = source.select().where(self._schema.of_run(source.table, _RUN))
+            statement = statement.order_by(*source.table.order())
+            self._of_run[branch.table] = statement
+        parameters = {"run_id": run_id}
+        if not branch.below:
+            for rows in source.chunks(statement, parameters):
+                yield source.records(rows, run_id)
+            return
+        for window in source.chunks(statement, parameters, size=self._window):
+            yield from self._families(branch, source, window, run_id)
+
+    def _families(
+        self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
+    ) -> Iterator[list[Any]]:
+        """Give each row of a window with all that is below it."""
+        if branch.table not in self._merged:
+            made = list[tuple[Source, int]]()
+            try:
+                families = self._at_once(branch, source, window, run_id, made)
+            except _NotAtOnce:
+                # What is below one row may be more than fits in memory: from now on, merged.
+                self._merged.add(branch.table)
+            else:
+                for of, count in made:
+                    of.given += count
+                yield from _in_chunks(families)
+                return
+        merged = self._family(branch, source, window, run_id)
+        while records := [record for _, record in islice(merged, CHUNK)]:
+            yield records
+
+    def _at_once(
+        self,
+        branch: Branch,
+        source: Source,
+        rows: Sequence[Any],
+        run_id: Any,
+        made: list[tuple[Source, int]],
+    ) -> list[list[Any]]:
+        """Make, for each row, the list of it and of all that is below it.
+
+        Args:
+            branch: The rows' branch.
+            source: Their table.
+            rows: The rows.
+            run_id: The run that they were reached from.
+            made: Takes how many records of each table were made.
+
+        Raises:
+            _NotAtOnce: There are too many, or two rows may own the same below them.
+        """
+        make = source.make
+        if self.wants(branch.table):
+            made.append((source, len(rows)))
+            families = [[make(row, run_id)] for row in rows]
+        else:
+            families = [[] for _ in rows]
+        for child in branch.below:
+            found = self._link_below(child, source) if self._wants_any(child) else None
+            if found is None:
+                continue
+            below, link = found
+            if source.repeated(link.parent_key):
+                raise _NotAtOnce
+            at = source.position_of(link.parent_key)
+            keys = [row[at] for row in rows]
+            query = self._below_query(source, below, link)
+            children = list[Any]()
+            for chunk in query.chunks(self._connection, keys, {"run_id": run_id}):
+                children += chunk
+                if len(children) > _MOST_AT_ONCE:
+                    raise _NotAtOnce
+            if child.below:
+                grown = self._at_once(child, below, children, run_id, made)
+                for row, family in zip(children, grown, strict=True):
+                    families[row[0]] += family
+            elif self.wants(child.table):
+                make = below.make
+                made.append((below, len(children)))
+                for row in children:
+                    families[row[0]].append(make(row, run_id))
+        return families
+
+    def _family(
+        self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
+    ) -> Iterator[tuple[int, Any]]:
+        """Give each row of a window with all that is below it, and the row's own position."""
+        below = [
+            _Merge(self._below(child, source, window, run_id))
+            for child in branch.below
+            if self._wants_any(child)
+        ]
+        wanted = self.wants(branch.table)
+        for at, row in enumerate(window):
+            if wanted:
+                yield row[0], source.record(row, run_id)
+            for children in below:
+                while children.position == at:
+                    yield row[0], children.take()
+
+    def _below(
+        self, branch: Branch, parent: Source, window: Sequence[Any], run_id: Any
+    ) -> Iterator[tuple[int, Any]]:
+        """Give the children of a window of parents, each with its parent's place in the window."""
+        found = self._link_below(branch, parent)
+        if found is None:
+            return
+        source, link = found
+        query = self._below_query(parent, source, link)
+        keys = source.claim(parent, link, window)
+        rows = query.read(self._connection, keys, {"run_id": run_id})
+        if not branch.below:
+            for row in rows:
+                yield row[0], source.record(row, run_id)
+            return
+        while below := list(islice(rows, self._window)):
+            yield from self._family(branch, source, below, run_id)
+
+    def _link_below(self, branch: Branch, parent: Source) -> tuple[Source, Link] | None:
+        """Find a branch's table, and its link to the one above, as far as both are stored."""
+        source = self._source(branch.table)
+        if source is None or source.table.facts is None:
+            return None
+        for link, of in self._schema.links(source.table):
+            if of.name == parent.table.name:
+                return source, link
+        return None
+
+    def _below_query(self, parent: Source, source: Source, link: Link) -> ListQuery:
+        key = parent.table.name, source.table.name
+        query = self._below_of.get(key)
+        if query is None:
+            query = self._below_of[key] = self._query_below(source, link)
+        return query
+
+    def _query_below(self, source: Source, link: Link) -> ListQuery:
+        run = source.table.column(link.indexed_after) if link.indexed_after else None
+        if run is not None and not self._agrees(source, link, run):
+            run = None
+
+        def by_list(position: ColumnElement[int], key: ColumnElement[Any]) -> Select[Any]:
+            statement = source.select(position).where(source.table.key(link.key) == key)
+            statement = statement.where(holds(source.table, link))
+            if run is not None:
+                statement = statement.where(run == _RUN)
+            return statement.order_by(position, *source.table.order())
+
+        return ListQuery(by_list, source.table.name, json_lists=self._json_lists)
+
+    def _agrees(self, source: Source, link: Link, run: ColumnElement[Any]) -> bool:
+        """Tell whether every row that reaches a run repeats that run, and no other.
+
+        What a row belongs to counts, whatever it says of its run. Where both always agree, an
+        index that begins with the run can be used; else it would lose rows without a word.
+        """
+        table, same = source.table, []
+        while link.parent != RUNS:
+            parent = self._schema.table(link.parent)
+            above = next(self._schema.links(parent), None) if parent else None
+            if parent is None or above is None:
+                return False
+            same.append(parent.key(link.parent_key) == table.get(link.key))
+            table, link = parent, above[0]
+        other = run.is_distinct_from(table.get(link.key))
+        return not list(source.read(select(literal_column("1")).where(*same, other).limit(1)))
+
+
+def _in_chunks(families: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Put small lists together, because each one that is written takes time of its own."""
+    together = list[Any]()
+    for family in families:
+        together += family
+        if len(together) >= CHUNK:
+            yield together
+            together = []
+    if together:
+        yield together
+
+
+class _NotAtOnce(Exception):  # noqa: N818 - it is no error, and nobody outside sees it
+    """What is below a window is to be merged instead of being read at once."""
+
+
+class _Merge:
+    """Children in the order of their parents, taken parent by parent.
+
+    Args:
+        children: Children, each with its parent's place.
+
+    Attributes:
+        position: The next child's parent's place; -1 when there is none left.
+    """
+
+    __slots__ = ("_children", "_record", "position")
+
+    def __init__(self, children: Iterator[tuple[int, Any]]) -> None:
+        self._children = children
+        self.position, self._record = next(children, _NO_CHILD)
+
+    def take(self) -> Any:
+        """Give the next child."""
+        record = self._record
+        self.position, self._record = next(self._children, _NO_CHILD)
+        return record

@@ -1,0 +1,181 @@
+"""Checking the statement of a bag: its form, and all that it says of the bag and of itself."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import rfc8785
+
+from landscape_compat.export.bag.bag import BAG_INFO, STATEMENT, bag_info
+from landscape_compat.export.bag.json_schema import violations
+from landscape_compat.export.bag.predicate import PREDICATE, predicate_schema
+from landscape_compat.export.bag.statement import STATEMENT_TYPE
+from landscape_compat.export.verify.bag_files import BagFiles
+from landscape_compat.export.verify.findings import Verification
+from landscape_compat.export.verify.manifests import read_tag
+
+__all__ = ["check_statement"]
+
+_MOST_TOLD = 20
+_STATEMENT_SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["_type", "subject", "predicateType", "predicate"],
+    "properties": {
+        "_type": {"const": STATEMENT_TYPE},
+        "predicateType": {"const": PREDICATE},
+        "predicate": {"type": "object"},
+        "subject": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["name", "digest"],
+                "properties": {
+                    "name": {"type": "string"},
+                    "digest": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": ["sha256"],
+                        "properties": {"sha256": {"type": "string"}},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def check_statement(
+    bag: BagFiles, digests: Mapping[str, str], found: Verification
+) -> dict[str, Any] | None:
+    """Check the statement.
+
+    Args:
+        bag: The bag.
+        digests: The SHA-256 of each file of the payload as it is.
+        found: Takes what is wrong.
+
+    Returns:
+        Its predicate, if it has the form that the schema wants.
+    """
+    if STATEMENT not in bag.sizes:
+        found.find(STATEMENT, "is missing")
+        return None
+    content = read_tag(bag, STATEMENT, found)
+    if content is None:
+        return None
+    try:
+        statement = json.loads(content)
+        canonical = rfc8785.dumps(statement)
+    except (ValueError, RecursionError, rfc8785.CanonicalizationError) as error:
+        found.find(STATEMENT, f"is no JSON of RFC 8785: {error}")
+        return None
+    if canonical != content:
+        found.find(STATEMENT, "is not in the form of RFC 8785, so it was altered")
+    wrong = list(violations(statement, _STATEMENT_SCHEMA))
+    if not wrong:
+        wrong = [
+            (f"/predicate{at}", what)
+            for at, what in violations(statement["predicate"], predicate_schema())
+        ]
+    for at, what in wrong[:_MOST_TOLD]:
+        found.find(f"{STATEMENT} {at or '/'}", what)
+    if wrong:
+        return None
+    found.checked.append("the statement against its schema")
+    predicate: dict[str, Any] = statement["predicate"]
+    info = read_tag(bag, BAG_INFO, found)
+    for where, what in _contradictions(statement["subject"], predicate, bag, digests, info):
+        found.find(where, what)
+    return predicate
+
+
+def _contradictions(
+    subjects: list[dict[str, Any]],
+    predicate: Mapping[str, Any],
+    bag: BagFiles,
+    digests: Mapping[str, str],
+    info: bytes | None,
+) -> Iterator[tuple[str, str]]:
+    payload = {file["name"]: file for file in predicate["payload"]}
+    if [(s["name"], s["digest"]["sha256"]) for s in subjects] != [
+        (file["name"], file["sha256"]) for file in predicate["payload"]
+    ]:
+        yield f"{STATEMENT} /subject", "does not name the files of /predicate/payload"
+    if len(payload) != len(predicate["payload"]):
+        yield f"{STATEMENT} /predicate/payload", "names a file twice"
+    for name in sorted(digests.keys() - payload.keys()):
+        yield name, "is not named by the statement"
+    for name, file in payload.items():
+        if name not in bag.sizes:
+            yield name, "is named by the statement and missing"
+            continue
+        if digests.get(name, file["sha256"]) != file["sha256"]:
+            yield name, f"its SHA-256 is {digests[name]}, and the statement says {file['sha256']}"
+        if bag.sizes[name] != file["bytes"]:
+            yield name, f"has {bag.sizes[name]} bytes, and the statement says {file['bytes']}"
+        if file["source"] >= len(predicate["sources"]):
+            yield name, "is said to be of a source that the statement does not name"
+    yield from _miscounts(predicate)
+    yield from _changes(predicate)
+    expected = bag_info(
+        agent=predicate["tools"].get("landscape-compat", ""),
+        date=predicate["exported_at"][:10],
+        size=sum(file["bytes"] for file in payload.values()),
+        files=len(payload),
+        records=predicate["records"],
+        sources=[source["name"] for source in predicate["sources"]],
+    )
+    if info != expected:
+        yield BAG_INFO, "does not say what the statement says"
+
+
+def _miscounts(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Compare the numbers of records that the statement gives with one another."""
+    by_type = Counter[tuple[int, str]]()
+    for at, source in enumerate(predicate["sources"]):
+        for table in source["tables"]:
+            by_type[at, table["record_type"]] += table["records"]
+    if by_type.total() != predicate["records"]:
+        yield (
+            f"{STATEMENT} /predicate/records",
+            f"says {predicate['records']}, and its tables have {by_type.total()} in all",
+        )
+    of_file = Counter[tuple[int, str]]()
+    of_format = Counter[str]()
+    for file in predicate["payload"]:
+        if file["format"] == "schema":
+            continue
+        of_format[file["format"]] += file["records"]
+        if file["record_type"] is not None:
+            stated = by_type[file["source"], file["record_type"]]
+            of_file[file["source"], file["record_type"]] += 1
+            if file["records"] != stated:
+                yield (
+                    file["name"],
+                    f"holds {file['records']} records by the statement, "
+                    f"and the table had {stated} by it",
+                )
+    for format_, count in of_format.items():
+        if count != predicate["records"]:
+            yield (
+                f"{STATEMENT} /predicate/payload",
+                f"the files of {format_} hold {count} records by it, not {predicate['records']}",
+            )
+
+
+def _changes(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for at, source in enumerate(predicate["sources"]):
+        before, after = (
+            [file for file in source[when] if file["sha256"] is not None]
+            for when in ("files_before", "files_after")
+        )
+        if before != after:
+            yield (
+                f"{STATEMENT} /predicate/sources/{at}",
+                f"{source['name']} was not the same before and after it was read",
+            )

@@ -1,0 +1,164 @@
+"""Every format holds the same records: read back, they are what was stored, value by value."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from landscape_compat.errors import OutputError
+from landscape_compat.export.formats.writers import FORMATS, formats_of
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.stream import export_selection
+from landscape_compat.export.verify.verify import verify_bag
+from landscape_compat.export.whole import export_bag
+from landscape_compat.landscape.database import open_landscape
+from support.legacy import Written
+from support.untouched import untouched
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+COMPRESSED = [f"{name}.{how}" for name in ("jsonl", "json", "csv") for how in ("gz", "zst")]
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Iterator[Path]:
+    """Give a database with what formats stumble over, as far as every format has a form for it."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    path = folder / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TABLE runs (run_id TEXT PRIMARY KEY, started_at DATETIME, big INTEGER, "
+            "number REAL, flag BOOLEAN, settings_json JSON, 'odd, \"name\"' TEXT)"
+        )
+        connection.execute("CREATE TABLE tokens (token_id TEXT PRIMARY KEY, row_id TEXT)")
+        connection.execute("INSERT INTO tokens VALUES ('orphan', 'nowhere'), ('', NULL)")
+        texts = ["", "null", "absent", 'say "x", \\n', "one\r\ntwo\n", "1", "true"]
+        texts.append("é\u2028🙂\x00\x1f")
+        numbers = [0.1 + 0.2, 1e308, 5e-324, -0.0, 1e16, 1e-7, 1.0, None]
+        times = ["2026-01-18 09:15:42.123456", "2026-01-18 09:15:42.000000", None]
+        for at, text in enumerate(texts):
+            connection.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    f"r{at}",
+                    times[at % 3],
+                    [2**63 - 1, -(2**63), 2**53 + 1, 0][at % 4],
+                    numbers[at],
+                    [True, False, None][at % 3],
+                    '{"a": [1, 2.50]}' if at % 2 else None,
+                    text,
+                ),
+            )
+        connection.commit()
+    with untouched(path):
+        yield path
+
+
+CASES = [(name, absent) for name in FORMATS for absent in ("omit", "null", "mark")]
+
+
+@pytest.mark.parametrize(("name", "absent"), [*CASES, *((name, "omit") for name in COMPRESSED)])
+def test_what_was_stored_is_read_back(odd: Path, tmp_path: Path, name: str, absent: Any) -> None:
+    with open_landscape(odd) as db:
+        export_bag(db, tmp_path / "bag", formats=(name,), absent=absent)
+    found = verify_bag(tmp_path / "bag", sources=[odd])
+    assert (found.findings, found.unchecked) == ([], [])
+    assert f"10 records of audit.db against the {name.partition('.')[0]}" in found.checked
+
+
+@pytest.mark.parametrize("order", ["host", "table"])
+@pytest.mark.parametrize("filled", [False, True])
+def test_all_formats_hold_all_of_a_record(
+    legacy: Written, tmp_path: Path, order: Any, filled: bool
+) -> None:
+    # Not Parquet: the generator stores texts where numbers belong, which a typed file refuses.
+    formats = ("jsonl", "json", "csv.gz", "sqlite")
+    with open_landscape(legacy.path) as db:
+        export_bag(db, tmp_path / "bag.zip", formats=formats, order=order, filled=filled)
+    found = verify_bag(tmp_path / "bag.zip", sources=[legacy.path])
+    assert (found.findings, found.unchecked) == ([], [])
+    rows = sum(len(table.rows) for table in legacy.tables.values())
+    for name in formats:
+        assert f"{rows} records of audit.db against the {name.partition('.')[0]}" in found.checked
+
+
+def test_parquet_is_typed_for_others(odd: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    with open_landscape(odd) as db:
+        export_bag(db, tmp_path / "bag", formats=("parquet",))
+    file = parquet.ParquetFile(tmp_path / "bag" / "data" / "run.parquet")
+    types = {field.name: str(field.type) for field in file.schema_arrow}
+    assert types["started_at"] == "timestamp[us]"
+    assert (types["big"], types["number"], types["flag"]) == ("int64", "double", "bool")
+    column = file.metadata.row_group(0).column(0)
+    assert column.compression == "ZSTD"
+    assert "RLE_DICTIONARY" in column.encodings
+
+
+def test_sqlite_keeps_absent_null_and_empty_apart(odd: Path, tmp_path: Path) -> None:
+    with open_landscape(odd) as db:
+        export_bag(db, tmp_path / "bag", formats=("sqlite",), absent="mark")
+    path = tmp_path / "bag" / "data" / "records.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        row = connection.execute(
+            "SELECT row_id, \"absent.branch_name\" FROM token WHERE token_id = ''"
+        ).fetchone()
+        assert row == (None, 1)
+        names = [column[1] for column in connection.execute("PRAGMA table_info(token)")]
+    assert "branch_name" not in names
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "refused"),
+    [
+        ("number", float("inf"), {"jsonl", "json"}),
+        ("number", b"\x00\xff", {"csv", "parquet"}),
+        ("big", "text", {"parquet"}),
+        ("big", 1.5, {"parquet"}),
+        ("flag", 2, {"parquet"}),
+        ("started_at", "2026-01-18 09:15:42,5", {"parquet"}),
+        ("started_at", "yesterday", {"parquet"}),
+        ("settings_json", b"{}", {"csv", "parquet"}),
+    ],
+)
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_value_survives_or_is_refused_by_name(
+    tmp_path: Path, odd: Path, name: str, column: str, value: Any, refused: set[str]
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    path = folder / "audit.db"
+    path.write_bytes(odd.read_bytes())
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE runs SET {column} = ? WHERE run_id = 'r3'", (value,))
+        connection.commit()
+    with open_landscape(path) as db:
+        if name in refused:
+            with pytest.raises(OutputError) as caught:
+                export_bag(db, tmp_path / "bag", formats=(name,))
+            assert (caught.value.table, caught.value.column) == ("run", column)
+            assert not (tmp_path / "bag").exists()
+            return
+        export_bag(db, tmp_path / "bag", formats=(name,))
+    assert verify_bag(tmp_path / "bag", sources=[path]).findings == []
+
+
+def test_a_filled_value_is_named_with_its_rule(legacy: Written) -> None:
+    with open_landscape(legacy.path) as db:
+        plain = list(export_selection(db, Selection(tables=("tokens",))))
+        filled = list(export_selection(db, Selection(tables=("tokens",)), filled=True))
+    assert [{k: v for k, v in r.items() if not k.startswith("filled.")} for r in filled] == plain
+    assert {k for r in filled for k in r if k.startswith("filled.")} == {"filled.derived.run_id"}
+    assert all(r["filled.derived.run_id"] == r["run_id"] for r in filled)
+
+
+@pytest.mark.parametrize("name", ["xml", "parquet.gz", "jsonl.bz2", "jsonl.", ""])
+def test_no_such_format(name: str) -> None:
+    with pytest.raises(ValueError, match=r"jsonl|compressed"):
+        formats_of([name])

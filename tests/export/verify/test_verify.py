@@ -1,0 +1,372 @@
+"""A bag verifies as it was made; whatever is changed in it afterwards is named."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, closing
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+import rfc8785
+
+from landscape_compat.errors import LandscapeCompatError, OutputError
+from landscape_compat.export.bag.bag import manifest
+from landscape_compat.export.verify.findings import Verification
+from landscape_compat.export.verify.manifests import check_manifests
+from landscape_compat.export.verify.verify import verify_bag
+from landscape_compat.export.whole import export_bag
+from landscape_compat.landscape.database import open_landscape
+from support.legacy import Written
+from support.untouched import untouched
+
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+STATEMENT = "metadata/export.intoto.json"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Give a bag of a database of one table and two rows."""
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        connection.execute("CREATE TABLE runs (run_id TEXT PRIMARY KEY, status TEXT)")
+        connection.execute("INSERT INTO runs VALUES ('r1', 'completed'), ('r2', NULL)")
+        connection.commit()
+    with untouched(tmp_path / "audit.db"), open_landscape(tmp_path / "audit.db") as db:
+        place = tmp_path.parent / f"{tmp_path.name}-bag"
+        export_bag(db, place, formats=("jsonl", "csv"), page=False)
+    return tmp_path.parent / f"{tmp_path.name}-bag"
+
+
+@pytest.fixture
+def whole(legacy: Written, tmp_path: Path) -> Path:
+    with open_landscape(legacy.path) as db:
+        export_bag(db, tmp_path / "bag", formats=("jsonl", "csv"))
+    return tmp_path / "bag"
+
+
+def names_in(bag: Path) -> list[str]:
+    return sorted(p.relative_to(bag).as_posix() for p in bag.rglob("*") if p.is_file())
+
+
+def findings(bag: Path) -> list[str]:
+    return [str(finding) for finding in verify_bag(bag).findings]
+
+
+def forge(bag: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Alter what the statement says, and put every digest right again."""
+    statement = json.loads((bag / STATEMENT).read_bytes())
+    change(statement)
+    for file in statement["predicate"]["payload"]:
+        if (bag / file["name"]).is_file():
+            data = (bag / file["name"]).read_bytes()
+            file |= {"bytes": len(data), "sha256": sha256(data).hexdigest()}
+    statement["subject"] = [
+        {"name": file["name"], "digest": {"sha256": file["sha256"]}}
+        for file in statement["predicate"]["payload"]
+    ]
+    (bag / STATEMENT).write_bytes(rfc8785.dumps(statement))
+    seal(bag)
+
+
+def seal(bag: Path) -> None:
+    """Write the manifests anew, as whoever alters a bag can."""
+    digests = {name: sha256((bag / name).read_bytes()).hexdigest() for name in names_in(bag)}
+    payload = {name: digest for name, digest in digests.items() if name.startswith("data/")}
+    (bag / "manifest-sha256.txt").write_bytes(manifest(payload))
+    tags = {n: d for n, d in digests.items() if not n.startswith(("data/", "tagmanifest"))}
+    tags["manifest-sha256.txt"] = sha256((bag / "manifest-sha256.txt").read_bytes()).hexdigest()
+    (bag / "tagmanifest-sha256.txt").write_bytes(manifest(tags))
+
+
+# As it was made ---------------------------------------------------------------------------
+
+
+def test_a_bag_is_sound_as_it_was_made(whole: Path, legacy: Written) -> None:
+    with untouched(legacy.path):
+        found = verify_bag(whole, sources=[legacy.path])
+    assert (found.findings, found.unchecked) == ([], [])
+    rows = sum(len(table.rows) for table in legacy.tables.values())
+    assert f"{2 * rows} records, read back and counted" in found.checked
+    assert f"{rows} records of audit.db against the jsonl" in found.checked
+    assert f"{rows} records of audit.db against the csv" in found.checked
+
+
+def test_what_is_no_bag_is_an_error_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for name in ("nowhere", "file"):
+        with pytest.raises(OutputError) as caught:
+            verify_bag(tmp_path / name)
+        assert caught.value.remedy
+    assert len(findings(tmp_path)) > 3
+
+
+# Altered ----------------------------------------------------------------------------------
+
+
+class InMemory:
+    """The files of a bag, of which one can be another for a moment."""
+
+    def __init__(self, bag: Path) -> None:
+        self.content = {name: (bag / name).read_bytes() for name in names_in(bag)}
+        self.odd: Mapping[str, str] = {}
+        self.container = ()
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return {name: len(content) for name, content in self.content.items()}
+
+    def open(self, name: str) -> IO[bytes]:
+        return BytesIO(self.content[name])
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        raise NotImplementedError
+
+
+def flipped(content: bytes) -> Iterator[bytes]:
+    """Give a content once for each byte of it, with another bit of that byte flipped each time."""
+    for at in range(len(content)):
+        yield content[:at] + bytes([content[at] ^ (1 << at % 8)]) + content[at + 1 :]
+
+
+def test_every_single_byte_counts(small: Path) -> None:
+    """Whichever byte is flipped, its file is named."""
+    bag = InMemory(small)
+    checked = 0
+    for name, content in bag.content.items():
+        for other in flipped(content):
+            bag.content[name] = other
+            found = Verification(small)
+            check_manifests(bag, found)
+            told = "\n".join(map(str, found.findings))
+            assert name in told, (name, other)
+            checked += 1
+        bag.content[name] = content
+    assert checked == sum(map(len, bag.content.values())) > 5000
+
+
+def test_a_flipped_byte_is_found_on_the_disk(small: Path) -> None:
+    """The whole verification names the file of a flipped byte, and ends well, wherever it is."""
+    for name in names_in(small):
+        content = (small / name).read_bytes()
+        for other in list(flipped(content))[:: max(1, len(content) // 40)]:
+            (small / name).write_bytes(other)
+            assert any(name in text for text in findings(small)), (name, other)
+        (small / name).write_bytes(content)
+    assert findings(small) == []
+
+
+def test_a_file_that_is_gone_is_named(small: Path, tmp_path: Path) -> None:
+    for name in names_in(small):
+        (small / name).rename(tmp_path / "aside")
+        assert any(text.startswith(f"{name}: ") for text in findings(small)), name
+        (tmp_path / "aside").rename(small / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["data/more.jsonl", "more.txt", "metadata/more.json", "data/a/b", "manifest-md5.txt"]
+)
+def test_a_file_that_was_added_is_named(small: Path, name: str) -> None:
+    (small / name).parent.mkdir(exist_ok=True)
+    (small / name).write_bytes(b"")
+    assert any(text.startswith(f"{name}: ") for text in findings(small))
+
+
+def test_a_symlink_is_no_file(small: Path, tmp_path: Path) -> None:
+    target = small / "data" / "records.jsonl"
+    target.rename(tmp_path / "elsewhere")
+    target.symlink_to(tmp_path / "elsewhere")
+    assert any("data/records.jsonl: is a symlink" in text for text in findings(small))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100])
+def test_a_file_that_was_cut_or_grew_is_named(small: Path, cut: int) -> None:
+    for name in names_in(small):
+        content = (small / name).read_bytes()
+        for other in {content[:cut], content + b"\n"} - {content}:
+            (small / name).write_bytes(other)
+            assert any(name in text for text in findings(small)), name
+        (small / name).write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{0}  ../audit.db\n",
+        "{0}  /etc/passwd\n",
+        "{0}  data/../../audit.db\n",
+        "{0} *data/records.jsonl\n",
+        "{0}  data/records.jsonl\r\n",
+        "not a digest  data/records.jsonl\n",
+        "\n",
+        "{0}  data/\ud7ff\n",
+    ],
+)
+def test_a_manifest_names_nothing_outside_of_the_bag(small: Path, line: str) -> None:
+    path = small / "manifest-sha256.txt"
+    path.write_bytes(path.read_bytes() + line.format("0" * 64).encode())
+    assert any("manifest-sha256.txt" in text for text in findings(small))
+
+
+# Altered by somebody who puts the digests right ---------------------------------------------
+
+
+def edit(bag: Path, name: str, old: bytes, new: bytes) -> None:
+    content = (bag / name).read_bytes()
+    assert old in content
+    (bag / name).write_bytes(content.replace(old, new))
+
+
+def test_records_that_went_with_their_digests_are_missed_by_their_number(small: Path) -> None:
+    path = small / "data" / "records.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    forge(small, lambda _: None)
+    told = findings(small)
+    assert any(
+        "data/records.jsonl: holds 1 records, and the statement says 2" in t for t in told
+    ), told
+
+
+def test_a_number_that_went_along_is_missed_in_the_sums(small: Path) -> None:
+    path = small / "data" / "records.jsonl"
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+
+    def change(statement: dict[str, Any]) -> None:
+        statement["predicate"]["payload"][0]["records"] = 1
+
+    forge(small, change)
+    told = findings(small)
+    assert any("the files of jsonl hold 1 records by it, not 2" in text for text in told), told
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda s: s.update(predicateType="urn:else"), "/predicateType: is not 'urn:"),
+        (lambda s: s.update(more=1), "/more: is not known"),
+        (lambda s: s["predicate"].pop("records"), "/predicate/records: is missing"),
+        (lambda s: s["predicate"].update(records=7), "/predicate/records: says 7, and its tables"),
+        (lambda s: s["predicate"].update(records="2"), "/predicate/records: is no integer"),
+        (lambda s: s["predicate"]["sources"][0].update(name="b.db"), "bag-info.txt: does not say"),
+        (
+            lambda s: s["predicate"]["sources"][0]["files_after"][0].update(size=1),
+            "audit.db was not the same before and after",
+        ),
+        (
+            lambda s: s["predicate"]["sources"][0]["tables"][0]["columns"][0].update(type="X"),
+            "records.schema.json: does not say of the columns",
+        ),
+        (
+            lambda s: s["predicate"]["payload"][0].update(source=3),
+            "is said to be of a source that the statement does not name",
+        ),
+        (
+            lambda s: s["predicate"]["payload"].append(dict(s["predicate"]["payload"][0])),
+            "/predicate/payload: names a file twice",
+        ),
+        (lambda s: s["predicate"]["payload"].pop(), "is not named by the statement"),
+    ],
+)
+def test_a_statement_that_contradicts_itself_is_named(
+    small: Path, change: Callable[[dict[str, Any]], None], what: str
+) -> None:
+    forge(small, change)
+    told = findings(small)
+    assert any(what in text for text in told), told
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"null", b'{"a":NaN}', b"[" * 100_000, b"\xff", b'{"a":1e999}']
+)
+def test_a_statement_that_is_none_is_named(small: Path, content: bytes) -> None:
+    (small / STATEMENT).write_bytes(content)
+    seal(small)
+    assert any(STATEMENT in text for text in findings(small))
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("records.jsonl", b"{"),
+        ("records.jsonl", b"[]\n"),
+        ("records.jsonl", b'{"record_type":"else"}\n'),
+        ("records.jsonl", b'{"record_type":"run","run_id":NaN}\n'),
+        ("records.jsonl", b'{"record_type":"run","run_id":{"base64":"?"}}\n'),
+        ("records.jsonl", b'{"record_type":"run","run_id":[]}\n'),
+        ("records.jsonl", b"\xff\n"),
+        ("run.csv", b'"run"\r\n'),
+        ("run.csv", b'"run","r1","x'),
+        ("run.csv", b'"run",r1,nonsense\r\n'),
+        ("run.csv", b'"run",1.50,"x"\r\n'),
+        ("run.csv", b'"run",\xff,"x"\r\n'),
+        ("run.csv", b'"ru"n,,\r\n'),
+    ],
+)
+def test_a_file_that_holds_no_records_is_named(small: Path, name: str, line: bytes) -> None:
+    with (small / "data" / name).open("ab") as file:
+        file.write(line)
+    forge(small, lambda _: None)
+    assert any(text.startswith(f"data/{name}: ") for text in findings(small))
+
+
+# Against the source -------------------------------------------------------------------------
+
+
+def test_a_record_that_was_altered_with_all_digests_is_found_by_its_source(
+    whole: Path, legacy: Written
+) -> None:
+    (first, *_) = (
+        line
+        for line in (whole / "data" / "records.jsonl").read_bytes().splitlines()
+        if line.startswith(b'{"record_type":"token"') and b'"step_in_pipeline":null' in line
+    )
+    altered = first.replace(b'"step_in_pipeline":null', b'"step_in_pipeline":1234')
+    edit(whole, "data/records.jsonl", first, altered)
+    forge(whole, lambda _: None)
+    assert findings(whole) == []
+    (finding,) = verify_bag(whole, sources=[legacy.path]).findings
+    assert finding.where == "data/records.jsonl"
+    assert "step_in_pipeline" in finding.what
+    assert "1234 in the bag" in finding.what
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ("UPDATE runs SET status = 'other'", "status"),
+        ("DELETE FROM calls", "call"),
+        ("UPDATE rows SET row_index = row_index + 100", "row_index"),
+    ],
+)
+def test_a_source_that_changed_since_is_told(
+    whole: Path, legacy: Written, change: str, what: str
+) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection:
+        connection.execute(change)
+        connection.commit()
+    found = verify_bag(whole, sources=[legacy.path])
+    assert found.findings
+    assert all(what in finding.what for finding in found.findings)
+    assert any("byte by byte" in text for text in found.unchecked)
+
+
+def test_a_source_that_was_only_rewritten_holds_the_same(whole: Path, legacy: Written) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection:
+        connection.execute("VACUUM")
+    found = verify_bag(whole, sources=[legacy.path])
+    assert found.is_sound
+    assert any("byte by byte" in text for text in found.unchecked)
+
+
+def test_as_many_sources_as_were_exported_are_wanted(whole: Path, legacy: Written) -> None:
+    with pytest.raises(LandscapeCompatError, match="made from 1"):
+        verify_bag(whole, sources=[legacy.path, legacy.path])
+
+
+def test_verifying_leaves_the_bag_as_it_is(whole: Path) -> None:
+    with untouched(whole / "bagit.txt"):
+        verify_bag(whole)
