@@ -18,7 +18,7 @@ from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import ProofFailedError, printable
 from landscape_compat.export.bag.json_schema import published_schema, violations
 from landscape_compat.export.bag.statement import make_statement
-from landscape_compat.export.verify.findings import Verification
+from landscape_compat.export.verify.findings import Verification, find_all
 from landscape_compat.migrate.copying import TableCopy, new_rows, rows_of
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 PREDICATE = "urn:landscape-compat:migration:v1"
-_MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +212,8 @@ def read_statement(
             for one in table["filled"]
             if one["column"] not in table["columns"]
         ]
-    for at, what in wrong[:_MOST_TOLD]:
-        found.find(f"{proof.name} /predicate{at}", what)
-    return None if wrong else (digests, predicate)
+    places = ((f"/predicate{at}", what) for at, what in wrong)
+    return None if find_all(found, proof.name, places) else (digests, predicate)
 
 
 def check_source(path: Path | None, predicate: Mapping[str, Any], found: Verification) -> None:

@@ -279,6 +279,14 @@ def test_a_statement_that_contradicts_itself_is_named(
     assert any(what in text for text in told), told
 
 
+def test_what_is_wrong_throughout_is_counted_to_its_end(small: Path) -> None:
+    """The first twenty places are named, and how many more there are."""
+    forge(small, lambda s: s["predicate"].update({f"key{n:02}": 0 for n in range(25)}))
+    told = findings(small)
+    assert "/key19: is not known" in told[19]
+    assert told[20:] == [f"{STATEMENT}: has 5 more findings of this kind"]
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"[]", b"{", b"null", b'{"a":NaN}', b"[" * 100_000, b"\xff", b'{"a":1e999}']
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ from sqlalchemy import URL
 
 from landscape_compat.errors import printable
 
-__all__ = ["Finding", "Verification"]
+__all__ = ["Finding", "Verification", "find_all"]
+
+# What is wrong throughout is told by its first places, and by how many there are.
+_MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +69,24 @@ class Verification:
             "checked": list(self.checked),
             "unchecked": list(self.unchecked),
         }
+
+
+def find_all(found: Verification, file: str, wrong: Iterable[tuple[str, str]]) -> int:
+    """Add what is wrong in a file: the first of it by its places, and how much more there is.
+
+    Args:
+        found: Where to add it.
+        file: The file's name.
+        wrong: Pairs of a place in it, "" if there is none to name, and what is wrong there.
+
+    Returns:
+        How much is wrong.
+    """
+    count = 0
+    for at, what in wrong:
+        count += 1
+        if count <= _MOST_TOLD:
+            found.find(f"{file} {at}".rstrip(), what)
+    if count > _MOST_TOLD:
+        found.find(file, f"has {count - _MOST_TOLD} more findings of this kind")
+    return count

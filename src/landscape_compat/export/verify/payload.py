@@ -19,12 +19,11 @@ from landscape_compat.export.formats.readback import (
 from landscape_compat.export.records.values import RECORD_TYPE, RUN_ID, Kind, Record, kind_of
 from landscape_compat.export.signing.signatures import is_manifest, wrong_signatures
 from landscape_compat.export.verify.bag_files import UNREADABLE, BagFiles
-from landscape_compat.export.verify.findings import Verification
+from landscape_compat.export.verify.findings import Verification, find_all
 
 __all__ = ["check_payload", "decompressed", "is_signed", "readable", "records_of"]
 
 _MOST_SCHEMA_BYTES = 1 << 26
-_MOST_TOLD = 20
 
 
 def check_payload(
@@ -161,12 +160,9 @@ def _check_signatures(
 ) -> None:
     key_id = predicate["signing"]["key_id"]
     whole_runs = not predicate["selection"]["tables"]
-    wrong = 0
     with bag.open(file["name"]) as opened, decompressed(opened, file["compression"]) as plain:
-        for what in wrong_signatures(plain, key_id, key, whole_runs=whole_runs):
-            wrong += 1
-            if wrong <= _MOST_TOLD:
-                found.find(file["name"], what)
+        wrong = wrong_signatures(plain, key_id, key, whole_runs=whole_runs)
+        find_all(found, file["name"], (("", what) for what in wrong))
     if key:
         found.checked.append(f"the signature of each record in {file['name']} by {key_id}")
     else:

@@ -14,12 +14,11 @@ from landscape_compat.export.bag.json_schema import violations
 from landscape_compat.export.bag.predicate import PREDICATE, predicate_schema
 from landscape_compat.export.bag.statement import STATEMENT_TYPE
 from landscape_compat.export.verify.bag_files import BagFiles
-from landscape_compat.export.verify.findings import Verification
+from landscape_compat.export.verify.findings import Verification, find_all
 from landscape_compat.export.verify.manifests import read_tag
 
 __all__ = ["check_statement"]
 
-_MOST_TOLD = 20
 _STATEMENT_SCHEMA = {
     "type": "object",
     "additionalProperties": False,
@@ -82,9 +81,7 @@ def check_statement(
             (f"/predicate{at}", what)
             for at, what in violations(statement["predicate"], predicate_schema())
         ]
-    for at, what in wrong[:_MOST_TOLD]:
-        found.find(f"{STATEMENT} {at or '/'}", what)
-    if wrong:
+    if find_all(found, STATEMENT, ((at or "/", what) for at, what in wrong)):
         return None
     found.checked.append("the statement against its schema")
     predicate: dict[str, Any] = statement["predicate"]
