@@ -87,7 +87,7 @@ def _violations(
                         yield from _violations(value[name], inner, root, f"{at}/{name}")
         elif keyword == "additionalProperties":
             if isinstance(value, dict):
-                for name in value.keys() - schema.get("properties", {}).keys():
+                for name in sorted(value.keys() - schema.get("properties", {}).keys()):
                     if wanted is False:
                         yield f"{at}/{name}", "is not known"
                     else:
