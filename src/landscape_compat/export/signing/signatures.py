@@ -48,7 +48,7 @@ def wrong_signatures(
         run = record.get("run_id")
         manifest = manifest_for(chain, run, ended, str(record.get("exported_at")), key_id, key)
         signature_told = manifest.pop("signature", signature)
-        for name in manifest.keys() | record.keys():
+        for name in sorted(manifest.keys() | record.keys()):
             if manifest.get(name) != record.get(name):
                 yield f"line {number}: the manifest says of {name} what the records do not"
         if not hmac.compare_digest(str(signature_told), signature):
