@@ -21,9 +21,10 @@ import pytest
 
 from landscape_compat.engine.descriptors import PENDING, SourceDescriptors, descriptors
 from landscape_compat.engine.opening import open_readonly
-from landscape_compat.engine.private_copy import PrivateCopy, copy_privately, sweep_leftovers
+from landscape_compat.engine.private_copy import PrivateCopy, copy_privately
+from landscape_compat.engine.private_folder import sweep_leftovers
 from landscape_compat.engine.stamps import Stamps, settle
-from landscape_compat.errors import OpeningRefusedError, OutputError, SourceChangedError
+from landscape_compat.errors import OpeningRefusedError, SourceChangedError
 from support import wal
 from support.wal import NEW, OLD, left_alone, make_database, make_state
 
@@ -230,16 +231,6 @@ def test_a_forgotten_copy_goes(path: Path, parent: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
-def test_a_copy_that_cannot_be_removed_is_told(path: Path, parent: Path) -> None:
-    make_database(path)
-    copy = _copy(path)
-    (copy.path.parent / "something of another").mkdir()
-    with pytest.raises(OutputError, match="could not be removed") as caught:
-        copy.close()
-    assert str(copy.path.parent) in caught.value.reason
-    assert caught.value.remedy
-
-
 _HOLD = """
 import signal
 with descriptors().borrow(path) as source:
@@ -307,29 +298,6 @@ print(json.dumps(copy.path.exists()))
 """
     assert wal.run_child(code, path) is True
     assert list(parent.iterdir()) == []
-
-
-def test_sweeping_leaves_what_it_did_not_make(parent: Path) -> None:
-    (parent / "landscape-compat-copy-file").touch()
-    (parent / "elsewhere").mkdir()
-    (parent / "elsewhere" / "kept").touch()
-    (parent / "landscape-compat-copy-link").symlink_to("elsewhere")
-    (parent / "landscape-compat-copy-full").mkdir()
-    (parent / "landscape-compat-copy-full" / "kept").touch()
-    (parent / "landscape-compat-copy-empty").mkdir()
-    assert sweep_leftovers(parent) == 1
-    assert sorted(str(entry.relative_to(parent)) for entry in parent.rglob("*")) == [
-        "elsewhere",
-        "elsewhere/kept",
-        "landscape-compat-copy-file",
-        "landscape-compat-copy-full",
-        "landscape-compat-copy-full/kept",
-        "landscape-compat-copy-link",
-    ]
-
-
-def test_sweeping_where_nothing_is_does_nothing(tmp_path: Path) -> None:
-    assert sweep_leftovers(tmp_path / "absent") == 0
 
 
 def test_many_threads_copy_at_a_time(path: Path, parent: Path) -> None:

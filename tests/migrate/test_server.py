@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
+import tempfile
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -258,8 +260,10 @@ def test_a_place_that_is_taken(
 def test_killed_on_the_way(
     written: Written, tmp_path: Path, postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until the transaction ends, nobody sees a table; then the whole is there."""
-    proof = tmp_path / "proof.json"
+    """Until the transaction ends, nobody sees a table; the copy left behind goes with the next."""
+    proof, temporary = tmp_path / "proof.json", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
 
     def die(*words: object) -> None:
         os._exit(KILLED)
@@ -270,8 +274,12 @@ def test_killed_on_the_way(
 
     assert in_child(migrate) == KILLED
     assert tables_of(postgres) == []
+    [left] = temporary.iterdir()
+    assert (left / "new.db").exists()
+    assert stat.S_IMODE(left.stat().st_mode) == 0o700
     migrate_database(written.path, postgres.url(), proof=proof)
     assert proof.exists()
+    assert list(temporary.iterdir()) == []
 
 
 def test_what_cannot_be_asked_for(

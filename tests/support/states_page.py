@@ -101,7 +101,7 @@ _BESIDES = """\
 | a writer that comes between the decision and the first read | `tests/engine/test_opening.py::test_a_writer_between_choice_and_first_read_costs_another_look` |
 | a file that is replaced, migrated or written to while it is open | `tests/engine/test_opening.py::test_a_change_is_noticed` |
 | writers that open, write, close and are killed all the while | `tests/stress/opening_stress.py` |
-| a private copy: whole beside a writer, for its owner only, bounded by the room there is, removed, also by the next run after a crash | `tests/engine/test_private_copy.py` |
+| a private copy: whole beside a writer, for its owner only, bounded by the room there is, removed, also by the next run after a crash | `tests/engine/test_private_copy.py`, `tests/engine/test_private_folder.py` |
 | each lock on a connection, with all others taken away | `tests/engine/test_locks.py` |
 """  # noqa: E501
 

@@ -384,6 +384,7 @@ from landscape_compat.engine.locks import *
 from landscape_compat.engine.opening import *
 from landscape_compat.engine.descriptors import *
 from landscape_compat.engine.private_copy import *
+from landscape_compat.engine.private_folder import *
 from landscape_compat.engine.stamps import *
 from landscape_compat.engine.states import *
 from landscape_compat.errors import LandscapeCompatError

@@ -1,25 +1,20 @@
-"""A private copy of a database: whole, of one moment, entered by nobody else, and removed."""
+"""A private copy of a database: whole, of one moment, in a private folder."""
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import tempfile
-import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from landscape_compat.engine.descriptors import READ_FLAGS, SourceFile
+from landscape_compat.engine.private_folder import PrivateFolder, create_privately
 from landscape_compat.engine.stamps import Stamp, Stamps, settle
-from landscape_compat.errors import OpeningRefusedError, OutputError, SourceChangedError, printable
+from landscape_compat.errors import OpeningRefusedError, SourceChangedError, printable
 
-__all__ = ["PrivateCopy", "copy_privately", "sweep_leftovers"]
+__all__ = ["PrivateCopy", "copy_privately"]
 
-_PREFIX = "landscape-compat-copy-"
 _NAME = "copy.db"
-_OWNER = "owner.lock"
 _CHUNK = 8 << 20
 _ATTEMPTS = 3
 # Recovery writes in the copy: pages out of the WAL, an index of it, a few pages of its own.
@@ -27,26 +22,22 @@ _SPARE_BYTES = 4 << 20
 
 
 class PrivateCopy:
-    """A copy of a database in a folder that only its owner can enter.
-
-    It goes when it is closed or forgotten, or when the process ends; one that a crash left
-    behind goes when the next copy is made.
+    """A copy of a database, which goes when its folder goes.
 
     Args:
-        path: The copied database file.
+        folder: The folder.
         stamps: What the source was when it was copied.
-        lock: The descriptor whose lock says that the copy is in use.
     """
 
-    def __init__(self, path: Path, stamps: Stamps, lock: int) -> None:
-        self.path = path
+    def __init__(self, folder: PrivateFolder, stamps: Stamps) -> None:
+        self.path = folder.path / _NAME
         self.stamps = stamps
-        self._remove = weakref.finalize(self, _remove, path.parent, lock, os.getpid())
+        self._folder = folder
 
     @property
     def closed(self) -> bool:
         """Tell whether it is gone."""
-        return not self._remove.alive
+        return self._folder.closed
 
     def close(self) -> None:
         """Remove the copy; a second time does nothing.
@@ -54,12 +45,7 @@ class PrivateCopy:
         Raises:
             OutputError: Something of it could not be removed.
         """
-        if self._remove() is False:
-            raise OutputError(
-                f"The private copy in {printable(self.path.parent)} could not be removed whole; "
-                "it holds data of its source.",
-                remedy="Delete that folder by hand.",
-            )
+        self._folder.close()
 
 
 def copy_privately(path: Path, source: SourceFile, *, parent: Path | None = None) -> PrivateCopy:
@@ -80,17 +66,16 @@ def copy_privately(path: Path, source: SourceFile, *, parent: Path | None = None
     """
     try:
         parent = parent or Path(tempfile.gettempdir())
-        sweep_leftovers(parent)
         for _ in range(_ATTEMPTS):
             stamps = settle(path)
             if stamps is None:
                 continue
             if stamps.database != Stamp.of(os.fstat(source.descriptor)):
                 break  # the path is another file's by now
-            _require_room(path, stamps, parent)
-            folder, lock = _make_folder(parent)
-            copy = PrivateCopy(folder / _NAME, stamps, lock)
+            # Making the folder makes room, too: what a crash left behind goes with it.
+            copy = PrivateCopy(PrivateFolder(parent), stamps)
             try:
+                _require_room(path, stamps, parent)
                 whole = _copy_parts(path, source.descriptor, copy)
             except FileNotFoundError:
                 whole = False
@@ -111,82 +96,6 @@ def copy_privately(path: Path, source: SourceFile, *, parent: Path | None = None
         f"{printable(path)} was written to each time it was copied, so no copy is whole.",
         remedy="Try again when the program that writes to it has finished.",
     )
-
-
-def sweep_leftovers(parent: Path | None = None) -> int:
-    """Remove the private copies that crashed processes of this user left behind.
-
-    The lock in the folder of a living process is held, and ends with the process.
-
-    Args:
-        parent: Where to look; by default where temporary files go.
-
-    Returns:
-        How many were removed.
-    """
-    swept = 0
-    with suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
-        for entry in entries:
-            if entry.name.startswith(_PREFIX):
-                with suppress(OSError):
-                    swept += _sweep(entry)
-    return swept
-
-
-def _sweep(entry: os.DirEntry[str]) -> bool:
-    if not entry.is_dir(follow_symlinks=False):
-        return False
-    if entry.stat(follow_symlinks=False).st_uid != os.geteuid():
-        return False
-    folder = Path(entry.path)
-    try:
-        lock = os.open(folder / _OWNER, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        # The lock comes first and goes last, so there is nothing else in it.
-        folder.rmdir()
-        return True
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(lock)
-        return False
-    return _remove(folder, lock, os.getpid())
-
-
-def _make_folder(parent: Path) -> tuple[Path, int]:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        # Somebody who sweeps may come between any two of these steps; then start again.
-        with suppress(FileNotFoundError):
-            if folder.stat().st_mode & 0o077:
-                folder.rmdir()
-                raise PermissionError(errno.EPERM, "others could enter a folder there", str(parent))
-            lock = _create(folder / _OWNER)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if (folder / _OWNER).stat().st_ino == os.fstat(lock).st_ino:
-                    return folder, lock
-            os.close(lock)
-
-
-def _create(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def _remove(folder: Path, lock: int, owner: int) -> bool:
-    if os.getpid() != owner:
-        return True  # a fork inherits this object, but the copy is its parent's
-    try:
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == _OWNER):
-            entry.unlink(missing_ok=True)
-        folder.rmdir()
-    except FileNotFoundError:
-        return True  # somebody who sweeps was quicker with the empty folder
-    except OSError:
-        return False
-    finally:
-        os.close(lock)
-    return True
 
 
 def _require_room(path: Path, stamps: Stamps, parent: Path) -> None:
@@ -228,7 +137,7 @@ def _copy_parts(path: Path, descriptor: int, copy: PrivateCopy) -> bool:
 
 
 def _copy_bytes(descriptor: int, target: Path, size: int, unchanged: Callable[[], bool]) -> bool:
-    out = _create(target)
+    out = create_privately(target)
     try:
         done = 0
         while done < size:

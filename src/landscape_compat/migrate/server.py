@@ -33,6 +33,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
 
+from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import (
     LandscapeCompatError,
     OutputError,
@@ -96,8 +97,10 @@ def migrate_to_server(
             remedy="Name a file by --proof.",
         )
     final = Path(proof).absolute()
-    with tempfile.TemporaryDirectory(prefix="landscape-compat-migration-") as folder:
-        path = Path(folder) / "new.db"
+    with told_of(Path(tempfile.gettempdir())):
+        private = PrivateFolder()
+    with private as folder:
+        path = folder / "new.db"
         with told_of(path):
             made = copy_and_prove(url, source, path, wanted)
         engine = create_engine(new, poolclass=NullPool)

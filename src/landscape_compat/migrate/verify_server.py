@@ -16,6 +16,7 @@ from sqlalchemy import URL, Connection, MetaData, Table, create_engine
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
+from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import LandscapeCompatError, printable
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.migrate.making import Wanted, copy_and_prove, source_of, told_of
@@ -124,8 +125,10 @@ def _compare(
     url, path = source_of(source)
     check_source(path, predicate, found)
     wanted = Wanted(known, keep_extra=asked["keep_extra"], quarantine=asked["quarantine"])
-    with tempfile.TemporaryDirectory(prefix="landscape-compat-verification-") as folder:
-        again = Path(folder) / "again.db"
+    with told_of(Path(tempfile.gettempdir())):
+        private = PrivateFolder()
+    with private as folder:
+        again = folder / "again.db"
         with told_of(again):
             copy_and_prove(url, path, again, wanted)
         with closing(sqlite3.connect(again)) as file:

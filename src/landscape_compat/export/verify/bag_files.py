@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO, BinaryIO, Final, Protocol
 
+from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import OutputError, printable
 from landscape_compat.export.output.zipping import check_zip
 
@@ -155,8 +155,8 @@ class _Zip:
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """Give a path to read a file by: that of a copy."""
-        with TemporaryDirectory(prefix="landscape-compat-") as folder:
-            copy = Path(folder) / "file"
+        with PrivateFolder() as folder:
+            copy = folder / "file"
             with self.open(name) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
             yield copy

@@ -1,0 +1,82 @@
+"""A private folder is its owner's alone, and goes in whichever way its process ends."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from landscape_compat.engine.private_folder import PrivateFolder, sweep_leftovers
+from landscape_compat.errors import OutputError
+from support.killing import KILLED, in_child
+
+
+def test_it_is_there_for_its_owner_and_then_gone(tmp_path: Path) -> None:
+    folder = PrivateFolder(tmp_path)
+    with folder as path:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        (path / "copy").touch()
+        assert not folder.closed
+    assert folder.closed
+    assert list(tmp_path.iterdir()) == []
+    folder.close()
+
+
+def test_it_lies_where_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with PrivateFolder() as path:
+        assert path.parent == tmp_path
+
+
+def test_what_a_killed_process_left_goes_with_the_next(tmp_path: Path) -> None:
+    def die() -> None:
+        with PrivateFolder(tmp_path) as path:
+            (path / "copy").touch()
+            os._exit(KILLED)
+
+    assert in_child(die) == KILLED
+    [left] = tmp_path.iterdir()
+    with PrivateFolder(tmp_path) as path:
+        assert list(tmp_path.iterdir()) == [path]
+        assert path != left
+
+
+def test_what_cannot_be_removed_is_told(tmp_path: Path) -> None:
+    """Its files are removed, not what somebody else made in it."""
+    folder = PrivateFolder(tmp_path)
+    (folder.path / "deep").mkdir()
+    with pytest.raises(OutputError, match="could not be removed whole") as caught:
+        folder.close()
+    assert caught.value.remedy
+    assert folder.path.exists()
+
+
+def test_where_none_can_be_made_is_an_error_of_the_system(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        PrivateFolder(tmp_path / "absent")
+
+
+def test_sweeping_leaves_what_it_did_not_make(tmp_path: Path) -> None:
+    (tmp_path / "landscape-compat-copy-file").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").touch()
+    (tmp_path / "landscape-compat-copy-link").symlink_to("elsewhere")
+    (tmp_path / "landscape-compat-copy-full").mkdir()
+    (tmp_path / "landscape-compat-copy-full" / "kept").touch()
+    (tmp_path / "landscape-compat-copy-empty").mkdir()
+    assert sweep_leftovers(tmp_path) == 1
+    assert sorted(str(entry.relative_to(tmp_path)) for entry in tmp_path.rglob("*")) == [
+        "elsewhere",
+        "elsewhere/kept",
+        "landscape-compat-copy-file",
+        "landscape-compat-copy-full",
+        "landscape-compat-copy-full/kept",
+        "landscape-compat-copy-link",
+    ]
+
+
+def test_sweeping_where_nothing_is_does_nothing(tmp_path: Path) -> None:
+    assert sweep_leftovers(tmp_path / "absent") == 0
