@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
-from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
-import rfc8785
 
 from landscape_compat.errors import LandscapeCompatError, OutputError
-from landscape_compat.export.bag.bag import manifest
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.manifests import check_manifests
 from landscape_compat.export.verify.verify import verify_bag
 from landscape_compat.export.whole import export_bag
 from landscape_compat.landscape.database import open_landscape
+from support.bags import STATEMENT, forge, names_in, seal
 from support.legacy import Written
 from support.untouched import untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
-
-STATEMENT = "metadata/export.intoto.json"
 
 
 @pytest.fixture
@@ -49,38 +44,13 @@ def whole(legacy: Written, tmp_path: Path) -> Path:
     return tmp_path / "bag"
 
 
-def names_in(bag: Path) -> list[str]:
-    return sorted(p.relative_to(bag).as_posix() for p in bag.rglob("*") if p.is_file())
+def source_of(small: Path) -> Path:
+    """Name the database that a small bag was made from."""
+    return small.with_name(small.name.removesuffix("-bag")) / "audit.db"
 
 
 def findings(bag: Path) -> list[str]:
     return [str(finding) for finding in verify_bag(bag).findings]
-
-
-def forge(bag: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Alter what the statement says, and put every digest right again."""
-    statement = json.loads((bag / STATEMENT).read_bytes())
-    change(statement)
-    for file in statement["predicate"]["payload"]:
-        if (bag / file["name"]).is_file():
-            data = (bag / file["name"]).read_bytes()
-            file |= {"bytes": len(data), "sha256": sha256(data).hexdigest()}
-    statement["subject"] = [
-        {"name": file["name"], "digest": {"sha256": file["sha256"]}}
-        for file in statement["predicate"]["payload"]
-    ]
-    (bag / STATEMENT).write_bytes(rfc8785.dumps(statement))
-    seal(bag)
-
-
-def seal(bag: Path) -> None:
-    """Write the manifests anew, as whoever alters a bag can."""
-    digests = {name: sha256((bag / name).read_bytes()).hexdigest() for name in names_in(bag)}
-    payload = {name: digest for name, digest in digests.items() if name.startswith("data/")}
-    (bag / "manifest-sha256.txt").write_bytes(manifest(payload))
-    tags = {n: d for n, d in digests.items() if not n.startswith(("data/", "tagmanifest"))}
-    tags["manifest-sha256.txt"] = sha256((bag / "manifest-sha256.txt").read_bytes()).hexdigest()
-    (bag / "tagmanifest-sha256.txt").write_bytes(manifest(tags))
 
 
 # As it was made ---------------------------------------------------------------------------
@@ -204,12 +174,19 @@ def test_a_file_that_was_cut_or_grew_is_named(small: Path, cut: int) -> None:
         "not a digest  data/records.jsonl\n",
         "\n",
         "{0}  data/\ud7ff\n",
+        "{0}  data/records.jsonl\n",
     ],
 )
 def test_a_manifest_names_nothing_outside_of_the_bag(small: Path, line: str) -> None:
     path = small / "manifest-sha256.txt"
     path.write_bytes(path.read_bytes() + line.format("0" * 64).encode())
     assert any("manifest-sha256.txt" in text for text in findings(small))
+
+
+def test_a_manifest_of_tags_names_no_payload(small: Path) -> None:
+    path = small / "tagmanifest-sha256.txt"
+    path.write_bytes(path.read_bytes() + b"%s  data/records.jsonl\n" % (b"0" * 64))
+    assert f"{path.name}: lists data/records.jsonl, which is of the payload" in findings(small)
 
 
 # Altered by somebody who puts the digests right ---------------------------------------------
@@ -340,6 +317,31 @@ def test_a_record_that_was_altered_with_all_digests_is_found_by_its_source(
     assert finding.where == "data/records.jsonl"
     assert "step_in_pipeline" in finding.what
     assert "1234 in the bag" in finding.what
+
+
+def test_a_record_that_was_taken_out_with_all_counts_is_named_by_its_source(small: Path) -> None:
+    for path in (small / "data" / "records.jsonl", small / "data" / "run.csv"):
+        path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+    def fewer(statement: dict[str, Any]) -> None:
+        predicate = statement["predicate"]
+        tables = predicate["sources"][0]["tables"]
+        files = [file for file in predicate["payload"] if file["format"] != "schema"]
+        for counted in (predicate, *tables, *files):
+            counted["records"] = 1
+
+    forge(small, fewer)
+    found = verify_bag(small, sources=[source_of(small)]).findings
+    assert [str(finding) for finding in found if finding.where == "audit.db"] == [
+        "audit.db: holds a record that the bag does not: "
+        "record_type 'run', run_id 'r2', status None"
+    ] * 2
+
+
+def test_a_run_that_the_statement_invents_is_named(small: Path) -> None:
+    forge(small, lambda s: s["predicate"]["selection"].update(runs=["r1", "r9"]))
+    told = [str(f) for f in verify_bag(small, sources=[source_of(small)]).findings]
+    assert any("what the statement says was exported is not there" in text for text in told), told
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""What was written is read back as records; anything else is refused by its place."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from landscape_compat.export.formats import readback
+from landscape_compat.export.formats.readback import BadPayloadError
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "line 1 does not begin an array"),
+        (b"{}\n", "line 1 does not begin an array"),
+        (b"[\n", "the array has no end"),
+        (b'[\n{"record_type":"run"},\n', "the array has no end"),
+        (b'[\n{"record_type":"run"}', "line 2 has no end"),
+        (b'[\n{"record_type":"run"}\n]', "line 3 has no end"),
+        (
+            b'[\n{"record_type":"run"}\n]\n{"record_type":"run"}\n',
+            "line 4 is behind the end",
+        ),
+    ],
+)
+def test_an_array_is_read_to_its_end_and_not_beyond(content: bytes, what: str) -> None:
+    with pytest.raises(BadPayloadError, match=what):
+        list(readback.read_json_array(BytesIO(content)))
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"])
+def test_what_is_no_parquet_is_refused(content: bytes) -> None:
+    with pytest.raises(BadPayloadError, match="is no Parquet that can be read"):
+        list(readback.read_parquet(BytesIO(content)))
+
+
+def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "records.sqlite"
+    for content in (b"", b"SQLite format 3\0" + bytes(100), b"nothing of the kind"):
+        path.write_bytes(content)
+        with pytest.raises(BadPayloadError, match="holds no records of run to be read"):
+            list(readback.read_sqlite(path, "run", frozenset()))
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE run (a TEXT)")
+        connection.execute("INSERT INTO run VALUES (CAST(x'ff' AS TEXT))")
+        connection.commit()
+    with pytest.raises(BadPayloadError, match="holds no records of run to be read"):
+        list(readback.read_sqlite(path, "run", frozenset()))
