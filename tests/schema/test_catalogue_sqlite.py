@@ -72,11 +72,11 @@ def test_generated_columns_are_there_and_told(database: sqlite3.Connection) -> N
         database,
         "CREATE TABLE t (a INT, b INT GENERATED ALWAYS AS (a + 1), c TEXT AS (a) STORED, d TEXT)",
     )
-    assert [(c.name, c.type, c.generated) for c in found.columns] == [
-        ("a", "INT", False),
-        ("b", "INT", True),
-        ("c", "TEXT", True),
-        ("d", "TEXT", False),
+    assert [(c.name, c.type, c.generated, c.computed) for c in found.columns] == [
+        ("a", "INT", False, False),
+        ("b", "INT", True, True),
+        ("c", "TEXT", True, False),
+        ("d", "TEXT", False, False),
     ]
 
 
@@ -161,7 +161,7 @@ def test_a_strict_table(database: sqlite3.Connection) -> None:
         "NOCASE), UNIQUE (a COLLATE NOCASE), PRIMARY KEY (b COLLATE RTRIM)) WITHOUT ROWID",
         "(a REFERENCES other (a) COLLATE NOCASE, b COLLATE NOCASE COLLATE RTRIM, c CONSTRAINT "
         "collate_me NOT NULL DEFAULT '' COLLATE RTRIM, CONSTRAINT collated UNIQUE (a, b))",
-        "(a, b, c) -- , a COLLATE NOCASE",
+        "(a DEFAULT 'COLLATE' UNIQUE, b \"collate\" NOT NULL, c) -- , a COLLATE NOCASE",
     ],
 )
 def test_a_column_has_the_collation_that_it_compares_by(
@@ -196,13 +196,14 @@ def test_the_tables_of_sqlite_itself_are_left_out(database: sqlite3.Connection) 
     assert [found.name for found in read_stored(database)] == ["t", "sqlitex", "sqlit"]
 
 
-def test_only_the_main_database_is_read(database: sqlite3.Connection) -> None:
+@pytest.mark.parametrize("broken", ["", "CREATE VIEW broken AS SELECT * FROM gone;"])
+def test_only_the_main_database_is_read(database: sqlite3.Connection, broken: str) -> None:
     database.executescript(
-        "CREATE TABLE t (a); ATTACH ':memory:' AS other; CREATE TABLE other.t (b);"
+        f"CREATE TABLE t (a); {broken} ATTACH ':memory:' AS other; CREATE TABLE other.t (b);"
         "CREATE TABLE other.u (b); CREATE TEMP TABLE t (c); CREATE TEMP TABLE v (c)"
     )
-    (found,) = read_stored(database)
-    assert (found.name, found.column_names) == ("t", ("a",))
+    found = [table for table in read_stored(database) if table.kind == "table"]
+    assert [(table.name, table.column_names) for table in found] == [("t", ("a",))]
 
 
 def test_an_empty_database_stores_nothing(database: sqlite3.Connection) -> None:
@@ -289,6 +290,17 @@ def test_a_damaged_schema_says_so_in_its_own_words(tmp_path: Path) -> None:
         ) as database,
         pytest.raises(sqlite3.DatabaseError, match="malformed database schema"),
     ):
+        read_stored(database)
+
+
+def test_a_table_whose_columns_cannot_be_told_is_not_one_without_columns(
+    database: sqlite3.Connection,
+) -> None:
+    """Every declared column of it would read as missing."""
+    database.executescript("CREATE TABLE t (a); CREATE VIEW v AS SELECT * FROM gone")
+    denied = (sqlite3.SQLITE_PRAGMA, "table_xinfo")
+    database.set_authorizer(lambda *asked: int(asked[:2] == denied))
+    with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
         read_stored(database)
 
 

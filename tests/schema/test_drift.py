@@ -115,14 +115,26 @@ def test_dates_are_text_on_sqlite_only() -> None:
     assert compare_tables(stored, declared, "postgresql").is_degraded
 
 
+@pytest.mark.parametrize("after", ["VARCHAR(64)", "TEXT"])
+def test_a_domain_is_of_the_class_of_what_lies_beneath(after: str) -> None:
+    stored = TableShape("t", (ColumnShape("a", "LABEL", base="TEXT"),))
+    declared = TableShape("t", (ColumnShape("a", after),))
+    found = compare_tables(stored, declared, "postgresql")
+    assert not found.is_degraded
+    assert found.noted == (ChangedColumn("a", "LABEL", after),)
+
+
 def test_nullability_and_key_are_noted() -> None:
     loose = ColumnShape("row_id", "VARCHAR(64)")
     keyless = ColumnShape("token_id", "VARCHAR(64)")
-    found = drift(keyless, loose, GROUP)
+    strict = ColumnShape("expand_group_id", "VARCHAR(64)", nullable=False)
+    found = drift(keyless, loose, strict)
+    assert found
     assert not found.is_degraded
     assert found.noted == (
         ChangedColumn("token_id", "not in the primary key", "primary key"),
         ChangedColumn("row_id", "NULL allowed", "NOT NULL"),
+        ChangedColumn("expand_group_id", "NOT NULL", "NULL allowed"),
     )
 
 

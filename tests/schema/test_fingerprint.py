@@ -109,7 +109,9 @@ def test_what_counts(other: str) -> None:
 def test_any_order_of_columns_gives_one_digest(order: list[int], upper: bool) -> None:
     columns = [ColumnShape(f"c{n}", ("TEXT", "integer")[n % 2], n > 2, n < 1) for n in range(5)]
     mixed = [
-        columns[n]._replace(name=columns[n].name.upper() if upper else columns[n].name)
+        columns[n]._replace(name=columns[n].name.upper(), type=f" {columns[n].type.lower()}")
+        if upper
+        else columns[n]
         for n in order
     ]
     one, other = TableShape("t", tuple(columns)), TableShape("T", tuple(mixed))

@@ -26,6 +26,7 @@ from support.drifts import quoted
         ("stra\u00dfe", "STRA\u00dfE"),
         ("a\u00a0b", "A\u00a0B"),
         ("\u0131nt", "\u0131NT"),
+        (' "a ( b"  ( 3 , 2 ) [ ] ', '"a ( b"(3,2)[]'),
     ],
 )
 def test_letter_case_and_spacing_are_told_one_way(written: str, normal: str) -> None:
