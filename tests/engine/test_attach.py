@@ -9,6 +9,8 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from sqlalchemy.orm import Session, registry
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from landscape_compat.engine.attach import attach, attachment_of, detach
+from landscape_compat.engine.notices import REMEDY
 from landscape_compat.errors import (
     AttachError,
     DegradedDatabaseError,
@@ -45,7 +48,10 @@ from landscape_compat.errors import (
     UnreadableError,
     WriteRefusedError,
 )
-from landscape_compat.projection.rules import derived
+from landscape_compat.projection.rules import derived, mapped
+from landscape_compat.schema.fingerprint import fingerprint_table
+from landscape_compat.schema.known import KnownShape
+from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support.untouched import untouched
 
 METADATA = MetaData()
@@ -87,6 +93,20 @@ RULES = (
         select(_ROWS.c.run_id).where(_ROWS.c.row_id == _TOKENS.c.row_id),
         essential=True,
     ),
+)
+_KEY = ColumnShape("row_id", "VARCHAR(64)", nullable=False, primary_key=True)
+STORED = (
+    TableShape("rows", (_KEY, ColumnShape("run_id", "VARCHAR(64)", nullable=False))),
+    TableShape("tokens", (replace(_KEY, name="token_id"), ColumnShape("row_id", "VARCHAR(64)"))),
+)
+KNOWN = KnownShape(
+    "2026-01-18/0123456",
+    "0123456",
+    date(2026, 1, 18),
+    "0123456",
+    date(2026, 1, 18),
+    (),
+    SchemaShape.of(*STORED),
 )
 READ = select(TOKENS).order_by(TOKENS.c.token_id)
 PROJECTED = [("t1", "r1", "A", None), ("t2", "r2", "B", None)]
@@ -446,9 +466,9 @@ def test_not_a_database_keeps_the_drivers_error(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_one_warning_a_table_that_points_at_the_caller(engine: Engine) -> None:
+def test_one_warning_a_table_that_points_at_the_caller(old: Path, engine: Engine) -> None:
     """The warning is raised at the line that reads, once for each table of the engine."""
-    attach(engine, METADATA, rules=RULES)
+    attach(engine, METADATA, rules=RULES, known=lambda: (KNOWN,))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(3):
@@ -459,8 +479,12 @@ def test_one_warning_a_table_that_points_at_the_caller(engine: Engine) -> None:
     assert [(w.category, w.filename) for w in caught] == [(DegradedReadWarning, __file__)] * 2
     first: Any = caught[0].message
     assert (first.table, first.missing) == ("tokens", ("run_id", "expand_group_id"))
-    assert "run_id (derived), expand_group_id (absent)" in str(first)
-    assert "no rows" in str(caught[1].message)
+    said = f"in {old} (schema 2026-01-18/0123456 (exact)):"
+    assert [str(w.message) for w in caught] == [
+        f"tokens {said} not stored as declared: run_id (derived), expand_group_id (absent). "
+        f"{REMEDY}",
+        f"token_outcomes {said} the table is not stored and reads as no rows. {REMEDY}",
+    ]
 
 
 def test_warnings_as_errors_are_a_strict_mode(engine: Engine) -> None:
@@ -475,26 +499,54 @@ def test_warnings_as_errors_are_a_strict_mode(engine: Engine) -> None:
 
 
 def test_events_are_told_once_and_stdout_stays_empty(
-    engine: Engine, capsys: pytest.CaptureFixture[str]
+    old: Path, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Opening, first use and a refused write are events with fields; nothing is printed."""
-    attach(engine, METADATA, rules=RULES)
+    rules = (*RULES, mapped("tokens.row_id", {"before": "after"}))
+    attachment = attach(engine, METADATA, rules=rules, known=lambda: (KNOWN,))
     with structlog.testing.capture_logs() as logs:
         for _ in range(2):
             read(engine)
-        with pytest.raises(WriteRefusedError), engine.begin() as connection:
+            read(engine, select(OUTCOMES))
+        with pytest.raises(WriteRefusedError) as refused, engine.begin() as connection:
             connection.execute(TOKENS.delete())
-    assert [log["event"] for log in logs] == [
-        "landscape_compat.database_degraded",
-        "landscape_compat.table_degraded",
-        "landscape_compat.write_refused",
+    report = attachment.report()
+    always = {"database": str(old), "remedy": REMEDY, "log_level": "warning"}
+    shape = {"shape": "2026-01-18/0123456 (exact)"}
+    assert logs == [
+        {
+            "event": "landscape_compat.database_degraded",
+            "degraded_tables": ["tokens"],
+            "missing_tables": ["token_outcomes"],
+            "opened": report.opened,
+            **(always | shape),
+        },
+        {
+            "event": "landscape_compat.table_degraded",
+            "table": "tokens",
+            "missing_table": False,
+            "missing": ["run_id", "expand_group_id"],
+            "replaced": ["row_id"],
+            "rules": {"row_id": "mapped", "run_id": "derived", "expand_group_id": "absent"},
+            "fingerprint": fingerprint_table(STORED[1]).digest,
+            **(always | shape),
+        },
+        {
+            "event": "landscape_compat.table_degraded",
+            "table": "token_outcomes",
+            "missing_table": True,
+            "missing": [],
+            "replaced": [],
+            "rules": {},
+            "fingerprint": "",
+            **(always | shape),
+        },
+        {
+            "event": "landscape_compat.write_refused",
+            "reason": refused.value.reason,
+            **always,
+        },
     ]
-    assert logs[0]["missing_tables"] == ["token_outcomes"]
-    assert logs[0]["degraded_tables"] == ["tokens"]
-    assert logs[1]["table"] == "tokens"
-    assert logs[1]["missing"] == ["run_id", "expand_group_id"]
-    assert logs[1]["rules"] == {"run_id": "derived", "expand_group_id": "absent"}
-    assert len(logs[1]["fingerprint"]) == 64
     structlog.reset_defaults()
     other = create_engine(engine.url)
     attach(other, METADATA, rules=RULES)
