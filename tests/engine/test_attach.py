@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import subprocess
+import sys
 import threading
 import warnings
 import weakref
@@ -553,6 +555,67 @@ def test_events_are_told_once_and_stdout_stays_empty(
     read(other)
     other.dispose()
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_changes_is_told_anew_and_nothing_else(old: Path, engine: Engine) -> None:
+    """Each table for itself, however often the database is opened."""
+    metadata = MetaData()
+    tables = [table.to_metadata(metadata) for table in (ROWS, TOKENS, OUTCOMES)]
+    tables.append(Table("more", metadata, Column("id", String(64), primary_key=True)))
+    attach(engine, metadata)
+    told = []
+    for change in ("", "ALTER TABLE tokens ADD COLUMN run_id", "CREATE TABLE more (id TEXT)"):
+        run_script(old, change)
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(2):
+                engine.dispose()
+                for one in tables:
+                    read(engine, select(one))
+        told.append([log.get("table") or log["missing_tables"] for log in logs])
+    assert told == [
+        [["token_outcomes", "more"], "tokens", "token_outcomes", "more"],
+        ["tokens"],
+        [["token_outcomes"]],
+    ]
+
+
+_UNCONFIGURED = """
+import logging, sys, warnings
+from sqlalchemy import Column, MetaData, String, Table, create_engine, select
+from landscape_compat.engine.attach import attach
+before = list(warnings.filters)
+tokens = Table("tokens", MetaData(), Column("token_id", String), Column("gone", String))
+engine = create_engine("sqlite:///" + sys.argv[1])
+attach(engine, tokens.metadata)
+with engine.connect() as connection:
+    assert len(connection.execute(select(tokens)).all()) == 2
+assert warnings.filters == before
+assert not logging.root.handlers
+assert logging.getLogger("landscape_compat").level == logging.NOTSET
+assert "structlog" not in sys.modules
+"""
+
+
+def test_a_program_that_set_up_no_logging_is_not_written_to(old: Path) -> None:
+    """Neither stream gets an event, and logging, warnings and structlog stay as they are."""
+    command = [sys.executable, "-W", "ignore", "-c", _UNCONFIGURED, str(old)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_without_structlog_events_are_records_of_the_standard_library(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning of the logger `landscape_compat`, with the event and its fields."""
+    structlog.reset_defaults()
+    attach(engine, METADATA)
+    read(engine)
+    found = [record for record in caplog.records if record.name == "landscape_compat"]
+    assert {record.levelname for record in found} == {"WARNING"}
+    first, second = (record.getMessage() for record in found)
+    assert first.startswith("landscape_compat.database_degraded {'database': ")
+    assert second.startswith("landscape_compat.table_degraded {'database': ")
+    assert "'missing': ['run_id', 'expand_group_id']" in second
 
 
 def test_the_report(engine: Engine) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from landscape_compat.engine.attach import attach, detach
 from landscape_compat.errors import (
@@ -33,6 +34,7 @@ from landscape_compat.errors import (
     WriteRefusedError,
 )
 from support.untouched import untouched
+from support.wal import left_alone, make_database, writing
 
 METADATA = MetaData()
 TOKENS = Table(
@@ -221,14 +223,21 @@ def test_two_engines_of_one_dialect(old: Path, tmp_path: Path, engine: Engine) -
     other.dispose()
 
 
+def changes(logs: Sequence[Mapping[str, Any]], path: Path) -> list[str]:
+    told = [log for log in logs if log["event"] == "landscape_compat.source_changed"]
+    assert all(log["database"] == str(path) for log in told)
+    return [log["what"] for log in told]
+
+
 def test_a_transaction_ended_behind_sqlalchemy(old: Path, engine: Engine) -> None:
     """Committed at the driver, what follows is checked anew, and sees a migration."""
     attach(engine, METADATA)
-    with engine.connect() as connection:
+    with capture_logs() as logs, engine.connect() as connection:
         assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
         connection.connection.commit()
         run_script(old, "ALTER TABLE tokens ADD COLUMN expand_group_id VARCHAR(32) DEFAULT 'real'")
         assert [tuple(row) for row in connection.execute(READ)] == [("t1", "real"), ("t2", "real")]
+    assert changes(logs, old) == ["the schema was changed"]
 
 
 @pytest.mark.parametrize("how", ["commit", "rollback", "close", "text"])
@@ -249,11 +258,38 @@ def test_a_torn_read_is_told_when_its_transaction_ends(old: Path, engine: Engine
         "close": connection.close,
         "text": lambda: connection.exec_driver_sql("COMMIT"),
     }
-    with pytest.raises(SourceChangedError, match=r"was (changed|written to)"):
+    with (
+        capture_logs() as logs,
+        pytest.raises(SourceChangedError, match=r"was (changed|written to)"),
+    ):
         ways[how]()
     connection.close()
+    assert changes(logs, old) == ["the file was replaced or written to"]
     assert len(read(engine)) == 3
     writer.close()
+
+
+def test_a_database_that_its_writer_left_half_written(tmp_path: Path) -> None:
+    """A connection that could read it before says so, and the next reads what was committed."""
+    path = tmp_path / "audit.db"
+    make_database(path)
+    engine = create_engine(f"sqlite:///{path}")
+    half = Table("t", MetaData(), Column("word", String(9)), Column("gone", String(9)))
+    attach(engine, half.metadata)
+    question = select(half).distinct()
+    assert read(engine, question) == [("old", None)]
+    with writing(path) as writer:
+        writer.run("PRAGMA cache_size = 5", "BEGIN", "UPDATE t SET word = 'torn'")
+    with (
+        left_alone(path),
+        capture_logs() as logs,
+        pytest.raises(SourceChangedError, match="left by its writer"),
+    ):
+        read(engine, question)
+    assert changes(logs, path) == ["its writer left it in another state"]
+    with left_alone(path):
+        assert read(engine, question) == [("old", None)]
+        engine.dispose()
 
 
 def test_a_torn_read_of_an_async_engine(old: Path) -> None:
@@ -292,8 +328,9 @@ def test_a_current_database_that_degrades_under_a_pooled_connection(old: Path) -
     with pytest.raises(OperationalError, match="no such table"):
         read(engine, text("SELECT 1 FROM elsewhere"))
     run_script(old, "ALTER TABLE tokens DROP COLUMN expand_group_id")
-    with pytest.raises(SourceChangedError, match="was current") as caught:
+    with capture_logs() as logs, pytest.raises(SourceChangedError, match="was current") as caught:
         read(engine)
+    assert changes(logs, old) == ["the schema is no longer the declared one"]
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
     with untouched(old):
         assert read(engine) == PROJECTED
