@@ -9,7 +9,6 @@ can be asked again by `equivalence_stress.py 1 --seed SEED`. Ends with status 1 
 from __future__ import annotations
 
 import argparse
-import random
 import sys
 import tempfile
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
 
 from landscape_compat.errors import DegradedReadWarning  # noqa: E402
-from support.drifts import Draw  # noqa: E402
+from support.drifts import Chosen  # noqa: E402
 from support.equivalence import (  # noqa: E402
     attached,
     compare,
@@ -29,21 +28,6 @@ from support.equivalence import (  # noqa: E402
     migrated,
 )
 from support.queries import Query  # noqa: E402
-
-
-class Chosen(Draw):
-    """Choices made by a seed, without a record to shrink them by.
-
-    Args:
-        seed: The seed.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)
-
-    def below(self, bound: int) -> int:
-        """Choose a number from 0 up."""
-        return self._random.randrange(bound) if bound > 1 else 0
 
 
 def ask_one(seed: int, path: Path) -> Counter[str]:

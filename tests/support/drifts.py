@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ __all__ = [
     "KELVIN",
     "KINDS",
     "Case",
+    "Chosen",
     "Column",
     "Draw",
     "Kind",
@@ -302,6 +304,21 @@ class Draw:
         left = list(options)
         count = least + self.below(min(most, len(left)) - least + 1)
         return [left.pop(self.below(len(left))) for _ in range(count)]
+
+
+class Chosen(Draw):
+    """Choices made by a seed, without a record to shrink them by.
+
+    Args:
+        seed: The seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)
+
+    def below(self, bound: int) -> int:
+        """Choose a number from 0 up."""
+        return self._random.randrange(bound) if bound > 1 else 0
 
 
 @st.composite
