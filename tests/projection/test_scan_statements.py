@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from landscape_compat.projection.scan import Effect, scan_statement
@@ -55,6 +57,7 @@ def test_a_statement_gets_its_verdict(statement: Statement) -> None:
         "[main] . `marks`",
         "/* ( */marks",
         "main.'marks'",
+        "'MARKS'",
     ],
 )
 @pytest.mark.parametrize("operator", ["IN", "NOT IN", "in/**/"])
@@ -67,3 +70,20 @@ def test_a_table_after_in_is_read_whole(operator: str, right: str) -> None:
 @pytest.mark.parametrize("right", ["('marks')", "(marks)", "(SELECT 1)", "(1, marks)", "()"])
 def test_a_list_after_in_is_no_table(right: str) -> None:
     assert scan_statement(f"SELECT token_id IN {right} FROM tokens").operands == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("sql", "bodies"),
+    [
+        ("WITH a AS (¦SELECT 1), b(n) AS MATERIALIZED (¦VALUES (1)) SELECT 1", "ab"),
+        ("WITH a AS (WITH¦ b AS (SELECT 1) TABLE b) SELECT 1", "a"),
+        ("WITH RECURSIVE a AS (SELECT 1) SELECT 1", ""),
+        ("(WITH a AS (SELECT 1) SELECT 1)", ""),
+    ],
+)
+def test_where_a_table_of_the_same_name_is_meant_by_it(sql: str, bodies: str) -> None:
+    """In the body of a common table expression of PostgreSQL's that is not recursive."""
+    marks = [at - number for number, at in enumerate(m.start() for m in re.finditer("¦", sql))]
+    found = scan_statement(sql.replace("¦", ""), POSTGRESQL).bodies
+    assert "".join(body.name for body in found) == bodies
+    assert [body.with_end or body.start for body in found] == marks
