@@ -182,12 +182,17 @@ def test_a_write_never_reaches_the_database(old: Path, engine: Engine) -> None:
 
 
 def test_what_slips_past_the_text_is_refused_by_the_database(old: Path, engine: Engine) -> None:
-    """A pragma that writes is the database's own refusal, in our words."""
+    """A pragma that writes is the database's own refusal, in our words, and told as any."""
     attach(engine, METADATA, rules=RULES)
     with untouched(old), engine.connect() as connection:
-        with pytest.raises(WriteRefusedError, match=r".") as caught:
+        with (
+            structlog.testing.capture_logs() as logs,
+            pytest.raises(WriteRefusedError, match=r".") as caught,
+        ):
             connection.exec_driver_sql("PRAGMA user_version = 7")
         assert caught.value.remedy
+    refused = ("landscape_compat.write_refused", caught.value.reason)
+    assert [(log["event"], log["reason"]) for log in logs] == [refused]
 
 
 def test_a_host_hook_that_sets_wal_changes_nothing(old: Path, engine: Engine) -> None:
