@@ -979,6 +979,8 @@ _POSTGRESQL_TEXTS = [
     _post("operator with its schema", "SELECT 1 OPERATOR(pg_catalog.+) n FROM rows", "n rows"),
     _post("collation with its schema", 'SELECT data COLLATE pg_catalog."C" FROM rows',
           "data rows"),
+    _post("function with its schema as a source",
+          "SELECT n FROM pg_catalog.generate_series(1, 2) AS n", "n generate_series"),
     _post("function with its schema", "SELECT pg_catalog.lower(data) FROM rows", "data rows"),
     # Verbs as names: they are not reserved here.
     _post("verbs are columns", "SELECT update, delete, insert, a.merge FROM audit AS a",

@@ -86,6 +86,8 @@ STATEMENTS = [
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3)"
     " SELECT i, token_id, label FROM n, tokens ORDER BY 1, 2",
     "WITH tokens AS (SELECT 1 AS grp) SELECT grp FROM tokens",
+    "SELECT * FROM (WITH tokens AS NOT MATERIALIZED (SELECT grp FROM main.tokens) SELECT grp FROM"
+    " tokens) ORDER BY 1",
     "WITH tokens AS (SELECT * FROM main.tokens WHERE run_id = 'A') SELECT label FROM tokens"
     " ORDER BY 1",
     "SELECT * FROM (WITH tokens AS (SELECT token_id, grp FROM main.tokens) SELECT * FROM tokens)"
