@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections import Counter
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
+from shutil import copy2
 from types import ModuleType
 
 import pytest
@@ -170,23 +172,48 @@ class TestUntouched:
         [
             (lambda file: file.write_bytes(b"other"), "sha256"),
             (lambda file: file.touch(), "mtime_ns"),
-            (lambda file: file.chmod(0o600), "mode"),
+            (lambda file: file.chmod(0o600), "mode -rw-r--r-- ->"),
             (lambda file: file.with_name("audit.db-wal").touch(), "'audit.db-wal' is new"),
             (lambda file: file.with_name("beside").unlink(), "'beside' is gone"),
             (lambda file: file.with_name("beside").write_bytes(b"12"), "'beside' size 1 -> 2"),
             (lambda file: _come_and_go(file), "a name came or went"),
+            (lambda file: _touch_unseen(file), "ctime_ns"),
+            (lambda file: _replace_by_copy(file), r"inode \d+ ->"),
+            (lambda file: (file.parent.parent / "link").hardlink_to(file), "links 1 -> 2"),
         ],
-        ids=["bytes", "mtime", "mode", "new", "gone", "beside", "passing"],
+        ids=[
+            "bytes",
+            "mtime",
+            "mode",
+            "new",
+            "gone",
+            "beside",
+            "passing",
+            "ctime",
+            "inode",
+            "links",
+        ],
     )
     def test_harm_is_told(self, harm: object, told: str, tmp_path: Path) -> None:
         """Each kind of harm raises, and the message says which it was."""
-        file = tmp_path / "audit.db"
+        file = tmp_path / "record" / "audit.db"
+        file.parent.mkdir()
         file.write_bytes(b"bytes")
         file.chmod(0o644)
-        (tmp_path / "beside").write_bytes(b"1")
+        file.with_name("beside").write_bytes(b"1")
         assert callable(harm)
         with pytest.raises(AssertionError, match=told), untouched(file):
             harm(file)
+
+    @pytest.mark.parametrize("suffix", ["-wal", "-shm", "-journal"])
+    def test_other_bytes_beside_it_are_told(self, suffix: str, tmp_path: Path) -> None:
+        """By themselves: what is written through shared memory may leave every stamp."""
+        file = tmp_path / "audit.db"
+        file.write_bytes(b"bytes")
+        beside = tmp_path / f"audit.db{suffix}"
+        beside.write_bytes(b"bytes")
+        with pytest.raises(AssertionError, match=f"{suffix}' sha256"), untouched(file):
+            beside.write_bytes(b"other")
 
     def test_a_lock_of_this_process_is_kept(self, tmp_path: Path) -> None:
         """Describing a database drops no lock that SQLite holds on it here."""
@@ -201,6 +228,17 @@ def _come_and_go(file: Path) -> None:
     passing = file.with_name("passing")
     passing.touch()
     passing.unlink()
+
+
+def _touch_unseen(file: Path) -> None:
+    found = file.stat()
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+def _replace_by_copy(file: Path) -> None:
+    copy = file.with_name("copy")
+    copy2(file, copy)
+    copy.replace(file)
 
 
 def _is_locked_elsewhere(path: Path) -> bool:

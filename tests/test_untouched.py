@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -89,6 +90,19 @@ def test_what_a_writer_keeps_to_itself_is_refused_without_a_trace(
                 deed(path, tmp_path)
             assert "in use" in str(caught.value), operation
     assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_trace_is_seen(suffix: str, is_there: bool, tmp_path: Path) -> None:
+    """Of the database and of each file beside it: one that is new, and one that was touched."""
+    path = tmp_path / "audit.db"
+    path.touch()
+    traced = Path(f"{path}{suffix}")
+    if is_there:
+        traced.touch()
+    with pytest.raises(AssertionError), left_alone(path):
+        os.utime(traced, ns=(0, 0)) if traced.exists() else traced.touch()
 
 
 # The page ----------------------------------------------------------------------------------------
