@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +47,14 @@ def test_a_step_changes_what_its_commit_changed() -> None:
     assert outcomes is not None
     assert outcomes.column("outcome") is not None
     assert outcomes.column("outcome").nullable  # type: ignore[union-attr]
+
+
+def test_a_shape_has_its_first_and_last_build_and_every_epoch() -> None:
+    known = shape_named("3c535e12f")
+    assert (known.name, known.first_date) == ("2026-06-04/3c535e12f", date(2026, 6, 4))
+    assert (known.last_commit, known.last_date) == ("80d8baff2", date(2026, 6, 10))
+    assert known.epochs == (17, 18, 19)
+    assert sum(len(known.epochs) for known in SHAPES) == 35
 
 
 def test_the_history_is_small_enough_to_ship_and_to_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from datetime import date
 
 import pytest
@@ -14,16 +15,16 @@ from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 
 
 def _schema(**tables: str) -> SchemaShape:
-    """Make a schema of `items="id! size"`: the mark makes a primary key."""
+    """Make a schema of `items="id! size*"`: of a primary key, and of what is never NULL."""
     return SchemaShape.of(
         *(
             TableShape(
                 name,
                 tuple(
                     ColumnShape(
-                        word.rstrip("!"),
+                        word.rstrip("!*"),
                         "TEXT",
-                        nullable=not word.endswith("!"),
+                        nullable=word.isalpha(),
                         primary_key=word.endswith("!"),
                     )
                     for word in columns.split()
@@ -67,6 +68,12 @@ def test_equal_names_are_told_apart_by_keys() -> None:
     assert identify(SIZED.shape, KNOWN).exact == (SIZED,)
 
 
+def test_equal_names_are_told_apart_by_what_may_be_null() -> None:
+    stricter = _known(3, runs="id! state*", items="id! run size")
+    assert identify(stricter.shape, (SIZED, stricter)).exact == (stricter,)
+    assert identify(SIZED.shape, (SIZED, stricter)).exact == (SIZED,)
+
+
 def test_equal_names_with_keys_of_neither_are_a_tie_and_said_to_differ() -> None:
     found = identify(_schema(runs="id state!", items="id! run size"), (SIZED,))
     assert found.exact == (SIZED,)
@@ -94,12 +101,12 @@ def test_a_missing_column_counts_as_much_as_one_too_many() -> None:
 
 
 def test_a_table_that_nobody_knows_does_not_spoil_the_match() -> None:
-    found = identify(_schema(runs="id! state", items="id! run size", mine="a b"), KNOWN)
+    found = identify(_schema(yours="a", runs="id! state", items="id! run size", mine="a b"), KNOWN)
     assert found.exact == (SIZED,)
-    assert found.unknown == ("mine",)
+    assert found.unknown == ("mine", "yours")
     assert not found.is_newer
     assert len(found.notes) == 1
-    assert "No known shape has mine: " in found.notes[0]
+    assert "No known shape has mine, yours: " in found.notes[0]
 
 
 def test_a_whole_table_that_nobody_knows_does_not_make_the_newest_shape_newer() -> None:
@@ -175,9 +182,23 @@ def test_nothing_known_identifies_nothing() -> None:
 
 
 def test_the_finding_can_be_written_as_json() -> None:
-    found = identify(FIRST.shape, KNOWN, 7).to_dict()
-    assert json.loads(json.dumps(found)) == found
-    assert [known["name"] for known in found["exact"]] == [FIRST.name, AGAIN.name]
+    named = identify(_schema(runs="id! state", items="id! run mine", logs="id!"), KNOWN, 7)
+    found = json.loads(json.dumps(named.to_dict()))
+    assert found.pop("exact") == []
+    assert found.pop("nearest") == [FIRST.to_dict(), AGAIN.to_dict()]
+    assert {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()} == {
+        field.name: getattr(named, field.name)
+        for field in fields(named)
+        if field.name not in ("exact", "nearest")
+    }
+    assert KEYED.to_dict() == {
+        "name": "2020-01-03/0000003",
+        "first_commit": "0000003",
+        "first_date": "2020-01-03",
+        "last_commit": "0000003",
+        "last_date": "2020-01-03",
+        "epochs": [1, 2],
+    }
 
 
 def test_a_whole_table_counts_as_one_difference() -> None:
