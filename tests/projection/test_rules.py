@@ -191,6 +191,7 @@ def test_what_would_make_one_row_of_many_is_refused(expression: Any) -> None:
         sa.select(sa.case((sa.func.count() == 1, sa.func.min(ROWS.c.run_id)))),
         sa.select(sa.func.max(ROWS.c.run_id + TOKENS.c.n)),
         sa.select(sa.func.rank().over(order_by=ROWS.c.run_id)).limit(1),
+        sa.select(sa.func.max(TOKENS.c.n).over()).select_from(ROWS).limit(1),
         sa.func.maximum(TOKENS.c.n),
     ],
     ids=str,
@@ -302,6 +303,9 @@ def test_the_one_rule_that_fires_is_found() -> None:
     assert found.rule_for("tokens", "label", schema(tokens="OLD", runs="a"), DECLARED) is other
     assert found.rule_for("tokens", "label", schema(tokens="a", runs="a"), DECLARED) is None
     assert found.rule_for("rows", "label", STORED, DECLARED) is None
+    exact = SchemaShape.of(*STORED, exact=True)
+    assert found.rule_for("tokens", "label", exact, DECLARED) is one
+    assert found.rule_for("TOKENS", "Label", exact, DECLARED) is None
 
 
 def test_two_rules_that_fire_at_once_are_refused_when_it_comes_to_that() -> None:
@@ -314,7 +318,13 @@ def test_two_rules_that_fire_at_once_are_refused_when_it_comes_to_that() -> None
 
 
 def test_a_column_is_essential_if_any_of_its_rules_says_so() -> None:
-    found = RuleSet([derived("tokens.run_id", RUN_OF_ROW, essential=True), absent("tokens.label")])
+    found = RuleSet(
+        [
+            absent("tokens.run_id", not_stored="rows"),
+            derived("tokens.run_id", RUN_OF_ROW, essential=True),
+            absent("tokens.label"),
+        ]
+    )
     assert found.is_essential("Tokens", "RUN_ID")
     assert not found.is_essential("tokens", "label")
     assert not found.is_essential("rows", "run_id")
