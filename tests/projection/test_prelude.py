@@ -288,6 +288,27 @@ def test_the_row_number_comes_along_where_it_is_named(stored: sqlite3.Connection
             render(stored, metadata, names=name, everything=True)
 
 
+def test_a_column_by_a_name_of_the_row_number_is_that_column(empty: sqlite3.Connection) -> None:
+    """Whether it is stored or missing, and beside `*` too."""
+    empty.executescript(
+        "CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY, OID TEXT);"
+        "INSERT INTO tokens VALUES ('a', 'stored')"
+    )
+    cte = render(empty, declare(OID=String(), rowid=String()), names="oid rowid", everything=True)
+    assert read(empty, cte, "*") == [("a", "stored", None)]
+    assert read(empty, cte, "oid, rowid") == [("stored", None)]
+
+
+def test_the_row_number_of_a_missing_table_is_there(stored: sqlite3.Connection) -> None:
+    """So that naming it gives no rows, as on an empty table, and no error."""
+    metadata = declare()
+    Table("gone", metadata, Column("id", String, primary_key=True))
+    projection = plan_for(stored, metadata).projections["gone"]
+    named = frozenset({"rowid"})
+    cte = projection.render("gone", named, everything=False, row_numbers=named)
+    assert stored.execute(f"WITH {cte} SELECT rowid, gone.rowid FROM gone").fetchall() == []
+
+
 def test_a_table_without_row_numbers_has_none_to_bring(empty: sqlite3.Connection) -> None:
     """The name then fails as it does on the stored table."""
     empty.execute("CREATE TABLE tokens (token_id TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
