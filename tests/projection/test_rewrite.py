@@ -26,6 +26,7 @@ Table(
     Column("label", String),
 )
 Table("marks", METADATA, Column("token_id", String, primary_key=True))
+Table("flags", METADATA, Column("state", String, primary_key=True))
 Table("gone", METADATA, Column("id", Integer, primary_key=True), Column("token_id", String))
 
 STORED = """
@@ -34,6 +35,8 @@ STORED = """
         old VARCHAR);
     CREATE INDEX by_row ON tokens (row_id);
     CREATE TABLE bare (n INTEGER PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE flags (state VARCHAR NOT NULL PRIMARY KEY);
+    INSERT INTO flags VALUES ('on'), ('off');
     CREATE TABLE numbered (oid VARCHAR, n INTEGER);
     INSERT INTO numbered VALUES ('nine', 9);
     INSERT INTO rows VALUES ('r0', 'A'), ('r1', 'A'), ('r2', 'B'), ('r3', NULL);
@@ -46,6 +49,7 @@ MIGRATION = """
     ALTER TABLE tokens ADD COLUMN label VARCHAR;
     UPDATE tokens SET run_id = (SELECT run_id FROM rows WHERE rows.row_id = tokens.row_id),
         label = old, state = CASE state WHEN 'on' THEN 'running' ELSE state END;
+    UPDATE flags SET state = 'running' WHERE state = 'on';
     CREATE TABLE marks (token_id VARCHAR NOT NULL PRIMARY KEY);
     CREATE TABLE gone (id INTEGER NOT NULL PRIMARY KEY, token_id VARCHAR);
 """
@@ -57,6 +61,7 @@ RULES = (
     derived("tokens.run_id", select(_ROWS.c.run_id).where(_ROWS.c.row_id == _TOKENS.c.row_id)),
     renamed("tokens.label", "old"),
     mapped("tokens.state", {"on": "running"}),
+    mapped("flags.state", {"on": "running"}),
 )
 
 STATEMENTS = [
@@ -71,6 +76,7 @@ STATEMENTS = [
     "SELECT r.row_id, t.grp, t.run_id FROM rows r LEFT JOIN tokens t USING (row_id) ORDER BY 1, 3",
     "SELECT r.row_id, t.label FROM rows r, tokens t WHERE r.row_id = t.row_id ORDER BY 1, 2",
     "SELECT token_id FROM rows NATURAL JOIN tokens ORDER BY 1",
+    "SELECT a.token_id FROM tokens AS a NATURAL JOIN tokens AS b ORDER BY 1",
     "SELECT row_id FROM rows WHERE EXISTS (SELECT 1 FROM tokens WHERE run_id = rows.run_id)"
     " ORDER BY 1",
     "SELECT row_id FROM rows WHERE row_id IN (SELECT row_id FROM tokens WHERE label = 'x')",
@@ -122,6 +128,7 @@ STATEMENTS = [
     " SELECT t.label, y FROM main.tokens t, landscape_compat_tokens ORDER BY 1",
     "WITH marks AS (SELECT 1 AS z) SELECT 'x' IN main.marks AS a, z FROM marks",
     "SELECT 'x' IN marks AS a, 'x' NOT IN main.marks AS b",
+    "SELECT 'running' IN flags AS a, 'on' IN main.flags AS b",
     "SELECT token_id FROM tokens ORDER BY run_id NULLS LAST, token_id LIMIT 2 OFFSET 1",
     "SELECT 'no tokens here' WHERE 1",
     "WITH x AS (SELECT 1 AS z) SELECT grp FROM tokens WHERE EXISTS (SELECT z FROM x WHERE oid = z)",
