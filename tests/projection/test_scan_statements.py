@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -87,3 +88,11 @@ def test_where_a_table_of_the_same_name_is_meant_by_it(sql: str, bodies: str) ->
     found = scan_statement(sql.replace("¦", ""), POSTGRESQL).bodies
     assert "".join(body.name for body in found) == bodies
     assert [body.with_end or body.start for body in found] == marks
+
+
+@pytest.mark.parametrize(("doubles", "name"), [(True, "50%"), (False, "50%%")])
+def test_a_percent_sign_is_doubled_in_a_name_where_the_driver_wants_it(
+    doubles: bool, name: str
+) -> None:
+    syntax = replace(POSTGRESQL, doubles_percent=doubles)
+    assert scan_statement('SELECT 1 FROM "50%%"', syntax).sources == {name}
