@@ -11,7 +11,6 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ RULES = (
 _KEY = ColumnShape("row_id", "VARCHAR(64)", nullable=False, primary_key=True)
 STORED = (
     TableShape("rows", (_KEY, ColumnShape("run_id", "VARCHAR(64)", nullable=False))),
-    TableShape("tokens", (replace(_KEY, name="token_id"), ColumnShape("row_id", "VARCHAR(64)"))),
+    TableShape("tokens", (_KEY._replace(name="token_id"), ColumnShape("row_id", "VARCHAR(64)"))),
 )
 KNOWN = KnownShape(
     "2026-01-18/0123456",
