@@ -252,12 +252,14 @@ def _outcome(name: str, done: subprocess.CompletedProcess[str], report: Path) ->
         return Outcome(name, fault=f"pytest ended with {done.returncode}", output=done.stdout)
     count = {key: int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")}
     failed = count["failures"] + count["errors"]
+    passed = count["tests"] - failed - count["skipped"]
+    fault = "" if passed else "no test ran"
     return Outcome(
         name=name,
-        passed=count["tests"] - failed - count["skipped"],
+        passed=passed,
         failed=failed,
         skipped=count["skipped"],
-        fault=f"pytest ended with {done.returncode}" if done.returncode else "",
+        fault=f"pytest ended with {done.returncode}" if done.returncode else fault,
         output=done.stdout,
     )
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+import subprocess
+import sys
+import tomllib
 import warnings
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 import run as runner
 from support import venvs
@@ -89,6 +94,39 @@ def test_scripts_and_links_exist() -> None:
     assert [name for name in [*scripts, *links] if not (ROOT / name).is_file()] == []
 
 
+def test_the_demonstration_keeps_its_promises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows the failure, the warning, every record, and that nothing was changed."""
+    temporary = tmp_path / "with a space"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    words = [sys.executable, str(ROOT / "docs" / "examples" / "demo.py"), "--installed"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
+    assert "OperationalError: no such column: tokens.expand_group_id\n" in said
+    assert re.search(r"^warning: tokens in .*: expand_group_id \(absent\)", said, re.MULTILINE)
+    assert re.search(r"^(\d+) rows stored, \1 records exported$", said, re.MULTILINE)
+    assert re.search(r"^sha256 (\w{64})$.*^sha256 \1, as before$", said, re.MULTILINE | re.DOTALL)
+    assert "warning: tokens: not stored as declared: run_id (derived)" in done.stderr
+    assert list(temporary.iterdir()) == []
+
+
+def test_it_installs_where_the_readme_says_and_beside_the_host() -> None:
+    """Every Python from 3.11 on, and every version that ELSPETH 0.7 may bring, is admitted."""
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert metadata["requires-python"] == ">=3.11"
+    assert metadata["license"] == "MIT"
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License\n")
+    assert (ROOT / "src" / "landscape_compat" / "py.typed").is_file()
+    wanted = {one.name: one for one in map(Requirement, metadata["dependencies"])}
+    assert str(wanted["sqlalchemy"].specifier) == str(SpecifierSet(">=2.0,<3"))
+    assert wanted.keys() == {"sqlalchemy", "wrapt", "structlog", "rfc8785"}
+    for name, versions in (("structlog", ("25.5.0", "25.9.9")), ("rfc8785", ("0.1.4", "0.1.9"))):
+        assert [*wanted[name].specifier.filter(versions)] == [*versions]
+
+
 def test_the_ci_script_runs_the_tests_as_the_readme_does() -> None:
     """What CI runs is the README's test command, with nothing but the other checks added."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
@@ -128,6 +166,21 @@ class TestEnvironments:
             venvs.environment(tmp_path / "env", [], made_from="", python=str(tmp_path / "none"))
         assert not (tmp_path / "env").exists()
 
+    def test_one_is_used_again_until_what_it_is_made_from_changes(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In a path with a space, without a network where pip needs none."""
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        folder = tmp_path / "with a space" / "env"
+        python = venvs.environment(folder, ["pip"], made_from="a")
+        subprocess.run([python, "-c", "import pip"], check=True)
+        (folder / "kept").touch()
+        assert venvs.environment(folder, ["pip"], made_from="a") == python
+        assert (folder / "kept").exists()
+        with pytest.raises(venvs.VenvError):
+            venvs.environment(folder, ["pip"], made_from="b", python=str(tmp_path / "none"))
+        assert not folder.exists()
+
     def test_the_lowest_and_the_newest_versions_are_tested(self) -> None:
         """Every Python meets the newest SQLAlchemy; those at the ends an older one as well."""
         pythons = {(3, 11): "old", (3, 12): "middle", (3, 13): "new"}
@@ -159,3 +212,44 @@ class TestEnvironments:
         assert capsys.readouterr().out.splitlines()[-1] == "6 passed, 0 failed, 2 skipped"
         assert runner._report([good, bad, broken], [runner.Outcome("lint", fault="ended with 1")])
         assert capsys.readouterr().out.splitlines()[-1] == "5 passed, 4 failed, 1 skipped"
+
+    @pytest.mark.parametrize(
+        ("content", "fault"),
+        [
+            ("def test_it(): pass", ""),
+            ("def test_it(): assert 0", "pytest ended with 1"),
+            ("import none_such", "pytest ended with 2"),
+            ("def it(): pass", "pytest ended with 5"),
+            ("import pytest; pytest.skip(allow_module_level=True)", "pytest ended with 5"),
+            ("import pytest\ndef test_it(): pytest.skip()", "no test ran"),
+            ("import os\ndef test_it(): os._exit(0)", "pytest ended with 0"),
+        ],
+    )
+    def test_an_environment_passes_only_if_its_tests_ran_and_passed(
+        self, tmp_path: Path, content: str, fault: str
+    ) -> None:
+        """Not if there were none, if all were passed over, or if pytest died."""
+        (tmp_path / "test_it.py").write_text(content)
+        (tmp_path / "pytest.ini").write_text("[pytest]")
+        report = tmp_path / "junit.xml"
+        options = [f"--junitxml={report}", f"--config-file={tmp_path / 'pytest.ini'}"]
+        options += ["-p", "no:cacheprovider", str(tmp_path)]
+        done = runner._run([sys.executable, "-m", "pytest", *options])
+        outcome = runner._outcome("one", done, report)
+        assert outcome.fault == fault, outcome.output
+        assert runner._report([outcome], []) == bool(fault)
+
+    def test_what_hangs_is_ended_and_fails(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By a signal at which pytest says where it hangs."""
+        monkeypatch.setattr(runner, "LONGEST", 1)
+        done = runner._run([sys.executable, "-c", "import time; time.sleep(600)"])
+        assert done.stdout.endswith("Not done after 1 s, it was ended.")
+        assert runner._outcome("one", done, tmp_path / "none").fault == "pytest ended with -6"
+
+    def test_an_environment_that_cannot_be_made_fails(self, tmp_path: Path) -> None:
+        """It is told in the place of its tests."""
+        outcome = runner._test(tmp_path, str(tmp_path / "none"), "2.1", [])
+        assert outcome.fault == "no environment"
+        assert "cannot make a virtual environment" in outcome.output
