@@ -468,6 +468,138 @@ def test_any_class_can_be_read_also_those_the_host_has_no_method_for(
         assert names(recorder.read(kind, run_id)) == expected(newest, kind.TABLE, keep=of(run_id))
 
 
+# What is alike but for one thing -----------------------------------------------------------
+
+# Whatever a method forgets to ask for or to sort by, it gives something else than it should:
+# each record has others beside it that differ in just that.
+ALIKE = """
+CREATE TABLE runs (run_id TEXT PRIMARY KEY, started_at DATETIME);
+INSERT INTO runs VALUES ('b', '2026-01-01 10:00:00'), ('a', '2026-01-01 10:00:00');
+CREATE TABLE rows (row_id TEXT PRIMARY KEY, run_id TEXT);
+INSERT INTO rows VALUES ('w1', 'a'), ('w2', 'b');
+CREATE TABLE tokens (token_id TEXT PRIMARY KEY, row_id TEXT);
+INSERT INTO tokens VALUES ('t1', 'w1'), ('t2', 'w1'), ('t3', 'w2');
+CREATE TABLE token_outcomes
+    (outcome_id TEXT PRIMARY KEY, token_id TEXT, recorded_at DATETIME, completed INTEGER);
+INSERT INTO token_outcomes VALUES
+    ('u2', 't1', '2026-01-01 11:00:00', 0), ('u1', 't1', '2026-01-01 10:00:00', 1),
+    ('u4', 't2', '2026-01-01 11:00:00', 0), ('u3', 't2', '2026-01-01 10:00:00', 0),
+    ('u5', 't3', '2026-01-01 10:00:00', 1);
+CREATE TABLE node_states
+    (state_id TEXT PRIMARY KEY, token_id TEXT, step_index INTEGER, attempt INTEGER);
+INSERT INTO node_states VALUES ('s1', 't1', 1, 1), ('s2', 't1', 1, 0), ('s3', 't2', 1, 0),
+    ('s4', 't2', 0, 0), ('s5', 't3', 0, 0);
+CREATE TABLE routing_events (event_id TEXT PRIMARY KEY, state_id TEXT, ordinal INTEGER);
+INSERT INTO routing_events VALUES ('g1', 's1', 0), ('g2', 's2', 1), ('g3', 's3', 0),
+    ('g4', 's4', 2), ('g5', 's2', 0), ('g6', 's5', 0);
+CREATE TABLE operations (operation_id TEXT PRIMARY KEY, run_id TEXT);
+INSERT INTO operations VALUES ('o1', 'a'), ('o2', 'a');
+CREATE TABLE calls (call_id TEXT PRIMARY KEY, state_id TEXT, operation_id TEXT,
+    call_index INTEGER, call_type TEXT, request_hash TEXT, created_at DATETIME);
+INSERT INTO calls VALUES
+    ('c1', 's2', NULL, 1, 'llm', 'x', '2026-01-01 15:00:00'),
+    ('c2', 's3', NULL, 0, 'llm', 'x', '2026-01-01 14:00:00'),
+    ('c3', 's1', NULL, 0, 'http', 'x', '2026-01-01 13:00:00'),
+    ('c4', 's4', NULL, 0, 'llm', 'y', '2026-01-01 12:00:00'),
+    ('c5', NULL, 'o1', 1, 'llm', 'x', '2026-01-01 11:00:00'),
+    ('c6', NULL, 'o1', 0, 'llm', 'x', '2026-01-01 11:00:00'),
+    ('c7', NULL, 'o2', 0, 'llm', 'x', '2026-01-01 11:00:00'),
+    ('c8', 's5', NULL, 0, 'llm', 'x', '2026-01-01 10:00:00');
+CREATE TABLE scheduler_events
+    (event_id TEXT PRIMARY KEY, token_id TEXT, work_item_id TEXT, recorded_at DATETIME);
+INSERT INTO scheduler_events VALUES ('h1', 't1', 'k1', '2026-01-01 11:00:00'),
+    ('h2', 't1', 'k2', '2026-01-01 10:00:00'), ('h3', 't2', 'k1', '2026-01-01 10:00:00'),
+    ('h4', 't3', 'k1', '2026-01-01 10:00:00');
+CREATE TABLE batches
+    (batch_id TEXT PRIMARY KEY, run_id TEXT, aggregation_node_id TEXT, status TEXT);
+INSERT INTO batches VALUES ('b1', 'a', 'n1', 'completed'), ('b2', 'a', 'n2', 'completed'),
+    ('b3', 'a', 'n1', 'draft'), ('b4', 'a', 'n1', 'executing'), ('b5', 'a', 'n1', 'failed'),
+    ('b6', 'b', 'n1', 'draft');
+CREATE TABLE artifacts (artifact_id TEXT PRIMARY KEY, run_id TEXT, sink_node_id TEXT);
+INSERT INTO artifacts VALUES ('i1', 'a', 'n3'), ('i2', 'a', 'n4'), ('i3', 'b', 'n3');
+CREATE TABLE validation_errors
+    (error_id TEXT PRIMARY KEY, run_id TEXT, row_id TEXT, row_hash TEXT);
+INSERT INTO validation_errors VALUES ('v1', 'a', 'w1', 'x'), ('v2', 'a', NULL, 'y'),
+    ('v3', 'b', 'w1', 'x');
+"""
+
+
+@pytest.fixture(scope="module")
+def alike_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("alike") / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(ALIKE)
+    return path
+
+
+@pytest.fixture
+def alike(alike_database: Path) -> Iterator[ReadOnlyRecorder]:
+    with untouched(alike_database), open_landscape(alike_database) as landscape:
+        yield ReadOnlyRecorder(landscape)
+
+
+ASKED: list[tuple[Callable[[ReadOnlyRecorder], list[Any]], str]] = [
+    (lambda r: r.list_runs(), "a b"),
+    (lambda r: r.get_tokens_by_ids(["t1", *map(str, range(500)), "t1"]), "t1"),
+    (lambda r: r.get_token_outcomes_for_tokens("a", ["t1", "t3"]), "u1 u2"),
+    (lambda r: r.get_node_states_for_tokens("a", ["t1", "t3"]), "s2 s1"),
+    (lambda r: r.get_routing_events_for_states(["s1", "s2", "s3", "s4"]), "g4 g5 g2 g3 g1"),
+    (lambda r: r.get_all_routing_events_for_run("a"), "g4 g5 g2 g3 g1"),
+    (lambda r: r.get_calls_for_states(["s1", "s2", "s3", "s4"]), "c4 c1 c2 c3"),
+    (lambda r: r.get_all_calls_for_run("a"), "c4 c1 c2 c3"),
+    (lambda r: r.get_operation_calls("o1"), "c6 c5"),
+    (lambda r: r.get_all_operation_calls_for_run("a"), "c6 c5 c7"),
+    (lambda r: r.get_scheduler_events(run_id="a"), "h2 h3 h1"),
+    (lambda r: r.get_scheduler_events(run_id="a", token_id="t1"), "h2 h1"),
+    (lambda r: r.get_scheduler_events(run_id="a", work_item_id="k1"), "h3 h1"),
+    (lambda r: r.get_scheduler_events(run_id="a", token_id="t1", work_item_id="k1"), "h1"),
+    (lambda r: r.get_scheduler_events_for_tokens("a", ["t1", "t3"]), "h2 h1"),
+    (lambda r: r.get_batches("a", status="completed"), "b1 b2"),
+    (lambda r: r.get_batches("a", node_id="n1"), "b1 b3 b4 b5"),
+    (lambda r: r.get_batches("a", status="completed", node_id="n1"), "b1"),
+    (lambda r: r.get_incomplete_batches("a"), "b3 b4 b5"),
+    (lambda r: r.get_artifacts("a", sink_node_id="n3"), "i1"),
+    (lambda r: r.get_validation_errors_for_row("a", "x"), "v1"),
+    (lambda r: r.get_validation_errors_for_row("a", "y", row_id="w1"), "v1"),
+    (lambda r: r.get_validation_errors_for_row("a", "y", row_id="w2"), "v2"),
+]
+
+
+@pytest.mark.parametrize(("ask", "wanted"), ASKED, ids=range(len(ASKED)))
+def test_what_differs_in_one_thing_is_told_apart(
+    alike: ReadOnlyRecorder, ask: Callable[[ReadOnlyRecorder], list[Any]], wanted: str
+) -> None:
+    """By every argument, and by every term of the order."""
+    assert [name[0] for name in names(ask(alike))] == wanted.split()
+
+
+def test_a_call_that_was_asked_for_again_is_found_by_its_number(alike: ReadOnlyRecorder) -> None:
+    """Of one run, one type and one hash; the calls of operations do not count."""
+    found = [
+        call and call.call_id
+        for number in range(3)
+        for call in [alike.find_call_by_request_hash("a", "llm", "x", sequence_index=number)]
+    ]
+    assert found == ["c2", "c1", None]
+
+
+@pytest.mark.parametrize("flag", ["completed", "is_terminal", "no_flag"])
+def test_a_final_outcome_counts_also_where_another_was_recorded_later(
+    tmp_path: Path, flag: str
+) -> None:
+    """Under either name that the flag has had; without it, the last one counts."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    path = folder / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(ALIKE)
+        connection.execute(f"ALTER TABLE token_outcomes RENAME COLUMN completed TO {flag}")
+    with untouched(path), open_landscape(path) as landscape:
+        outcomes = [ReadOnlyRecorder(landscape).get_token_outcome(id_) for id_ in ("t1", "t2")]
+    found = [outcome.outcome_id for outcome in outcomes if isinstance(outcome, TokenOutcome)]
+    assert found == ["u2" if flag == "no_flag" else "u1", "u4"]
+
+
 # What is absent ---------------------------------------------------------------------------
 
 
@@ -480,6 +612,10 @@ def test_an_absent_table_is_an_empty_list_that_says_so(
     assert found.missing == "operations"
     assert repr(found) == "AbsentRecords('operations')"
     assert [*found] == []
+    for token_ids in ([], ["token"]):
+        by_ids = old.get_token_outcomes_for_tokens(run_id, token_ids)
+        assert isinstance(by_ids, AbsentRecords)
+        assert by_ids.missing == "token_outcomes"
     assert old.is_absent("operations")
     stored = old.get_batches("no such run")
     assert stored == []
