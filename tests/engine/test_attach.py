@@ -11,6 +11,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -171,8 +172,9 @@ def test_a_write_never_reaches_the_database(old: Path, engine: Engine) -> None:
             for write in writes:
                 with pytest.raises(WriteRefusedError, match="read-only"):
                     connection.execute(write)
-            with pytest.raises(WriteRefusedError):
+            with pytest.raises(WriteRefusedError) as caught:
                 connection.execute(insert(TOKENS), [{"token_id": "a"}, {"token_id": "b"}])
+            assert caught.value.__cause__ is None  # SQLite was not even asked
             with pytest.raises(WriteRefusedError):
                 METADATA.create_all(connection)
             raw.set_trace_callback(None)
@@ -238,6 +240,18 @@ def test_a_fresh_file_can_be_filled(tmp_path: Path) -> None:
         engine.dispose()
 
 
+def test_a_file_that_an_older_program_fills_later_is_read_as_degraded(tmp_path: Path) -> None:
+    """What stored none of the declared tables was not current, so nothing is amiss."""
+    path = tmp_path / "fresh.db"
+    run_script(path, "CREATE TABLE stranger (a)")
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    attach(engine, METADATA, rules=RULES)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO stranger VALUES (1)"))
+    run_script(path, OLD)
+    assert read(engine) == PROJECTED
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///file:m?mode=memory&uri=true"])
 def test_memory_is_left_alone(url: str) -> None:
     """A database in memory is never looked at, even if it is older."""
@@ -258,8 +272,17 @@ def test_attaching_twice_is_once(engine: Engine) -> None:
     """The same arguments give the same attachment; others are refused."""
     first = attach(engine, METADATA, rules=RULES)
     assert attach(engine, METADATA, rules=RULES) is first
-    with pytest.raises(AttachError, match="another"):
-        attach(engine, METADATA)
+    others: list[dict[str, Any]] = [
+        {"rules": ()},
+        {"metadata": MetaData()},
+        {"posture": "refuse"},
+        {"read_only": True},
+        {"known": tuple},
+        {"schemas": ("archive",)},
+    ]
+    for other in others:
+        with pytest.raises(AttachError, match="another"):
+            attach(engine, **{"metadata": METADATA, "rules": RULES, **other})
     with pytest.raises(AttachError, match="posture"):
         attach(engine, METADATA, posture="maybe")  # type: ignore[arg-type]
 
@@ -300,7 +323,8 @@ def test_detaching_leaves_nothing_behind(old: Path, engine: Engine) -> None:
 
     before = listeners()
     attachment = attach(engine, METADATA, rules=RULES)
-    assert read(engine) == PROJECTED
+    with engine.connect():  # so that the next is another one
+        assert read(engine) == PROJECTED
     assert listeners() != before
     attachment.detach()
     attachment.detach()
@@ -311,7 +335,27 @@ def test_detaching_leaves_nothing_behind(old: Path, engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(insert(ROWS).values(row_id="r3", run_id="C"))
     with attach(engine, METADATA, rules=RULES):
+        attachment.detach()  # which is not that one
         assert read(engine) == PROJECTED
+
+
+def test_threads_that_race_to_attach_get_one_attachment(engine: Engine) -> None:
+    """However they are interrupted, so that no statement is rewritten twice."""
+    barrier = threading.Barrier(8)
+
+    def work() -> Any:
+        barrier.wait()
+        return attach(engine, METADATA, rules=RULES)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = [thread.result() for thread in [pool.submit(work) for _ in range(8)]]
+    finally:
+        sys.setswitchinterval(before)
+    assert len(set(found)) == 1
+    assert read(engine) == PROJECTED
 
 
 def test_an_engine_is_not_kept_alive(old: Path) -> None:
@@ -382,6 +426,17 @@ def test_a_database_migrated_meanwhile_is_seen(old: Path, engine: Engine) -> Non
     assert read(engine) == migrated
 
 
+@pytest.mark.parametrize("first", [select(OUTCOMES), READ], ids=["sent before", "new"])
+def test_a_table_that_is_made_meanwhile_is_not_read_as_missing(
+    old: Path, engine: Engine, first: Any
+) -> None:
+    """Not even by a statement whose rewriting is remembered from when it was."""
+    attach(engine, METADATA, rules=RULES)
+    read(engine, first)
+    run_script(old, "CREATE TABLE token_outcomes AS SELECT 'made' AS outcome_id")
+    assert read(engine, select(OUTCOMES)) == [("made",)]
+
+
 def test_a_transaction_keeps_the_schema_it_began_with(old: Path, engine: Engine) -> None:
     """A writer that alters a WAL database between two reads does not mix into them."""
     run_script(old, "PRAGMA journal_mode=WAL")
@@ -435,6 +490,10 @@ def test_a_creator_is_refused_where_it_matters(old: Path, tmp_path: Path) -> Non
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(old), poolclass=NullPool)
     attach(engine, METADATA, rules=RULES)
     with untouched(old), pytest.raises(AttachError, match="creator"):
+        engine.connect()
+    detach(engine)
+    attach(engine, METADATA, rules=RULES, posture="refuse")
+    with untouched(old), pytest.raises(DegradedDatabaseError, match="token_outcomes, tokens"):
         engine.connect()
     current = tmp_path / "current.db"
     run_script(current, OLD + NEW)
@@ -502,6 +561,15 @@ def test_warnings_as_errors_are_a_strict_mode(engine: Engine) -> None:
             with pytest.raises(DegradedReadWarning):
                 read(engine)
         assert read(engine, select(ROWS.c.row_id)) == [("r1",), ("r2",)]
+
+
+def test_connections_share_what_was_planned_and_rewritten(old: Path) -> None:
+    """Only the first one pays for it."""
+    engine = create_engine(f"sqlite:///{old}", poolclass=NullPool)
+    attachment = attach(engine, METADATA, rules=RULES)
+    plan = attachment.plan()
+    assert read(engine) == PROJECTED
+    assert attachment.plan() is plan
 
 
 def test_events_are_told_once_and_stdout_stays_empty(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, MetaData, String, Table
+from sqlalchemy import Column, MetaData, String, Table, create_engine
 
 from landscape_compat.engine import memo
+from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.errors import WriteRefusedError
 from landscape_compat.projection.rewrite import rewrite_statement
+from landscape_compat.projection.rules import RuleSet
+from landscape_compat.schema.catalogue import catalogue_for
 from support.planned import plan_for
 
 METADATA = MetaData()
@@ -85,6 +90,28 @@ def test_nothing_grows_without_bound(prepared: PreparedPlan) -> None:
     assert sum(map(sys.getsizeof, prepared.sent.values())) < 5_000_000
     prepared.rewrite(POINT)
     assert prepared.rewrite(POINT).text == prepared.sent[POINT]
+    prepared.rewrite(in_list(3))
+    assert POINT in prepared.sent
+
+
+def test_plans_do_not_pile_up(tmp_path: Path) -> None:
+    """A database whose schema changes all the time is planned for anew, and old plans go."""
+
+    def plans() -> int:
+        gc.collect()
+        return sum(isinstance(found, PreparedPlan) for found in gc.get_objects())
+
+    engine = create_engine(f"sqlite:///{tmp_path / 'audit.db'}")
+    before = plans()
+    with engine.begin() as connection:
+        raw = connection.connection.dbapi_connection
+        catalogue = catalogue_for("sqlite")
+        lookout = Lookout("audit.db", METADATA, RuleSet(()), catalogue, None)
+        for number in range(30):
+            connection.exec_driver_sql(f"CREATE TABLE made_{number} (a)")
+            lookout.look(raw, engine.dialect)
+    assert 0 < plans() - before < 15
+    engine.dispose()
 
 
 def test_only_what_reads_is_sent_unasked(prepared: PreparedPlan) -> None:

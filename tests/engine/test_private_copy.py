@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import stat
@@ -15,16 +16,24 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Column, MetaData, Table, Text, create_engine
 
+from landscape_compat.engine.attach import Posture, attach
 from landscape_compat.engine.descriptors import PENDING, SourceDescriptors, descriptors
 from landscape_compat.engine.opening import open_readonly
 from landscape_compat.engine.private_copy import PrivateCopy, copy_privately
 from landscape_compat.engine.private_folder import sweep_leftovers
 from landscape_compat.engine.stamps import Stamps, settle
-from landscape_compat.errors import OpeningRefusedError, SourceChangedError
+from landscape_compat.errors import (
+    DegradedDatabaseError,
+    OpeningRefusedError,
+    SourceChangedError,
+    UnreadableError,
+)
 from support import wal
 from support.wal import NEW, OLD, left_alone, make_database, make_state
 
@@ -228,6 +237,34 @@ def test_a_forgotten_copy_goes(path: Path, parent: Path) -> None:
     copy = _copy(path)
     del copy
     gc.collect()
+    assert list(parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("posture", "schema", "error"),
+    [
+        ("degrade", "CREATE TABLE t (", UnreadableError),
+        ("refuse", "CREATE TABLE t (word)", DegradedDatabaseError),
+    ],
+)
+def test_a_copy_that_is_of_no_use_goes_at_once(
+    path: Path, parent: Path, posture: Posture, schema: str, error: type[Exception]
+) -> None:
+    """And not when the error, which holds on to all it came by, is forgotten."""
+    live = path.parent.parent / "live.db"
+    with closing(sqlite3.connect(live, isolation_level=None)) as writer:
+        for statement in ("journal_mode = WAL", "wal_autocheckpoint = 0", "writable_schema = ON"):
+            writer.execute(f"PRAGMA {statement}").close()
+        writer.execute("CREATE TABLE t (word)")
+        writer.execute("UPDATE sqlite_master SET sql = ?", (schema,))
+        for suffix in ("", "-wal"):
+            shutil.copy(f"{live}{suffix}", f"{path}{suffix}")
+    engine = create_engine(f"sqlite:///{path}")
+    declared = Table("t", MetaData(), Column("word", Text), Column("added", Text))
+    attach(engine, declared.metadata, posture=posture)
+    with left_alone(path), pytest.raises(error) as caught:
+        engine.connect()
+    assert caught.tb is not None
     assert list(parent.iterdir()) == []
 
 

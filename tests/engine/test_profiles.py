@@ -13,6 +13,8 @@ import sqlalchemy as sa
 
 from landscape_compat import Profile, RuleError, absent, attach, load_profile, renamed
 from landscape_compat.engine import profiles
+from landscape_compat.errors import DegradedReadWarning
+from support.legacy import Written
 from support.untouched import untouched
 
 METADATA = sa.MetaData()
@@ -42,6 +44,18 @@ def test_an_engine_is_attached_by_a_profile(tmp_path: Path) -> None:
         assert attach(engine, PROFILE).report().table("users").filled[0].kind == "renamed"
         connection.close()
         engine.dispose()
+
+
+def test_its_history_names_the_shape_that_a_warning_is_about(legacy: Written) -> None:
+    profile = load_profile("elspeth")
+    engine = sa.create_engine(f"sqlite:///{legacy.path}")
+    attach(engine, profile)
+    with (
+        engine.connect() as connection,
+        pytest.warns(DegradedReadWarning, match=r"\(schema 2026-01-18/df2fa70fb \(exact\)\)"),
+    ):
+        connection.execute(sa.select(profile.metadata.tables["tokens"])).all()
+    engine.dispose()
 
 
 def test_a_rule_for_what_is_not_declared_is_refused() -> None:
