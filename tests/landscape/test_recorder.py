@@ -497,8 +497,8 @@ INSERT INTO operations VALUES ('o1', 'a'), ('o2', 'a');
 CREATE TABLE calls (call_id TEXT PRIMARY KEY, state_id TEXT, operation_id TEXT,
     call_index INTEGER, call_type TEXT, request_hash TEXT, created_at DATETIME);
 INSERT INTO calls VALUES
-    ('c1', 's2', NULL, 1, 'llm', 'x', '2026-01-01 15:00:00'),
-    ('c2', 's3', NULL, 0, 'llm', 'x', '2026-01-01 14:00:00'),
+    ('c1', 's2', NULL, 1, 'llm', 'x', '2026-01-01 14:00:00'),
+    ('c2', 's3', NULL, 0, 'llm', 'x', '2026-01-01 15:00:00'),
     ('c3', 's1', NULL, 0, 'http', 'x', '2026-01-01 13:00:00'),
     ('c4', 's4', NULL, 0, 'llm', 'y', '2026-01-01 12:00:00'),
     ('c5', NULL, 'o1', 1, 'llm', 'x', '2026-01-01 11:00:00'),
@@ -580,7 +580,7 @@ def test_a_call_that_was_asked_for_again_is_found_by_its_number(alike: ReadOnlyR
         for number in range(3)
         for call in [alike.find_call_by_request_hash("a", "llm", "x", sequence_index=number)]
     ]
-    assert found == ["c2", "c1", None]
+    assert found == ["c1", "c2", None]
 
 
 @pytest.mark.parametrize("flag", ["completed", "is_terminal", "no_flag"])
