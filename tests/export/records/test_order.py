@@ -100,13 +100,13 @@ PIPELINE = (
 )
 # Inserted against the order, so that no order comes of itself.
 CONTENT = (
-    "INSERT INTO runs VALUES ('r2', '2026-01-02'), ('r1', '2026-01-01')",
+    "INSERT INTO runs VALUES ('r2', '2026-01-02'), ('r1', '2026-01-01'), ('r0', '2026-01-03')",
     "INSERT INTO run_attributions VALUES ('r1', NULL)",
     "INSERT INTO run_web_plugin_policy VALUES ('r1')",
     "INSERT INTO secret_resolutions VALUES ('z1', 'r1', 1.0), ('a1', 'r1', 2.0)",
     "INSERT INTO nodes VALUES ('n3', 'r1', NULL, 1), ('n2', 'r1', 1, 2), ('n1', 'r1', 0, 3), "
-    "('n1', 'r2', 0, 1)",
-    "INSERT INTO edges VALUES ('e2', 'r1', 1), ('e1', 'r1', 1)",
+    "('n4', 'r1', 1, 1), ('n1', 'r2', 0, 1)",
+    "INSERT INTO edges VALUES ('e2', 'r1', 1), ('e1', 'r1', 1), ('e3', 'r1', 0)",
     "INSERT INTO operations VALUES ('o2', 'r1', 1), ('o1', 'r1', 2)",
     "INSERT INTO calls VALUES ('c1', NULL, 'o1', 1), ('c2', NULL, 'o1', 0), ('c3', 's2', NULL, 1), "
     "('c4', 's2', NULL, 0), ('c5', NULL, 'o2', 0)",
@@ -115,8 +115,8 @@ CONTENT = (
     "('f3', 'r1', NULL, NULL)",
     "INSERT INTO sink_effect_members VALUES ('f2', 0), ('f1', 1), ('f1', 0)",
     "INSERT INTO sink_effect_attempts VALUES ('p1', 'f2', 2), ('p2', 'f1', 9), ('p3', 'f2', 1)",
-    "INSERT INTO validation_errors VALUES ('v2', 'r1', 1), ('v1', 'r1', 1)",
-    "INSERT INTO transform_errors VALUES ('x1', 'r1', 1)",
+    "INSERT INTO validation_errors VALUES ('v2', 'r1', 1), ('v1', 'r1', 1), ('v3', 'r1', 0)",
+    "INSERT INTO transform_errors VALUES ('x1', 'r1', 1), ('x2', 'r1', 0)",
     "INSERT INTO rows VALUES ('w1', 'r1', 0, 2), ('w2', 'r1', 0, 1), ('w3', 'r2', 0, 0)",
     "INSERT INTO tokens VALUES ('t1', 'w2', 2), ('t2', 'w2', 1), ('t3', 'w1', 1), ('t4', 'w3', 1)",
     "INSERT INTO token_parents VALUES ('t1', 't3', 1), ('t1', 't2', 0)",
@@ -135,12 +135,13 @@ CONTENT = (
 )
 RUN_1 = """
 run; run_attribution; web_plugin_policy; secret_resolution z1; secret_resolution a1;
-node n1; node n2; node n3; edge e1; edge e2; operation o2; call c5; operation o1; call c2; call c1;
+node n1; node n4; node n2; node n3; edge e3; edge e1; edge e2;
+operation o2; call c5; operation o1; call c2; call c1;
 sink_effect_stream m1; sink_effect_stream m2; sink_effect f3; sink_effect f2; sink_effect f1;
 sink_effect_member f1 0; sink_effect_member f1 1; sink_effect_member f2 0;
 sink_effect_attempt p2; sink_effect_attempt p3; sink_effect_attempt p1;
-validation_error v1; validation_error v2; transform_error x1;
-row w2; token t2; token t1; token_parent t1 t2; token_parent t1 t3;
+validation_error v3; validation_error v1; validation_error v2; transform_error x2;
+transform_error x1; row w2; token t2; token t1; token_parent t1 t2; token_parent t1 t3;
 token_outcome u2; token_outcome u1; scheduler_event h2; scheduler_event h1;
 node_state s3; node_state s2; routing_event g2; routing_event g1; call c4; call c3;
 node_state s1; routing_event g3; row w1; token t3;
@@ -171,7 +172,7 @@ def test_the_records_of_a_run_come_in_the_hosts_order(pipeline: Path, window: in
 def test_the_whole_database_comes_run_by_run_then_what_belongs_to_none(pipeline: Path) -> None:
     with order_of(pipeline) as (order, _):
         found = [name(record) for record in everything(order)]
-    assert found == [*told(RUN_1), *told(RUN_2), *told(REST)]
+    assert found == [*told(RUN_1), *told(RUN_2), "run", *told(REST)]
 
 
 def test_rows_were_sorted_by_their_index_before_they_had_a_sequence(tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_rows_were_sorted_by_their_index_before_they_had_a_sequence(tmp_path: Pa
 
 def test_the_runs_of_a_database_are_known(pipeline: Path) -> None:
     with order_of(pipeline) as (order, _):
-        assert list(order.run_ids()) == ["r1", "r2"]
+        assert list(order.run_ids()) == ["r1", "r2", "r0"]
         assert list(order.run("r3")) == []
 
 
