@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,40 @@ def test_an_unknown_run_names_the_known_ones(
         assert run_ids[0] in outcome.err
         assert len(outcome.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_runs_are_chosen_by_status_and_time(run: Run, tmp_path: Path) -> None:
+    """Those of two statuses, and those that began from one moment on or before another."""
+    first, second, third, fourth = example().build(tmp_path / "audit.db")
+
+    def chosen(*words: str) -> list[object]:
+        outcome = run("export", tmp_path / "audit.db", "-q", "-o", "-", "--table", "runs", *words)
+        return [record["run_id"] for record in lines(outcome.out)]
+
+    assert chosen() == [first, second, third, fourth]
+    assert chosen("--status", "failed") == [third]
+    assert chosen("--status", "failed", "--status", "running") == [third, fourth]
+    assert chosen("--since", "2026-01-18T11:30") == [second, third, fourth]
+    assert chosen("--until", "2026-01-18T11:30") == [first]
+
+
+def test_a_stream_and_a_file_are_written_as_asked_for(run: Run, tmp_path: Path) -> None:
+    """In the order, and with what stands for what is not stored."""
+    example().build(tmp_path / "audit.db")
+    file = tmp_path / "records.jsonl"
+    words = ("export", tmp_path / "audit.db", "-q", "--order", "table", "--absent", "mark")
+    streamed = run(*words, "--filled", "-o", "-").out
+    assert run(*words, "--filled", "-o", file).code == ExitCode.DONE
+    assert file.read_text(encoding="utf-8") == streamed
+    records = lines(streamed)
+    kinds = [record["record_type"] for record in records]
+    assert len([*groupby(kinds)]) == len(set(kinds))
+    token = next(record for record in records if record["record_type"] == "token")
+    assert token["absent.expand_group_id"] is True
+    assert token["filled.derived.run_id"]
+    assert run(*words, "-o", file).code == ExitCode.OPERATIONAL
+    assert run(*words, "-o", file, "--force").code == ExitCode.DONE
+    assert file.read_text(encoding="utf-8") != streamed
 
 
 def test_what_exists_is_not_overwritten(run: Run, legacy: Written, tmp_path: Path) -> None:
