@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import pytest
 from landscape_compat.errors import ExitCode
 from landscape_compat.export.records.stream import export_database, export_run
 from landscape_compat.landscape.database import open_landscape
+from landscape_compat.landscape.history import known_shapes
 from support.commands import Run
-from support.legacy import Written
+from support.legacy import Written, build_small
 from support.untouched import untouched
 from test_legacy_generator import example
 
@@ -92,8 +95,22 @@ def test_an_unknown_run_names_the_known_ones(
         outcome = run("export", legacy.path, "-o", output, "--run", "another", "-q")
         assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
         assert run_ids[0] in outcome.err
+        assert outcome.err.partition(" holds: ")[2].partition(" and 1 more.")[0].count(", ") == 4
         assert len(outcome.err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_database_without_runs_says_so(run: Run, tmp_path: Path) -> None:
+    """Its records are exported all the same, and that they belong to none is told."""
+    example().build(tmp_path / "audit.db")
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection, connection:
+        connection.execute("DELETE FROM runs")
+    unknown = run("export", tmp_path / "audit.db", "-o", "-", "--run", "a", "-q")
+    assert unknown.code == ExitCode.OPERATIONAL
+    assert "This database holds no run at all" in unknown.err
+    outcome = run("export", tmp_path / "audit.db", "-o", tmp_path / "out")
+    assert outcome.code == ExitCode.DONE
+    assert "15 of the records of the type row belong to no run that is stored." in outcome.err
 
 
 def test_runs_are_chosen_by_status_and_time(run: Run, tmp_path: Path) -> None:
@@ -167,15 +184,21 @@ def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:
             ("-o", tmp_path / "x", "--format", "csv", "--sign", "key-1"),
             ("-o", "-", "--format", "jsonl.gz"),
             ("-o", "-", "--sign", "key-1"),
+            ("-o", "-", "--ssh-key", "key"),
+            ("-o", "-", "--pem-key", "key"),
+            ("-o", "-", "--force"),
+            ("-o", tmp_path / "x.jsonl", "--format", "json"),
             ("-o", "-", legacy.path),
         ):
             assert run("export", legacy.path, *words).code == ExitCode.USAGE
 
 
 def test_strict(run: Run, legacy: Written, tmp_path: Path) -> None:
-    """--strict exports all the same, and exits with 5 because something is missing."""
+    """--strict exports all the same, and exits with 5 if something is missing."""
     assert run("export", legacy.path, "-o", tmp_path / "out", "-q", "--strict").code == 5
     assert (tmp_path / "out" / "data" / "records.jsonl").stat().st_size
+    current = build_small(tmp_path / "current.db", known_shapes()[-1].shape)
+    assert run("export", current.path, "-o", tmp_path / "current", "-q", "--strict").code == 0
 
 
 def test_quiet(run: Run, legacy: Written, tmp_path: Path) -> None:
