@@ -109,7 +109,7 @@ CONTENT = (
     "INSERT INTO edges VALUES ('e2', 'r1', 1), ('e1', 'r1', 1), ('e3', 'r1', 0)",
     "INSERT INTO operations VALUES ('o2', 'r1', 1), ('o1', 'r1', 2)",
     "INSERT INTO calls VALUES ('c1', NULL, 'o1', 1), ('c2', NULL, 'o1', 0), ('c3', 's2', NULL, 1), "
-    "('c4', 's2', NULL, 0), ('c5', NULL, 'o2', 0)",
+    "('c4', 's2', NULL, 0), ('c5', NULL, 'o2', 0), ('c6', 's3', 'o2', 1)",
     "INSERT INTO sink_effect_streams VALUES ('m2', 'r1'), ('m1', 'r1')",
     "INSERT INTO sink_effects VALUES ('f1', 'r1', 'm1', 1), ('f2', 'r1', 'm1', 0), "
     "('f3', 'r1', NULL, NULL)",
@@ -136,7 +136,7 @@ CONTENT = (
 RUN_1 = """
 run; run_attribution; web_plugin_policy; secret_resolution z1; secret_resolution a1;
 node n1; node n4; node n2; node n3; edge e3; edge e1; edge e2;
-operation o2; call c5; operation o1; call c2; call c1;
+operation o2; call c5; call c6; operation o1; call c2; call c1;
 sink_effect_stream m1; sink_effect_stream m2; sink_effect f3; sink_effect f2; sink_effect f1;
 sink_effect_member f1 0; sink_effect_member f1 1; sink_effect_member f2 0;
 sink_effect_attempt p2; sink_effect_attempt p3; sink_effect_attempt p1;
