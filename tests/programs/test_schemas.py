@@ -11,7 +11,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine, create_engine, select
 
-from landscape_compat import WriteRefusedError, attach, inspect_database, renamed
+from landscape_compat import (
+    DegradedDatabaseError,
+    WriteRefusedError,
+    attach,
+    inspect_database,
+    renamed,
+)
 from support.postgres import PostgresDatabase
 from support.untouched import untouched
 
@@ -104,6 +110,25 @@ def test_a_schema_that_lacks_the_table_reads_as_no_rows(tenants: Engine) -> None
     with attach(tenants, metadata) as attachment, tenants.connect() as connection:
         assert connection.execute(select(gone)).all() == []
         assert attachment.report().table("a.gone").drift.missing_table
+
+
+@pytest.mark.parametrize(
+    ("schemas", "told", "only"),
+    [(("a", "b"), "1 tables: a.tokens", "a.tokens"), (("b", "a", None), "a.tokens, tokens", None)],
+)
+def test_refusing_names_the_tables_of_every_schema(
+    tenants: Engine, schemas: tuple[str | None, ...], told: str, only: str | None
+) -> None:
+    """Those that lack something, by name; the error is that of a table if there is but one."""
+    metadata = sa.MetaData()
+    for schema in schemas:
+        table(metadata, schema)
+    with (
+        attach(tenants, metadata, posture="refuse"),
+        pytest.raises(DegradedDatabaseError, match=rf"{told}\.") as caught,
+    ):
+        tenants.connect()
+    assert caught.value.table == only
 
 
 def test_an_attached_file_is_left_alone(tmp_path: Path) -> None:
