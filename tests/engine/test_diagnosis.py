@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from landscape_compat.engine import diagnosis
 from landscape_compat.engine.diagnosis import diagnose_file
@@ -21,7 +23,7 @@ from landscape_compat.engine.states import REFUSALS, STATES
 from landscape_compat.errors import LandscapeCompatError, SourceChangedError
 from landscape_compat.landscape.inspection import diagnose_database
 from support import wal
-from support.wal import left_alone, make_database, make_state
+from support.wal import left_alone, make_database, make_state, writing
 
 BY_NAME = {state.name: state for state in STATES}
 HEADER = (
@@ -79,6 +81,17 @@ def test_a_change_while_it_is_checked_is_no_damage(
     monkeypatch.setattr(diagnosis, "lock_sqlite", lock)
     with pytest.raises(SourceChangedError):
         diagnose_file(path)
+
+
+def test_a_commit_that_is_under_way_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    make_database(path)
+    with writing(path) as writer:
+        writer.run("BEGIN EXCLUSIVE")
+        ending = threading.Timer(0.3, writer.run, ["ROLLBACK"])
+        ending.start()
+        assert diagnose_file(path).readable
+        ending.join()
 
 
 @pytest.mark.parametrize("name", wal.LIVE_STATES)
@@ -160,6 +173,17 @@ def test_an_index_without_its_rows_is_told_by_the_full_check(tmp_path: Path) -> 
     assert "index i\\x1b[31m" in found[0]
 
 
+def test_a_long_value_in_an_index_is_no_damage(tmp_path: Path) -> None:
+    """How long a value may be is told by the file that it is stored in."""
+    path = tmp_path / "a.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("CREATE TABLE t (a PRIMARY KEY)")
+        connection.execute("INSERT INTO t VALUES (zeroblob(68000000))")
+    assert diagnose_file(path, check="full").problems == ()
+    path.unlink()
+
+
 def test_no_check_reads_no_page_of_the_tables(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     _corrupt(path)
@@ -174,10 +198,16 @@ def _cut(path: Path) -> None:
     os.truncate(path, 9000)
 
 
+def _link(path: Path) -> None:
+    make_database(path)
+    path.with_name("second.db").hardlink_to(path)
+
+
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "absent": (lambda path: None, "unknown"),
     "folder": (Path.mkdir, "unknown"),
     "special": (os.mkfifo, "unknown"),
+    "hard-linked": (_link, "unknown"),
     "empty": (Path.touch, "unknown"),
     "not-a-database": (lambda path: path.write_text("letter\n" * 99), "unknown"),
     "encrypted": (lambda path: path.write_bytes(bytes(range(256)) * 64), "suspected"),
@@ -196,7 +226,7 @@ def test_what_cannot_be_read_is_a_finding_and_no_error(name: str, tmp_path: Path
     assert found.remedy == REFUSALS[name].remedy
     assert found.state == found.way == ""
     assert (found.path is None) == (name == "absent")
-    assert [file.name for file in found.files] == [file.name for file in tmp_path.iterdir()]
+    assert [file.name for file in found.files] == [file.name for file in tmp_path.glob("a*")]
     assert not found.sound
 
 
@@ -214,7 +244,10 @@ def test_memory_has_no_diagnosis(given: str) -> None:
         diagnose_database(given)
 
 
-def test_a_url_is_a_path_in_other_words(tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["sqlite:///{}", "sqlite:///file:{}?uri=true"])
+def test_a_url_and_an_engine_are_a_path_in_other_words(url: str, tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     make_database(path)
-    assert diagnose_database(f"sqlite:///{path}") == diagnose_database(path)
+    found = diagnose_file(path)
+    for given in (path, url.format(path), create_engine(url.format(path))):
+        assert diagnose_database(given) == found
