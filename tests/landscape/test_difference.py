@@ -13,6 +13,7 @@ from landscape_compat import diff_databases
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.schema.known import KnownShape
 from support.legacy import build_small
+from support.postgres import PostgresDatabase
 from support.untouched import untouched
 
 
@@ -38,13 +39,75 @@ def test_neighbours_in_history(pair: tuple[KnownShape, KnownShape], tmp_path: Pa
 
 def test_databases_of_nobody(tmp_path: Path) -> None:
     """They need not be Landscapes; a changed type and a changed key are told apart."""
-    paths = tmp_path / "one.db", tmp_path / "other.db"
-    ddl = "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)", "CREATE TABLE t (a TEXT, b TEXT)"
-    for path, sql in zip(paths, ddl, strict=True):
-        with closing(sqlite3.connect(path)) as connection:
-            connection.execute(sql)
-    (drift,) = diff_databases(*paths).tables
+    paths = made(
+        tmp_path,
+        "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c)",
+        "CREATE TABLE T (a TEXT, b TEXT, d)",
+    )
+    found = diff_databases(*paths)
+    (drift,) = found.tables
     assert [(c.name, c.stored, c.declared) for c in drift.changed_types] == [
         ("a", "INTEGER", "TEXT")
     ]
     assert [c.name for c in drift.noted] == ["a"]
+    assert found.to_dict()["tables"] == [
+        {
+            "table": "T",
+            "only_first": ["c"],
+            "only_second": ["d"],
+            "changed": [
+                {"column": "a", "first": "INTEGER", "second": "TEXT"},
+                {"column": "a", "first": "primary key", "second": "not in the primary key"},
+            ],
+        }
+    ]
+    assert not found.to_dict()["same"]
+    assert diff_databases(paths[0], paths[0]).to_dict()["same"]
+
+
+def made(folder: Path, *scripts: str) -> list[Path]:
+    """Make a database of each script."""
+    paths = [folder / f"{number}.db" for number in range(len(scripts))]
+    for path, script in zip(paths, scripts, strict=True):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript(script)
+    return paths
+
+
+def test_a_view_that_both_have_is_no_difference(tmp_path: Path) -> None:
+    """It was one, even of a database from itself; and a view in place of a table was none."""
+    script = "CREATE TABLE t (a); CREATE VIEW v AS SELECT a FROM t;"
+    table, view = made(
+        tmp_path, f"{script} CREATE TABLE x (a)", f"{script} CREATE VIEW x (a) AS SELECT 1"
+    )
+    assert not diff_databases(view, view)
+    for pair, kinds in (((table, view), ("table", "view")), ((view, table), ("view", "table"))):
+        found = diff_databases(*pair)
+        assert found
+        assert (found.tables, found.kinds) == ((), (("x", *kinds),))
+        first, second = kinds
+        assert found.to_dict()["kinds"] == [{"table": "x", "first": first, "second": second}]
+
+
+def test_a_column_that_lost_its_type_differs_as_one_that_got_it(tmp_path: Path) -> None:
+    """Seen from either database; the one that lost it was taken for the same."""
+    typed, untyped = made(tmp_path, "CREATE TABLE t (a VARCHAR(3))", "CREATE TABLE t (a)")
+    for pair, types in (
+        ((typed, untyped), ("VARCHAR(3)", "")),
+        ((untyped, typed), ("", "VARCHAR(3)")),
+    ):
+        (drift,) = diff_databases(*pair).tables
+        assert [(c.stored, c.declared) for c in drift.changed_types] == [types]
+
+
+def test_two_names_that_a_server_tells_apart(postgres: PostgresDatabase) -> None:
+    """Tables whose names differ in case alone were both left out; a password is not told."""
+    server = postgres.server
+    other = PostgresDatabase(server, server.create_database())
+    postgres.run('CREATE TABLE "T" (a int)')
+    other.run("CREATE TABLE t (a int)")
+    urls = [each.url().set(password="secret") for each in (postgres, other)]
+    found = diff_databases(*urls)
+    server.drop_database(other.name)
+    assert (found.only_first, found.only_second) == (("T",), ("t",))
+    assert not [name for name in found.databases if "secret" in name]

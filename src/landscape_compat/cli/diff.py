@@ -43,10 +43,10 @@ def _print(found: SchemaDifference) -> None:
     for mark, names in (("-", found.only_first), ("+", found.only_second)):
         for name in names:
             print(f"{mark} {printable(name)}")
+    for name, first, second in found.kinds:
+        print(f"! {printable(name)}: {first} -> {second}")
     for drift in found.tables:
         table = printable(drift.table)
-        if drift.kind != "table":
-            print(f"! {table}: {drift.kind} in the first")
         for mark, columns in (("-", drift.extra_columns), ("+", drift.missing_columns)):
             for column in columns:
                 print(f"{mark} {table}.{printable(column.name)} {printable(column.type)}".rstrip())

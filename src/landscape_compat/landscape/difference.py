@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import URL, MetaData
@@ -13,9 +13,10 @@ from landscape_compat.engine.encryption import make_engine
 from landscape_compat.errors import printable
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
-from landscape_compat.schema.drift import TableDrift, compare_tables
+from landscape_compat.schema.drift import ChangedColumn, TableDrift, compare_tables
 from landscape_compat.schema.known import identify
-from landscape_compat.schema.shape import SchemaShape, fold_name
+from landscape_compat.schema.shape import SchemaShape, TableKind, TableShape
+from landscape_compat.schema.types import normalize_type
 
 __all__ = ["SchemaDifference", "diff_databases"]
 
@@ -32,6 +33,8 @@ class SchemaDifference:
         tables: The tables that both have and that differ: what of the second the first lacks
             (`missing_columns`), what only it has (`extra_columns`), and what is declared
             otherwise, the first as `stored` and the second as `declared`.
+        kinds: The names under which the two have things of different kinds (`table`, `view`,
+            `virtual`, `partition`), each with that of the first and that of the second.
     """
 
     databases: tuple[str, str]
@@ -39,9 +42,10 @@ class SchemaDifference:
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
     tables: tuple[TableDrift, ...]
+    kinds: tuple[tuple[str, TableKind, TableKind], ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.only_first or self.only_second or self.tables)
+        return bool(self.only_first or self.only_second or self.tables or self.kinds)
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain JSON values."""
@@ -62,6 +66,10 @@ class SchemaDifference:
                     ],
                 }
                 for drift in self.tables
+            ],
+            "kinds": [
+                {"table": name, "first": first, "second": second}
+                for name, first, second in self.kinds
             ],
         }
 
@@ -86,18 +94,29 @@ def diff_databases(
         AttachError: The dialect of one is not known.
     """
     (one, dialect), (other, _) = (_stored(each, passphrase) for each in (first, second))
-    drifts = [
-        compare_tables(table, wanted, dialect)
-        for table in one
-        if (wanted := other.table(table.name)) is not None
-    ]
+    both = [(table, found) for table in one if (found := other.table(table.name)) is not None]
+    met = {table.name for _, table in both}
+    drifts = [_compare(*tables, dialect) for tables in both]
     return SchemaDifference(
         databases=(_name(first), _name(second)),
         shapes=(_shapes(one), _shapes(other)),
-        only_first=_beyond(one, other),
-        only_second=_beyond(other, one),
+        only_first=tuple(table.name for table in one if other.table(table.name) is None),
+        only_second=tuple(table.name for table in other if table.name not in met),
         tables=tuple(drift for drift in drifts if drift),
+        kinds=tuple((a.name, a.kind, b.kind) for a, b in both if a.kind != b.kind),
     )
+
+
+def _compare(one: TableShape, other: TableShape, dialect: str) -> TableDrift:
+    """Compare two stored tables, of which neither is more than the other."""
+    drift = compare_tables(one, other, dialect)
+    # To declare no type asks for none; to store a column without one is a difference.
+    untyped = tuple(
+        ChangedColumn(column.name, normalize_type(found.type), "")
+        for column in other.columns
+        if not column.type and (found := one.column(column.name)) is not None and found.type
+    )
+    return replace(drift, kind="table", changed_types=(*drift.changed_types, *untyped))
 
 
 def _name(database: str | os.PathLike[str] | URL) -> str:
@@ -120,8 +139,3 @@ def _stored(
 
 def _shapes(stored: SchemaShape) -> tuple[str, ...]:
     return tuple(known.name for known in identify(stored, known_shapes()).nearest)
-
-
-def _beyond(one: SchemaShape, other: SchemaShape) -> tuple[str, ...]:
-    names = {fold_name(table.name) for table in other}
-    return tuple(table.name for table in one if fold_name(table.name) not in names)
