@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from landscape_compat.errors import ExitCode
 from support.commands import Run
 from support.legacy import Written
 from support.untouched import untouched
+from support.wal import writing
 
 
 def test_as_text(run: Run, legacy: Written) -> None:
@@ -30,6 +33,28 @@ def test_as_json(run: Run, legacy: Written) -> None:
     assert result["sidecars"] == []
     assert len(result["sha256"]) == 64
     assert result["shape"] == ["2026-01-18/df2fa70fb"]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_every_file_is_told(words: tuple[str, ...], run: Run, legacy: Written) -> None:
+    """What lies beside the database, too, and by names that cannot act on a terminal."""
+    path = legacy.path.with_name("a\x1b[31m.db")
+    legacy.path.rename(path)
+    with writing(path) as writer:
+        writer.run("PRAGMA journal_mode = WAL", "DELETE FROM calls")
+    outcome = run("reset", path, *words)
+    name = str(path).replace("\x1b", "\\x1b")
+    suffixes = ["", "-wal", "-shm"]
+    if words:
+        assert outcome.json["sidecars"] == suffixes[1:]
+        told = [
+            f"{outcome.json['database']}{end} -> {outcome.json['aside']}{end}" for end in suffixes
+        ]
+    else:
+        told = outcome.out.splitlines()
+    (moved,) = (str(file) for file in path.parent.iterdir() if file.suffix == ".db")
+    moved = moved.replace("\x1b", "\\x1b")
+    assert told == [f"{name}{end} -> {moved}{end}" for end in suffixes]
 
 
 def test_quiet(run: Run, legacy: Written) -> None:

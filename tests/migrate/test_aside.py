@@ -8,6 +8,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -23,9 +25,10 @@ from landscape_compat.errors import (
     OutputError,
 )
 from landscape_compat.landscape.history import known_shapes
+from landscape_compat.migrate import aside
 from support.legacy import Written, build_shape
 from support.untouched import untouched
-from support.wal import left_alone, writing
+from support.wal import left_alone, run_child, writing
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
@@ -74,6 +77,17 @@ def leave_frames(legacy: Written) -> int:
     return int(count)
 
 
+@pytest.fixture
+def _elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have the clock show the day before."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_elsewhere")
 def test_it_goes_to_a_name_with_its_day_and_digest(legacy: Written) -> None:
     """Same file, same bytes, same time of change; nothing else appears in the folder."""
     os.utime(legacy.path, (1768780800, 1768780800))
@@ -102,6 +116,32 @@ def test_what_waits_in_the_wal_goes_with_it(legacy: Written) -> None:
     assert count_of(moved.aside) == count == len(legacy.run_ids) + 1
 
 
+def test_a_journal_goes_with_it(legacy: Written) -> None:
+    """A `-journal` that was left at the old name would be taken for that of the fresh one."""
+    with writing(legacy.path) as writer:
+        writer.run("PRAGMA journal_mode=PERSIST", ADD_RUN)
+    moved = reset_database(legacy.path)
+    assert moved.sidecars == ("-journal",)
+    names = {moved.aside.name, f"{moved.aside.name}-journal"}
+    assert {file.name for file in legacy.path.parent.iterdir()} == names
+
+
+def test_each_step_is_on_the_disk_before_the_next(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new name before the old one goes, and that it went before it is told."""
+    folder, real = legacy.path.parent, os.fsync
+    seen: list[set[str]] = []
+
+    def fsync(descriptor: int) -> None:
+        seen.append({file.name for file in folder.iterdir()})
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    moved = reset_database(legacy.path)
+    assert seen == [{"audit.db", moved.aside.name}, {moved.aside.name}]
+
+
 def test_a_symlink_stays_and_its_file_moves(legacy: Written, tmp_path: Path) -> None:
     """The file is moved beside itself, where its `-wal` would be looked for."""
     link = tmp_path / "link.db"
@@ -125,6 +165,40 @@ def test_a_database_in_use_stays(legacy: Written, mode: str) -> None:
     assert reset_database(legacy.path).aside.exists()
 
 
+@pytest.mark.parametrize(
+    "statements", [("PRAGMA journal_mode=wal", COUNT), ("BEGIN", COUNT), ("BEGIN IMMEDIATE",)]
+)
+def test_locks_alone_tell_that_it_is_in_use(
+    legacy: Written, statements: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system does not tell who has a file open."""
+    monkeypatch.setattr(aside, "_holders", lambda _: iter(()))
+    with writing(legacy.path) as writer:
+        writer.run(*statements)
+        with left_alone(legacy.path), pytest.raises(LandscapeCompatError, match="in use"):
+            reset_database(legacy.path)
+
+
+def test_where_nothing_can_be_locked_it_stays(legacy: Written) -> None:
+    """Nobody can tell there who is writing to it."""
+    code = """
+wal.forbid_locks(37)
+from landscape_compat import reset_database
+try:
+    reset_database(path)
+except LandscapeCompatError as error:
+    print(json.dumps(str(error)))
+"""
+    with untouched(legacy.path):
+        assert "refuses to lock" in run_child(code, legacy.path)
+
+
+def test_what_changes_all_the_time_stays(legacy: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: legacy.path.stat().st_mtime_ns)
+    with untouched(legacy.path), pytest.raises(OpeningRefusedError, match="kept changing"):
+        reset_database(legacy.path)
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="tells of open files: Linux only")
 def test_a_connection_of_this_process_keeps_it(legacy: Written) -> None:
     """Whoever holds an engine on it would write to the record under its new name."""
@@ -139,8 +213,12 @@ def test_a_current_database_stays(tmp_path: Path) -> None:
     """What the host can read is not moved away from it; against a later target it is stale."""
     path = tmp_path / "audit.db"
     build_shape(path, known_shapes()[-2].shape, rows=2, long_text=False)
-    with untouched(path), pytest.raises(LandscapeCompatError, match="nothing was moved"):
-        reset_database(path, target=known_shapes()[-2].name)
+    target = known_shapes()[-2].name
+    with (
+        untouched(path),
+        pytest.raises(LandscapeCompatError, match=f"all that {target} declares; nothing was moved"),
+    ):
+        reset_database(path, target=target)
     assert reset_database(path).aside.exists()
 
 
@@ -153,9 +231,11 @@ def test_what_is_no_landscape_stays(tmp_path: Path) -> None:
         reset_database(path)
 
 
-@pytest.mark.parametrize("url", ["postgresql://nobody@localhost/x", "sqlite://"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://nobody@localhost/x", "sqlite://", "sqlite:///file:a.db?mode=ro&uri=true"]
+)
 def test_only_a_file_can_be_moved(url: str) -> None:
-    """A database on a server, or in memory, is refused before anything is opened."""
+    """A database on a server, in memory or opened in a way of its own is not even looked at."""
     with pytest.raises(LandscapeCompatError, match="Only a SQLite file"):
         reset_database(url)
 
@@ -198,6 +278,37 @@ def test_a_change_meanwhile_stops_it(legacy: Written, monkeypatch: pytest.Monkey
         reset_database(legacy.path)
     assert list(legacy.path.parent.iterdir()) == [legacy.path]
     assert count_of(legacy.path) == len(legacy.run_ids) + 1
+
+
+@pytest.mark.parametrize("part", ["-wal", "-journal"])
+def test_a_change_beside_it_meanwhile_stops_it(
+    legacy: Written, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Committed rows, or what a transaction is rolled back by, may wait there."""
+    leave_frames(legacy)
+    real, names = os.link, {file.name for file in legacy.path.parent.iterdir()}
+
+    def link(*words: Any, **more: Any) -> None:
+        real(*words, **more)
+        with Path(f"{legacy.path}{part}").open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(OpeningRefusedError, match="kept changing"):
+        reset_database(legacy.path)
+    names.add(f"audit.db{part}")
+    assert {file.name for file in legacy.path.parent.iterdir()} == names
+
+
+def test_a_killed_move_is_undone_by_any_name(legacy: Written, tmp_path: Path) -> None:
+    """Also if the next is told a symlink; an earlier record that was moved aside is left."""
+    link = tmp_path / "link.db"
+    link.symlink_to(legacy.path)
+    earlier = legacy.path.with_name("audit.2026-01-17.0123456789ab.db")
+    earlier.write_bytes(b"of another day")
+    os.link(legacy.path, legacy.path.with_name("audit.2026-01-18.0123456789ab.db"))
+    moved = reset_database(link)
+    assert {*legacy.path.parent.iterdir()} == {earlier, moved.aside}
 
 
 def test_killed_at_every_step(legacy: Written, tmp_path: Path) -> None:
