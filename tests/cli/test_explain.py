@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from landscape_compat import explain, open_landscape
 from landscape_compat.cli.explain import _print_rich
 from landscape_compat.errors import ExitCode
+from landscape_compat.landscape.history import shape_named
 from support.commands import Run
-from support.legacy import Written
+from support.legacy import Written, build_small
+from support.terminal import in_terminal
 from support.untouched import untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
@@ -62,6 +67,61 @@ def test_the_json_is_the_python_result(
     with open_landscape(legacy.path) as db:
         lineage = explain(db, run_id, row=row_id).to_dict()
     assert result == {"kind": "explain", "version": 1, "lineage": lineage}
+
+
+def test_what_is_shown_of_a_value(run: Run, legacy: Written) -> None:
+    """No NULL, of a long one its beginning, and nothing that acts on a terminal."""
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET completed_at = NULL, status = 'a\x1b[31m', reproducibility_grade = ?",
+            ("g" * 161,),
+        )
+    line = run("explain", legacy.path, "--run", legacy.run_ids[0]).out.splitlines()[0]
+    assert "completed_at" not in line
+    assert "  status=a\\x1b[31m  " in line
+    assert line.endswith(f"  reproducibility_grade={'g' * 159}…")
+
+
+@pytest.mark.parametrize(
+    ("shape", "held", "twin"),
+    [("2026-01-25", "is_terminal", "completed"), ("2026-07-18", "completed", "is_terminal")],
+)
+def test_one_flag_under_two_names(
+    run: Run, shape: str, held: str, twin: str, tmp_path: Path
+) -> None:
+    """The name that a database does not hold is not missing."""
+    written = build_small(tmp_path / "audit.db", shape_named(shape).shape)
+    run_id, token_id = (
+        written.tables["token_outcomes"].dicts(written.run_ids[0])[0][name]
+        for name in ("run_id", "token_id")
+    )
+    out = run("explain", written.path, "--run", run_id, "--token", token_id).out
+    outcomes = [line for line in out.splitlines() if "token outcome  " in line]
+    assert outcomes
+    for line in outcomes:
+        assert f"  {held}=" in line
+        assert twin not in line
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--run", "r", "--row", "a", "--token", "b")], ids=["no run", "row and token"]
+)
+def test_what_is_asked_must_be_one_thing(run: Run, legacy: Written, words: tuple[str, ...]) -> None:
+    assert run("explain", legacy.path, *words).code == ExitCode.USAGE
+
+
+def test_on_a_terminal(legacy: Written, names: tuple[str, str, str]) -> None:
+    """A tree in rich text, what is absent dim; the plain one if asked for, or without rich."""
+    words = ("explain", legacy.path, "--run", names[0], "--row", names[1])
+    plain = in_terminal((*words, "--plain"), columns=400)
+    assert "\x1b[" not in plain.text
+    without = in_terminal(words, columns=400, without=("rich.console", "rich.tree"))
+    assert without.text == plain.text
+    pytest.importorskip("rich", reason="rich is not installed")
+    rich = in_terminal(words, columns=400)
+    assert rich.code == ExitCode.DONE
+    assert "\x1b[1mrun\x1b[0m  run_id=" in rich.text
+    assert "\x1b[2mtoken outcome\x1b[0m  (absent: " in rich.text
 
 
 def test_what_is_not_there(run: Run, legacy: Written) -> None:

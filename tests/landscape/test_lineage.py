@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,16 @@ from support.untouched import untouched
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
 
+ID_OF = {
+    "node_state": "state_id",
+    "routing_event": "event_id",
+    "batch_member": "batch_id",
+    "token_outcome": "outcome_id",
+    "transform_error": "error_id",
+    "validation_error": "error_id",
+}
+
+
 def every(tree: Lineage) -> Iterator[Lineage]:
     yield tree
     for child in tree.below:
@@ -29,7 +41,7 @@ def every(tree: Lineage) -> Iterator[Lineage]:
 
 def ids(tree: Lineage, kind: str) -> list[Any]:
     """Name the records of a kind that are told in full, in order."""
-    name = {"node_state": "state_id", "routing_event": "event_id"}.get(kind, f"{kind}_id")
+    name = ID_OF.get(kind, f"{kind}_id")
     found = [one for one in every(tree) if one.kind == kind and one.record]
     return [one.facts[name] for one in found if one.note != "told above"]
 
@@ -47,6 +59,19 @@ WITH RECURSIVE family (token_id) AS (
 """
 
 
+STATES_OF = "{} x JOIN node_states s ON x.{} = s.state_id"
+KINDS = (
+    ("token", "tokens"),
+    ("node_state", "node_states"),
+    ("call", STATES_OF.format("calls", "state_id")),
+    ("routing_event", STATES_OF.format("routing_events", "state_id")),
+    ("artifact", STATES_OF.format("artifacts", "produced_by_state_id")),
+    ("batch_member", "batch_members"),
+    ("transform_error", "transform_errors"),
+    ("token_outcome", "token_outcomes"),
+)
+
+
 @pytest.mark.parametrize("shape", [0, 14, 30, len(known_shapes()) - 1])
 def test_a_row_tells_all_that_came_of_it(shape: int, tmp_path: Path) -> None:
     """Its tokens and theirs, with every state, event and call of them, and nothing else."""
@@ -56,16 +81,13 @@ def test_a_row_tells_all_that_came_of_it(shape: int, tmp_path: Path) -> None:
     with untouched(written.path), open_landscape(written.path) as db:
         for row_id in rows[:6]:
             tree = explain(db, run_id, row=row_id)
-            for kind, what, table in (
-                ("token", "token_id", "tokens"),
-                ("node_state", "state_id", "node_states"),
-            ):
+            for kind, table in KINDS:
+                if not known_shapes()[shape].shape.has(table.split()[0]):
+                    assert {one.record for one in every(tree) if one.kind == kind} <= {None}
+                    continue
+                what = ID_OF.get(kind, f"{kind}_id")
                 sql = FAMILY.format(start="row_id = ?", what=what, table=table)
                 assert sorted(ids(tree, kind)) == stored(written.path, sql, row_id)
-            calls = FAMILY.format(
-                start="row_id = ?", what="call_id", table="calls JOIN node_states USING (state_id)"
-            )
-            assert sorted(ids(tree, "call")) == stored(written.path, calls, row_id)
 
 
 def test_a_token_tells_what_it_was_made_of(legacy: Written) -> None:
@@ -84,6 +106,10 @@ def test_a_token_tells_what_it_was_made_of(legacy: Written) -> None:
             assert len(told) == len(set(told))
             assert set(told) == wanted
             assert len(wanted) > 1
+            (row, *_) = tree.below
+            again = explain(db, run_id, row=row.facts["row_id"]).below[0]
+            assert (row.record, row.looked_up) == (again.record, again.looked_up)
+            assert row.looked_up["plugin_name"]
 
 
 def test_what_the_database_has_no_place_for_is_marked(legacy: Written) -> None:
@@ -128,6 +154,142 @@ def test_what_is_not_there(legacy: Written) -> None:
         other = str(legacy.tables["rows"].dicts(legacy.run_ids[1])[0]["row_id"])
         with pytest.raises(LandscapeCompatError, match="no row"):
             explain(db, legacy.run_ids[0], row=other)
+        other = str(legacy.tables["tokens"].dicts(legacy.run_ids[1])[0]["token_id"])
+        with pytest.raises(LandscapeCompatError, match="no token"):
+            explain(db, legacy.run_ids[0], token=other)
+
+
+@pytest.fixture
+def newest(tmp_path: Path) -> Written:
+    """Give a database of the newest shape, in a folder of its own."""
+    folder = tmp_path / "newest"
+    folder.mkdir()
+    shape = known_shapes()[-1].shape
+    return build_shape(folder / "audit.db", shape, rows=6, runs=3, long_text=False)
+
+
+def change(path: Path, sql: str, *values: object) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(sql, values)
+
+
+def test_the_latest_run_is_the_one_that_began_last(newest: Written) -> None:
+    """Whatever its name; of two that began at once, the one of the last name; of none, none."""
+    first, middle, last = sorted(newest.run_ids)
+    change(newest.path, "UPDATE runs SET started_at = '2026-01-18 00:00:00'")
+    for wanted, then in ((last, "2026-01-18"), (middle, "2026-01-19"), (first, "2026-01-20")):
+        began = f"{then} 00:00:00"
+        change(newest.path, "UPDATE runs SET started_at = ? WHERE run_id = ?", began, wanted)
+        with open_landscape(newest.path) as db:
+            assert explain(db, "latest").facts["run_id"] == wanted
+    change(newest.path, "DELETE FROM runs")
+    with open_landscape(newest.path) as db, pytest.raises(RunNotFoundError, match="'latest'"):
+        explain(db, "latest")
+
+
+def test_an_index_that_several_rows_have_is_no_name(newest: Written) -> None:
+    """They are named instead, by their ids."""
+    run_id = newest.run_ids[0]
+    change(newest.path, "UPDATE rows SET row_index = 7 WHERE run_id = ?", run_id)
+    row_ids = stored(newest.path, "SELECT row_id FROM rows WHERE run_id = ?", run_id)
+    odd = "a\x1b[31m"
+    change(newest.path, "UPDATE rows SET row_id = ? WHERE row_id = ?", odd, row_ids.pop())
+    change(newest.path, "DELETE FROM rows WHERE row_id NOT IN (?, ?)", odd, row_ids[0])
+    with (
+        open_landscape(newest.path) as db,
+        pytest.raises(LandscapeCompatError, match="Several rows of the run") as caught,
+    ):
+        explain(db, run_id, row=7)
+    both = {"a\\x1b[31m", row_ids[0]}
+    assert caught.value.remedy in {f"Give a row's id: {', '.join(p)}." for p in permutations(both)}
+
+
+def test_what_was_wrong_with_a_row_is_told_of_it(newest: Written) -> None:
+    """Of that row alone, and of that run."""
+    run_id = newest.run_ids[0]
+    rows = stored(newest.path, "SELECT row_id FROM rows WHERE run_id = ?", run_id)
+    change(newest.path, "UPDATE validation_errors SET row_id = ?", rows[0])
+    wanted = stored(newest.path, "SELECT error_id FROM validation_errors WHERE run_id = ?", run_id)
+    assert wanted
+    with open_landscape(newest.path) as db:
+        told = [ids(explain(db, run_id, row=row_id), "validation_error") for row_id in rows[:2]]
+    assert (sorted(told[0]), told[1]) == (sorted(wanted), [])
+
+
+def test_what_a_record_names_is_looked_up(newest: Written) -> None:
+    """The plugin of a node, where an edge leads to, and the batch of a member."""
+    run_id = newest.run_ids[0]
+    looked_up: dict[str, set[str]] = {}
+    nodes = stored(newest.path, "SELECT node_id FROM nodes WHERE run_id = ?", run_id)
+    edges = stored(newest.path, "SELECT edge_id FROM edges WHERE run_id = ?", run_id)
+    batches = stored(newest.path, "SELECT batch_id FROM batches")
+    change(newest.path, "UPDATE node_states SET node_id = ?", nodes[0])
+    change(newest.path, "UPDATE transform_errors SET transform_id = ?", nodes[0])
+    change(newest.path, "UPDATE routing_events SET edge_id = ?", edges[0])
+    change(newest.path, "UPDATE batch_members SET batch_id = ?", batches[0])
+    with open_landscape(newest.path) as db:
+        for row_id in stored(newest.path, "SELECT row_id FROM rows WHERE run_id = ?", run_id):
+            for one in every(explain(db, run_id, row=row_id)):
+                looked_up.setdefault(one.kind, set()).update(one.looked_up)
+                if one.kind == "batch_member":
+                    assert [child.facts["batch_id"] for child in one.below] == [batches[0]]
+    plugin = {"plugin_name", "node_type"}
+    assert looked_up["node_state"] == looked_up["transform_error"] == plugin
+    assert looked_up["routing_event"] == {"label", "to_node_id"}
+    assert "batch" in looked_up
+
+
+def test_a_parent_whose_row_is_gone_is_told(legacy: Written) -> None:
+    """With a note of it in the row's place."""
+    run_id = legacy.run_ids[0]
+    child, parent = (str(t["token_id"]) for t in legacy.tables["tokens"].dicts(run_id)[:2])
+    change(legacy.path, "DELETE FROM token_parents")
+    change(legacy.path, "INSERT INTO token_parents VALUES (?, ?, 0)", child, parent)
+    change(legacy.path, "UPDATE tokens SET row_id = 'gone' WHERE token_id = ?", parent)
+    with open_landscape(legacy.path) as db:
+        (row,) = explain(db, run_id, token=child).below
+    assert (row.record, row.note) == (None, "there is no row gone")
+    assert ids(row, "token") == [parent, child]
+
+
+def test_tokens_that_come_of_each_other_are_told_once(legacy: Written) -> None:
+    """A record that runs in a circle has no first token, and is told to its end."""
+    run_id = legacy.run_ids[0]
+    one, two = (str(token["token_id"]) for token in legacy.tables["tokens"].dicts(run_id)[:2])
+    row_id = str(legacy.tables["tokens"].dicts(run_id)[0]["row_id"])
+    change(legacy.path, "DELETE FROM token_parents")
+    change(legacy.path, "UPDATE tokens SET row_id = 'none' WHERE token_id <> ?", one)
+    change(legacy.path, "UPDATE tokens SET row_id = ? WHERE token_id = ?", row_id, two)
+    for child, parent in ((one, two), (two, one)):
+        change(legacy.path, "INSERT INTO token_parents VALUES (?, ?, 0)", child, parent)
+    with open_landscape(legacy.path) as db:
+        for tree in (explain(db, run_id, row=row_id), explain(db, run_id, token=one)):
+            assert sorted(ids(tree, "token")) == sorted([one, two])
+
+
+def test_a_state_whose_calls_have_no_place_says_so(legacy: Written) -> None:
+    change(legacy.path, "DROP TABLE calls")
+    row_id = stored(legacy.path, "SELECT row_id FROM tokens JOIN node_states USING (token_id)")[0]
+    run_id = stored(legacy.path, "SELECT run_id FROM rows WHERE row_id = ?", row_id)[0]
+    with open_landscape(legacy.path) as db:
+        tree = explain(db, run_id, row=row_id)
+    states = [one for one in every(tree) if one.kind == "node_state" and one.record]
+    assert states
+    for state in states:
+        (call,) = (one for one in state.below if one.kind == "call")
+        assert (call.record, call.note) == (None, "absent: the database does not hold calls")
+
+
+def test_a_time_is_told_in_the_words_it_is_stored_in(legacy: Written) -> None:
+    """The tree is plain JSON."""
+    run_id = legacy.run_ids[0]
+    then = "2026-01-18 09:30:00.007956"
+    change(legacy.path, "UPDATE runs SET started_at = ?", then)
+    with open_landscape(legacy.path) as db:
+        told = explain(db, run_id).to_dict()
+    assert json.loads(json.dumps(told))["facts"]["started_at"] == then
+    assert told["below"][0]["looked_up"] == {}
+    assert told["note"] == ""
 
 
 def test_a_fork_and_its_join_of_a_real_run() -> None:

@@ -333,6 +333,7 @@ def test_killed_at_every_step(legacy: Written, tmp_path: Path) -> None:
         assert ended.returncode in (0, 9), ended.stderr
         if path.exists():
             ends.add("before")
+            assert Path(f"{path}-wal").exists()  # else its rows would be missed, or lost
             moved = reset_database(path).aside
         else:
             ends.add("after" if ended.returncode else "done")

@@ -192,7 +192,7 @@ class _Family:
                 raise LandscapeCompatError(
                     f"Several rows of the run have the index {wanted}.",
                     table="rows",
-                    remedy=f"Give a row's id: {', '.join(row.row_id for row in indexed)}.",
+                    remedy=f"Give a row's id: {', '.join(printable(r.row_id) for r in indexed)}.",
                 )
             found = indexed[0] if indexed else None
         if found is None:
