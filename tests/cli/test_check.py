@@ -29,8 +29,23 @@ def test_the_exit_code(run: Run, legacy: Written, tmp_path: Path) -> None:
     new = build_small(tmp_path / "new.db", known_shapes()[-1].shape).path
     assert run("check", "-q", new).code == ExitCode.DONE
     assert run("check", "-q", new, legacy.path).code == ExitCode.DEGRADED
-    assert run("check", "-q", legacy.path, "--target", "df2fa70fb").code == ExitCode.DONE
+    quiet = run("check", "-q", legacy.path, "--target", "df2fa70fb")
+    assert (quiet.code, quiet.err) == (ExitCode.DONE, "")
     assert run("check", legacy.path, "--jobs", "0").code == ExitCode.USAGE
+
+
+def test_one_of_each_is_no_plural(run: Run, legacy: Written) -> None:
+    line = run("check", legacy.path, "--target", "2026-01-21").out
+    assert line.endswith("  lacks 1 table and 1 column\n")
+
+
+def test_a_name_cannot_act_on_a_terminal(run: Run, legacy: Written) -> None:
+    """Of a file that can be read, and of one that cannot."""
+    odd = legacy.path.with_name("a\x1b[31m.db")
+    legacy.path.rename(odd)
+    for line in run("check", odd, f"{odd}.none").out.splitlines():
+        assert "a\\x1b[31m.db" in line
+        assert line.isprintable()
 
 
 def test_as_json(run: Run, legacy: Written) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,27 @@ def fleet(tmp_path: Path) -> Path:
 def test_many_at_a_time(fleet: Path) -> None:
     """By processes of their own, each as `inspect` finds it, in the order given."""
     with untouched(fleet / "00.db"):
-        found = list(check_databases([fleet / "*.db"], jobs=2))
+        checking = check_databases([fleet / "*.db"], jobs=2)
+        found = [next(checking)]
+        assert len(active_children()) == 2
+        found += checking
     assert [Path(one.database).name for one in found] == sorted(p.name for p in fleet.iterdir())
     assert [one.verdict for one in found] == [*["degraded"] * 11, "current", *["unknown"] * 2]
     assert [one.shape for one in found[:12]] == [(k.name,) for k in known_shapes()[-12:]]
     assert all(one.problem for one in found[12:])
     assert found == list(check_databases(sorted(fleet.iterdir()), jobs=1))
+
+
+def test_a_pattern_of_folders(tmp_path: Path) -> None:
+    """Files at any depth, in the order of their names, and no folder."""
+    for name in ("b/c.db", "a.db", "b/a/d.db"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        build_small(tmp_path / name, known_shapes()[-1].shape)
+    (tmp_path / "e.db").mkdir()
+    found = list(check_databases([tmp_path / "**" / "*.db"]))
+    assert [one.database for one in found] == [
+        str(tmp_path / name) for name in ("a.db", "b/a/d.db", "b/c.db")
+    ]
 
 
 def test_a_name_with_a_star_in_it(tmp_path: Path) -> None:
@@ -73,6 +89,7 @@ def test_against_another_target(legacy: Written) -> None:
         ([0, 5], 5),
         ([5, 6], 6),
         ([0, 1, 4], 1),
+        ([0, 4, 6], 1),
     ],
 )
 def test_the_exit_code(codes: list[int], code: int) -> None:

@@ -15,8 +15,10 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
 from landscape_compat.errors import ExitCode, LandscapeCompatError
+from landscape_compat.landscape.history import shape_named
 from landscape_compat.migrate.alembic import plan_alembic
 from support.commands import Run, running
+from support.legacy import build_small
 from support.untouched import untouched
 from test_legacy_generator import example
 
@@ -30,6 +32,8 @@ sa.Table(
     sa.Column("name", sa.String(40)), sa.Column("age", sa.Integer),
 )
 sa.Table("posts", metadata, sa.Column("id", sa.Integer, primary_key=True))
+class Base:
+    metadata = metadata
 """
 
 
@@ -87,11 +91,46 @@ def test_a_database_that_alembic_has_stamped(old: Path, metadata: sa.MetaData) -
     assert not any("alembic_version" in told for told in plan.operations)
 
 
+def test_every_stamp_is_told(old: Path, metadata: sa.MetaData, run: Run) -> None:
+    """A database of several branches has one of each."""
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+        connection.execute("INSERT INTO alembic_version VALUES ('b2'), ('a1')")
+    assert plan_alembic(old, metadata).stamps == ("a1", "b2")
+    assert run("alembic", old).out.startswith("# stamped by Alembic: a1, b2\n")
+
+
+def test_what_is_changed_is_named(old: Path) -> None:
+    """A column, an index and a constraint by its own name, with its table's."""
+    metadata = sa.MetaData()
+    sa.Table("gone", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    sa.Table(
+        *("users", metadata, sa.Column("id", sa.Integer, primary_key=True)),
+        *(sa.Column("name", sa.Integer, index=True), sa.Column("born", sa.Text)),
+        sa.UniqueConstraint("born", name="once"),
+        sa.ForeignKeyConstraint(["name"], ["gone.id"], name="of_gone"),
+    )
+    with untouched(old):
+        plan = plan_alembic(old, metadata)
+    assert set(plan.operations) == {
+        "alter_column gone.id",
+        "alter_column users.name",
+        "create_index users.ix_users_name",
+        "create_unique_constraint users.once",
+        "create_foreign_key users.of_gone",
+    }
+    assert "batch_alter_table" in plan.code
+
+
 def test_nothing_to_do(tmp_path: Path, metadata: sa.MetaData) -> None:
+    """A database that is current is left as it is too, though anybody may write to it."""
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'app.db'}")
     metadata.create_all(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     engine.dispose()
-    plan = plan_alembic(tmp_path / "app.db", metadata)
+    with untouched(tmp_path / "app.db"):
+        plan = plan_alembic(tmp_path / "app.db", metadata)
     assert plan.operations == ()
 
 
@@ -118,8 +157,34 @@ def test_the_command(run: Run, old: Path, tmp_path: Path, monkeypatch: pytest.Mo
     compile(outcome.out, "upgrade", "exec")
     result = run("alembic", old, "--metadata", "models_of_a_test:metadata", "--json").json
     assert result["stamps"] == []
-    for wrong in ("models_of_a_test:sa", "models_of_a_test:none", "none:metadata", "none"):
+    assert run("alembic", old, "--metadata", "models_of_a_test:Base.metadata").code == ExitCode.DONE
+    for wrong in ("models_of_a_test:sa", "models_of_a_test:none", "none:metadata", "none", ":x"):
         assert run("alembic", old, "--metadata", wrong).code == ExitCode.OPERATIONAL
+    both = ("--metadata", "models_of_a_test:metadata", "--target", "2026-01-21")
+    assert run("alembic", old, *both).code == ExitCode.USAGE
+
+
+def test_a_module_in_the_folder_of_the_caller(
+    run: Run, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is found there, as by `python -m`."""
+    (tmp_path / "models_found_here.py").write_text(MODELS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    outcome = run("alembic", old, "--metadata", "models_found_here:metadata")
+    assert outcome.code == ExitCode.DONE
+
+
+def test_a_known_shape(run: Run, tmp_path: Path) -> None:
+    """That of the database needs nothing done, a later one what came since."""
+    path = build_small(tmp_path / "audit.db", shape_named("2026-01-18/df2fa70fb").shape).path
+    told = {
+        shape: run("alembic", path, "--target", shape, "--json").json["operations"]
+        for shape in ("2026-01-18/df2fa70fb", "2026-01-21")
+    }
+    came = set(told["2026-01-21"]) - set(told["2026-01-18/df2fa70fb"])
+    assert {"create_table token_outcomes", "add_column tokens.expand_group_id"} <= came
+    assert not [one for one in told["2026-01-18/df2fa70fb"] if one.startswith("add_column")]
 
 
 def test_a_landscape_by_default(run: Run, old: Path) -> None:
