@@ -352,6 +352,19 @@ def test_extensions_stay_unloaded(path: Path) -> None:
             connection.execute("SELECT load_extension('/nowhere.so')")
 
 
+def test_the_locks_in_force_are_named(path: Path) -> None:
+    """Each that this Python and its SQLite have, and no other."""
+    with _connected(path) as connection:
+        had = [
+            *("query_only", "trusted_schema", "cell_size_check", "writable_schema", "mmap_size"),
+            *(["no extensions"] if hasattr(connection, "enable_load_extension") else []),
+            *("no attaching", "length limit"),
+            *(["defensive"] if hasattr(connection, "setconfig") else []),
+            "authorizer",
+        ]
+        assert list(lock_sqlite(connection)) == had
+
+
 # All locks ------------------------------------------------------------------------------------
 
 

@@ -100,14 +100,19 @@ def test_a_column_that_lost_its_type_differs_as_one_that_got_it(tmp_path: Path) 
         assert [(c.stored, c.declared) for c in drift.changed_types] == [types]
 
 
-def test_two_names_that_a_server_tells_apart(postgres: PostgresDatabase) -> None:
-    """Tables whose names differ in case alone were both left out; a password is not told."""
+def test_two_names_that_a_server_tells_apart(postgres: PostgresDatabase, tmp_path: Path) -> None:
+    """Tables whose names differ in case alone were both left out; a password is not told.
+
+    To a file they are one name.
+    """
     server = postgres.server
     other = PostgresDatabase(server, server.create_database())
     postgres.run('CREATE TABLE "T" (a int)')
     other.run("CREATE TABLE t (a int)")
     urls = [each.url().set(password="secret") for each in (postgres, other)]
     found = diff_databases(*urls)
+    mixed = diff_databases(postgres.url(), *made(tmp_path, "CREATE TABLE t (a INTEGER)"))
+    assert (mixed.only_first, mixed.only_second) == ((), ())
     server.drop_database(other.name)
     assert (found.only_first, found.only_second) == (("T",), ("t",))
     assert not [name for name in found.databases if "secret" in name]
