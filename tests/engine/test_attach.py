@@ -7,6 +7,7 @@ import gc
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 import weakref
@@ -55,6 +56,7 @@ from landscape_compat.schema.fingerprint import fingerprint_table
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support.untouched import untouched
+from support.wal import writing
 
 METADATA = MetaData()
 ROWS = Table(
@@ -483,6 +485,24 @@ def test_posture_refuse(old: Path, engine: Engine) -> None:
     attach(engine, METADATA, rules=RULES, posture="refuse")
     with untouched(old), pytest.raises(DegradedDatabaseError, match="token_outcomes, tokens"):
         engine.connect()
+
+
+def test_a_refused_database_is_let_go(
+    old: Path, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, and with the private copy that it took to look at it."""
+    with writing(old) as writer:
+        writer.run("PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0")
+        writer.run("CREATE TABLE more (a)")
+    Path(f"{old}-shm").unlink()
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    attach(engine, METADATA, rules=RULES, posture="refuse")
+    with untouched(old), pytest.raises(DegradedDatabaseError) as caught:
+        engine.connect()
+    assert caught.tb
+    assert list(folder.iterdir()) == []
 
 
 def test_a_creator_is_refused_where_it_matters(old: Path, tmp_path: Path) -> None:
