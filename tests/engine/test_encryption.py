@@ -216,7 +216,8 @@ def test_without_the_package_it_is_said_what_to_install(
     with untouched(path), pytest.raises(OpeningRefusedError, match=r"pip install") as caught:
         open_landscape(path, passphrase=SECRET)
     assert caught.value.refusal == "no-sqlcipher"
-    assert diagnose_database(path, passphrase=SECRET).refusal == "no-sqlcipher"
+    found = diagnose_database(path, passphrase=SECRET)
+    assert (found.refusal, found.encryption) == ("no-sqlcipher", "suspected")
 
 
 # Secrecy ---------------------------------------------------------------------------------------
