@@ -306,9 +306,33 @@ def test_a_killed_move_is_undone_by_any_name(legacy: Written, tmp_path: Path) ->
     link.symlink_to(legacy.path)
     earlier = legacy.path.with_name("audit.2026-01-17.0123456789ab.db")
     earlier.write_bytes(b"of another day")
-    os.link(legacy.path, legacy.path.with_name("audit.2026-01-18.0123456789ab.db"))
+    second = legacy.path.with_name("audit.2026-01-18.0123456789ab.db")
+    os.link(legacy.path, second)
+    other = Path(f"{second}-journal")
+    other.write_bytes(b"no name of anything here")
     moved = reset_database(link)
-    assert {*legacy.path.parent.iterdir()} == {earlier, moved.aside}
+    assert {*legacy.path.parent.iterdir()} == {earlier, other, moved.aside}
+
+
+def test_an_undo_that_is_cut_short_is_done_again(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second name of the database goes last, because those of the others are found by it."""
+    leave_frames(legacy)
+    second = legacy.path.with_name("audit.2026-01-18.0123456789ab.db")
+    for end in ("", "-wal"):
+        os.link(f"{legacy.path}{end}", f"{second}{end}")
+
+    def unlink(*words: Any, real: Any = os.unlink, **more: Any) -> None:
+        real(*words, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        with pytest.raises(KeyboardInterrupt):
+            reset_database(legacy.path)
+    reset_database(legacy.path)
+    assert not [file for file in legacy.path.parent.iterdir() if second.name in file.name]
 
 
 def test_killed_at_every_step(legacy: Written, tmp_path: Path) -> None:
