@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import resource
@@ -18,6 +19,8 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import Column, MetaData, Table, Text, create_engine
@@ -337,6 +340,38 @@ print(json.dumps(copy.path.exists()))
     assert list(parent.iterdir()) == []
 
 
+def test_a_removal_that_is_cut_short_is_ended_by_the_next_sweep(
+    path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tells whose it is goes last."""
+    make_database(path)
+    copy = _copy(path)
+
+    def unlink(*words: Any, real: Any = os.unlink, **more: Any) -> None:
+        real(*words, **more)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        with pytest.raises(KeyboardInterrupt):
+            copy.close()
+    assert [file.name for file in copy.path.parent.iterdir()] == ["owner.lock"]
+    assert sweep_leftovers(parent) == 1
+    assert list(parent.iterdir()) == []
+
+
+def test_the_leftover_of_another_user_is_his(
+    path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_database(path)
+    process = _start(path, _HOLD + "os.kill(os.getpid(), signal.SIGKILL)")
+    process.communicate()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        assert sweep_leftovers(parent) == 0
+    assert sweep_leftovers(parent) == 1
+
+
 def test_many_threads_copy_at_a_time(path: Path, parent: Path) -> None:
     with make_state("wal_frames_without_shm", path), left_alone(path):
         seen: list[object] = []
@@ -371,6 +406,25 @@ def test_a_copy_that_would_not_fit_is_refused_before_it_is_begun(path: Path, par
     assert list(parent.iterdir()) == []
 
 
+def test_room_is_needed_for_every_part(
+    path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For the -wal twice: as it is, and as the pages that it adds; and some to recover in."""
+    make_database(path)
+    for part, size in (("-wal", 3000), ("-journal", 500)):
+        Path(f"{path}{part}").write_bytes(bytes(size))
+    needed = path.stat().st_size + 2 * 3000 + 500 + (4 << 20)
+    for free in (needed - 1, needed):
+        place = SimpleNamespace(f_bavail=free, f_frsize=1)
+        monkeypatch.setattr(os, "statvfs", lambda _, place=place: place)
+        if free < needed:
+            with pytest.raises(OpeningRefusedError, match=r"takes 4\.1 MiB in .* are free"):
+                _copy(path)
+        else:
+            _copy(path).close()
+    assert list(parent.iterdir()) == []
+
+
 def test_a_disk_that_fills_up_meanwhile_leaves_nothing_behind(path: Path, parent: Path) -> None:
     make_database(path)
     code = f"""
@@ -389,6 +443,23 @@ except LandscapeCompatError as error:
     assert list(parent.iterdir()) == []
 
 
+def test_a_copy_that_fails_goes_at_once(
+    path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only when the error is forgotten."""
+    make_database(path)
+
+    def write(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        with pytest.raises(OpeningRefusedError, match="No space left") as caught:
+            _copy(path)
+    assert caught.tb
+    assert list(parent.iterdir()) == []
+
+
 def test_a_place_that_cannot_be_written_to_is_refused(path: Path) -> None:
     make_database(path)
     with (
@@ -396,6 +467,24 @@ def test_a_place_that_cannot_be_written_to_is_refused(path: Path) -> None:
         pytest.raises(OpeningRefusedError, match="could not be copied to a private folder"),
     ):
         copy_privately(path, source, parent=path)
+
+
+def test_a_place_where_others_could_enter_is_refused(
+    path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system without permissions gives a folder to everybody."""
+    make_database(path)
+    made = tempfile.mkdtemp
+
+    def mkdtemp(*words: Any, **more: Any) -> str:
+        folder = Path(made(*words, **more))
+        folder.chmod(0o755)
+        return str(folder)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
+    with pytest.raises(OpeningRefusedError, match="others could enter a folder there"):
+        _copy(path)
+    assert list(parent.iterdir()) == []
 
 
 # Descriptors ----------------------------------------------------------------------------------
