@@ -161,36 +161,41 @@ def test_a_source_that_never_settles_is_given_up(
     assert list(parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("call", ["pread", "write"])
 @pytest.mark.parametrize("part", ["", "-wal"])
 def test_a_source_touched_while_it_is_copied_is_given_up(
-    part: str, path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+    part: str, call: str, path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also if that was after its last byte was read."""
     with make_state("wal_frames", path):
-        pread = os.pread
+        real = getattr(os, call)
 
-        def touch_and_read(*arguments: int) -> bytes:
+        def touch(*words: Any) -> Any:
             os.utime(f"{path}{part}")
-            return pread(*arguments)
+            return real(*words)
 
-        monkeypatch.setattr(os, "pread", touch_and_read)
+        tempfile.gettempdir()
+        monkeypatch.setattr(os, call, touch)
         with pytest.raises(SourceChangedError, match="no copy is whole"):
             _copy(path)
     assert list(parent.iterdir()) == []
 
 
+@pytest.mark.parametrize("call", ["pread", "write"])
 @pytest.mark.parametrize("part", ["-wal", "-journal"])
 def test_a_part_that_goes_while_it_is_copied_costs_another_attempt(
-    part: str, path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
+    part: str, call: str, path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_database(path)
     Path(f"{path}{part}").touch()
-    pread = os.pread
+    real = getattr(os, call)
 
-    def unlink_and_read(*arguments: int) -> bytes:
+    def unlink(*words: Any) -> Any:
         Path(f"{path}{part}").unlink(missing_ok=True)
-        return pread(*arguments)
+        return real(*words)
 
-    monkeypatch.setattr(os, "pread", unlink_and_read)
+    tempfile.gettempdir()
+    monkeypatch.setattr(os, call, unlink)
     copy = _copy(path)
     assert _content(copy.path).keys() == {""}
     copy.close()
@@ -446,27 +451,30 @@ except LandscapeCompatError as error:
 def test_a_copy_that_fails_goes_at_once(
     path: Path, parent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not only when the error is forgotten."""
+    """Not only when the error is forgotten; where no folder can be written to, none is begun."""
     make_database(path)
 
     def write(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", write)
-        with pytest.raises(OpeningRefusedError, match="No space left") as caught:
-            _copy(path)
-    assert caught.tb
-    assert list(parent.iterdir()) == []
+    for folder, why in ((str(parent), "No space left"), (None, "No usable temporary directory")):
+        with monkeypatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", folder)
+            patch.setattr(os, "write", write)
+            with pytest.raises(OpeningRefusedError, match=why) as caught:
+                _copy(path)
+        assert caught.tb
+        assert list(parent.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_to_is_refused(path: Path) -> None:
     make_database(path)
     with (
         descriptors().borrow(path) as source,
-        pytest.raises(OpeningRefusedError, match="could not be copied to a private folder"),
+        pytest.raises(OpeningRefusedError, match="could not be copied to a private folder") as no,
     ):
         copy_privately(path, source, parent=path)
+    assert f" ({path}/landscape-compat-copy-" in str(no.value)
 
 
 def test_a_place_where_others_could_enter_is_refused(
