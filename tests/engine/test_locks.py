@@ -338,6 +338,8 @@ def test_the_length_limit_grows_with_the_file(path: Path) -> None:
     with _connected(path) as connection:
         lock_sqlite(connection, size=200 << 20)
         assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) == 400 << 20
+        lock_sqlite(connection, size=5 << 30)  # more than the limit can be told
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) > 400 << 20
         lock_sqlite(connection, size=1)
         assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) == 64 << 20
 
