@@ -536,6 +536,13 @@ def test_refused_actions_are_refused_whatever_they_concern(action: int) -> None:
     assert authorize(action, None, None, None, None) == sqlite3.SQLITE_DENY
 
 
+def test_the_schema_of_another_database_is_not_declared_to() -> None:
+    """SQLite asks of its own virtual tables as of a change of the main one's schema."""
+    asked = (sqlite3.SQLITE_UPDATE, "sqlite_master", "sql")
+    assert authorize(*asked, "main", None) == sqlite3.SQLITE_OK
+    assert authorize(*asked, "other", None) == sqlite3.SQLITE_DENY
+
+
 @pytest.mark.parametrize("function", REFUSED_FUNCTIONS)
 def test_refused_functions_are_refused_in_any_case(function: str) -> None:
     for name in (function, function.upper(), function.title()):
@@ -622,6 +629,16 @@ def test_a_driver_without_error_codes_is_understood_by_its_words(
     message: str, refused: bool
 ) -> None:
     assert (explain_refusal(DatabaseError(message)) is not None) is refused
+
+
+def test_words_of_another_error_are_no_refused_write() -> None:
+    """A name in a damaged schema may be any words; what is quoted cannot act on a terminal."""
+    error = DatabaseError("malformed database schema (not authorized \x1b[31m)")
+    refusal = explain_refusal(error)
+    assert refusal is not None
+    assert refusal.reason.isprintable()
+    error.sqlite_errorcode = 11  # type: ignore[attr-defined]
+    assert explain_refusal(error) is None
 
 
 def test_an_error_that_is_not_the_databases_is_not_explained() -> None:
