@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from landscape_compat.engine import classify, opening
 from landscape_compat.engine.opening import Opening, choose_opening, open_readonly
 from landscape_compat.engine.stamps import Stamp, Stamps
 from landscape_compat.engine.states import (
@@ -26,6 +28,7 @@ from landscape_compat.engine.states import (
     Facts,
     Journal,
     Lock,
+    Refusal,
     Wal,
     Way,
     state_of,
@@ -371,6 +374,12 @@ def _stats(folder: Path) -> list[tuple[str, int, int]]:
     )
 
 
+def test_a_symlink_that_leads_nowhere_is_told_as_one(path: Path) -> None:
+    path.symlink_to("nowhere")
+    with pytest.raises(OpeningRefusedError, match=r"does not exist \(a symlink leads nowhere\)"):
+        choose_opening(path)
+
+
 @pytest.mark.parametrize("odd", ["nul\0.db", "x" * 300, "\ud800.db"])
 def test_a_name_that_no_file_can_have_is_refused(odd: str, path: Path) -> None:
     with pytest.raises(OpeningRefusedError):
@@ -535,6 +544,25 @@ def test_a_file_that_keeps_changing_is_refused_after_five_looks(path: Path) -> N
         open_readonly(path, meddler)
     assert 1 <= meddler.calls <= 5
     assert all(map(_is_closed, meddler.connections))
+
+
+def test_damage_that_was_a_change_costs_another_look(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Header and size are read one after the other, and a commit may come between."""
+    make_database(path)
+    looks = []
+
+    def look(*words: Any, **more: Any) -> Facts | Refusal:
+        looks.append(words)
+        if len(looks) > 1:
+            return classify.look(*words, **more)
+        os.utime(path)
+        return REFUSALS["truncated"]
+
+    monkeypatch.setattr(opening, "look", look)
+    assert choose_opening(path).state == "rollback"
+    assert len(looks) == 2
 
 
 def test_the_pinned_sidecars_are_let_go_again(
