@@ -174,6 +174,18 @@ def test_bad_input_gets_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_of_a_name_that_the_host_has_makes_no_audit_database(
+    run: Run, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE nodes (node_id)")
+    for words in (["inspect"], ["export", "-q", "-o", "-"]):
+        outcome = run(*words, tmp_path / "other.db")
+        assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
+        assert "is a database but not an audit database" in outcome.err
+        assert len(outcome.err.splitlines()) == 1
+
+
 def test_names_cannot_act_on_the_terminal(run: Run, tmp_path: Path) -> None:
     """A path with control characters is shown with them escaped."""
     outcome = run("inspect", tmp_path / "a\x1b[31m\nb.db")
@@ -191,6 +203,19 @@ def test_a_closed_pipe_is_no_error_message(legacy: Written) -> None:
         child.stdout.close()
         talk = child.stderr.read()
     assert (child.returncode, talk) == (ExitCode.OPERATIONAL, b"")
+
+
+def test_a_full_disk_under_standard_output_was_told_twice_and_ended_with_120(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where all that is said stays in a buffer until the end."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    words = ("-m", "landscape_compat", "inspect", str(legacy.path), "--table", "edges")
+    command = [sys.executable, *words]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == ExitCode.OPERATIONAL
+    assert done.stderr == b"landscape-compat: No space left on device: the file in hand\n"
 
 
 def test_ctrl_c_while_a_reader_holds_it_up(legacy: Written) -> None:

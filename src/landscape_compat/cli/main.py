@@ -185,12 +185,11 @@ def _told(error: Exception, options: argparse.Namespace) -> int:
     if isinstance(error, LandscapeCompatError):
         complain(f"{error}{_next_command(error, options)}")
         return error.exit_code
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has seen enough. Python would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OPERATIONAL
     if isinstance(error, OSError):
-        complain(f"{error.strerror or error}: {error.filename or 'the file in hand'}")
+        _let_go_of_output()
+        # Where it is a closed pipe, whoever read our output has seen enough.
+        if not isinstance(error, BrokenPipeError):
+            complain(f"{error.strerror or error}: {error.filename or 'the file in hand'}")
         return ExitCode.OPERATIONAL
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -198,6 +197,14 @@ def _told(error: Exception, options: argparse.Namespace) -> int:
         raise error
     complain(f"The database could not be read: {str(error).splitlines()[0]}")
     return ExitCode.OPERATIONAL
+
+
+def _let_go_of_output() -> None:
+    """Forget what standard output does not take: Python would try again at exit, and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> str:
