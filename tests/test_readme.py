@@ -237,6 +237,7 @@ class TestEnvironments:
         done = runner._run([sys.executable, "-m", "pytest", *options])
         outcome = runner._outcome("one", done, report)
         assert outcome.fault == fault, outcome.output
+        assert outcome.passed == (not fault)
         assert runner._report([outcome], []) == bool(fault)
 
     def test_what_hangs_is_ended_and_fails(

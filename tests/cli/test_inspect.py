@@ -110,6 +110,8 @@ def test_a_page_to_look_at(run: Run, legacy: Written, tmp_path: Path) -> None:
 
 def test_a_page_goes_with_nothing_else(run: Run, legacy: Written, tmp_path: Path) -> None:
     """What belongs to the page is refused without it, and the other way round."""
-    assert run("inspect", legacy.path, "--run", "x").code == ExitCode.USAGE
-    both = run("inspect", legacy.path, "--html", tmp_path / "page.html", "--json")
-    assert both.code == ExitCode.USAGE
+    for words in (["--run", "x"], ["--row", "x"], ["--force"]):
+        assert run("inspect", legacy.path, *words).code == ExitCode.USAGE
+    for words in (["--json"], ["--table", "rows"], ["--target", "df2fa70fb"]):
+        both = run("inspect", legacy.path, "--html", tmp_path / "page.html", *words)
+        assert both.code == ExitCode.USAGE

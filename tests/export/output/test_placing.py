@@ -14,7 +14,7 @@ import pytest
 
 from landscape_compat import export_bag, open_landscape, verify_bag
 from landscape_compat.errors import OutputError
-from landscape_compat.export.output.placing import folder_beside
+from landscape_compat.export.output.placing import folder_beside, made_beside
 from landscape_compat.export.page import write_page
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.single import write_file
@@ -119,6 +119,22 @@ def test_what_is_not_ours_to_remove_stays(tmp_path: Path) -> None:
     with folder_beside(place):
         pass
     assert before - set(_beside(place)) == {".bag.partial-22222222"}
+
+
+def test_what_somebody_else_puts_there_meanwhile_stays(tmp_path: Path) -> None:
+    """It is refused as if it had been there from the first."""
+    place = tmp_path / "bag"
+
+    def make() -> None:
+        with made_beside(place, force=False, is_ours=lambda _: True, what="a bag") as partial:
+            partial.mkdir()
+            place.mkdir()
+            (place / "theirs").touch()
+
+    with pytest.raises(OutputError, match="exists already"):
+        make()
+    assert [path.name for path in place.iterdir()] == ["theirs"]
+    assert _beside(place) == []
 
 
 def test_what_a_living_process_makes_is_left_alone(tmp_path: Path) -> None:
