@@ -6,18 +6,37 @@ import logging
 import sys
 import threading
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
 
 from landscape_compat.errors import DegradedReadWarning
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.schema.fingerprint import fingerprint_table
 
-__all__ = ["REMEDY", "Notices", "emit", "repeat"]
+__all__ = ["REMEDY", "Notices", "emit", "held_back", "repeat"]
 
 REMEDY = "Read and export it as it is, or migrate a copy; writing is refused."
 _OURS = ("landscape_compat.", "sqlalchemy.")
+# Of the thread that holds them back, so that others go on telling.
+_HELD: Final[ContextVar[list[tuple[str, Mapping[str, Any]]] | None]] = ContextVar(
+    "landscape_compat_held", default=None
+)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Log events when the block ends, and none of them where it ends with an error."""
+    held: list[tuple[str, Mapping[str, Any]]] = []
+    token = _HELD.set(held)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+    for name, fields in held:
+        repeat(name, fields)
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -40,6 +59,10 @@ def repeat(name: str, fields: Mapping[str, Any]) -> None:
         name: The event's whole name.
         fields: What is known of it.
     """
+    held = _HELD.get()
+    if held is not None:
+        held.append((name, fields))
+        return
     # Importing it takes as long as all of us; who configured it has imported it.
     structlog = sys.modules.get("structlog")
     if structlog is not None and structlog.is_configured():

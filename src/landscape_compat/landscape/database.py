@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.encryption import make_engine
+from landscape_compat.engine.notices import held_back
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.errors import AttachError, LandscapeCompatError, NotALandscapeError, printable
 from landscape_compat.landscape.history import known_shapes
@@ -169,7 +170,8 @@ def open_landscape(
     )
     landscape = Landscape(engine, attachment)
     try:
-        require_landscape(url, landscape.stored)
+        with held_back():  # of what is no Landscape there is but one thing to say
+            require_landscape(url, landscape.stored)
     except BaseException:
         landscape.close()
         raise
