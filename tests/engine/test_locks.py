@@ -536,6 +536,12 @@ def test_refused_actions_are_refused_whatever_they_concern(action: int) -> None:
     assert authorize(action, None, None, None, None) == sqlite3.SQLITE_DENY
 
 
+def test_optimizing_is_ignored_without_an_argument_too() -> None:
+    """Other ignored pragmas only read then; it would store statistics."""
+    asked = (sqlite3.SQLITE_PRAGMA, "optimize", None, "main", None)
+    assert authorize(*asked) == sqlite3.SQLITE_IGNORE
+
+
 def test_the_schema_of_another_database_is_not_declared_to() -> None:
     """SQLite asks of its own virtual tables as of a change of the main one's schema."""
     asked = (sqlite3.SQLITE_UPDATE, "sqlite_master", "sql")

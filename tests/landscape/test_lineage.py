@@ -231,6 +231,7 @@ def test_what_a_record_names_is_looked_up(newest: Written) -> None:
         for row_id in stored(newest.path, "SELECT row_id FROM rows WHERE run_id = ?", run_id):
             for one in every(explain(db, run_id, row=row_id)):
                 looked_up.setdefault(one.kind, set()).update(one.looked_up)
+                assert one.to_dict()["looked_up"] == one.looked_up
                 if one.kind == "batch_member":
                     assert [child.facts["batch_id"] for child in one.below] == [batches[0]]
     plugin = {"plugin_name", "node_type"}
