@@ -18,7 +18,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
-EXTRAS = ("rich", "alembic", "completion", "parquet", "zstd", "fast")
+EXTRAS = ("rich", "alembic", "completion", "parquet", "zstd", "fast", "remote", "dask")
 PLACES = ("src", "tests", "docs", "noxfile.py")
 
 

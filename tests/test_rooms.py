@@ -12,13 +12,13 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "src" / "landscape_compat"
 ROOMS = ("schema", "projection", "engine", "landscape", "export", "migrate", "cli")
 # Within `export`; the exports themselves, outside of these, use all.
-PARTS = ("records", "output", "formats", "signing", "bag", "verify", "page")
+PARTS = ("records", "output", "formats", "signing", "bag", "dataset", "verify", "page")
 FILES = sorted(PACKAGE.rglob("*.py"))
 EVERY_FILE = pytest.mark.parametrize(
     "file", FILES, ids=[str(file.relative_to(PACKAGE)) for file in FILES]
 )
 MOST_LINES = 600
-HEAVY = {"sqlalchemy", "structlog", "wrapt", "rfc8785", "rich", "shtab", "pyarrow"}
+HEAVY = {"sqlalchemy", "structlog", "wrapt", "rfc8785", "rich", "shtab", "pyarrow", "fsspec"}
 
 
 def room_of(file: Path) -> str:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         UnreadableError,
         WriteRefusedError,
     )
+    from landscape_compat.export.dataset.dataset import ExportedDataset, export_dataset
+    from landscape_compat.export.dataset.task import DatasetFile
     from landscape_compat.export.page import make_page, write_page
     from landscape_compat.export.records.selection import Selection
     from landscape_compat.export.records.stream import export_run
@@ -82,6 +84,8 @@ _HOMES = {
         "UnreadableError",
         "WriteRefusedError",
     ),
+    "export.dataset.dataset": ("ExportedDataset", "export_dataset"),
+    "export.dataset.task": ("DatasetFile",),
     "export.verify.findings": ("Finding", "Verification"),
     "export.verify.seals": ("Seals", "Verifiers"),
     "export.page": ("make_page", "write_page"),
@@ -125,10 +129,12 @@ __all__ = [
     "AttachError",
     "Attachment",
     "CheckedDatabase",
+    "DatasetFile",
     "DegradedDatabaseError",
     "DegradedReadWarning",
     "Diagnosis",
     "ExportedBag",
+    "ExportedDataset",
     "Finding",
     "Landscape",
     "LandscapeCompatError",
@@ -167,6 +173,7 @@ __all__ = [
     "diff_databases",
     "explain",
     "export_bag",
+    "export_dataset",
     "export_run",
     "inspect_database",
     "install",

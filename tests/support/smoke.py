@@ -24,6 +24,8 @@ MODULES = {
     "parquet": "pyarrow",
     "zstd": "zstandard",
     "fast": "orjson",
+    "remote": "fsspec",
+    "dask": "distributed",
 }
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 

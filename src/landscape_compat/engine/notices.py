@@ -16,11 +16,12 @@ from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.schema.fingerprint import fingerprint_table
 
-__all__ = ["REMEDY", "Notices", "emit", "held_back", "repeat"]
+__all__ = ["REMEDY", "Notices", "emit", "held_back", "repeat", "told_elsewhere"]
 
 REMEDY = "Read and export it as it is, or migrate a copy; writing is refused."
 _OURS = ("landscape_compat.", "sqlalchemy.")
-# Of the thread that holds them back, so that others go on telling.
+# Both of the thread that asks, so that others go on telling.
+_TOLD: Final[ContextVar[bool]] = ContextVar("landscape_compat_told", default=False)
 _HELD: Final[ContextVar[list[tuple[str, Mapping[str, Any]]] | None]] = ContextVar(
     "landscape_compat_held", default=None
 )
@@ -37,6 +38,16 @@ def held_back() -> Iterator[None]:
         _HELD.reset(token)
     for name, fields in held:
         repeat(name, fields)
+
+
+@contextmanager
+def told_elsewhere() -> Iterator[None]:
+    """Tell nothing of what databases lack: who shares out the work over one has told it."""
+    token = _TOLD.set(True)
+    try:
+        yield
+    finally:
+        _TOLD.reset(token)
 
 
 def emit(event: str, **fields: Any) -> None:
@@ -150,7 +161,7 @@ class Notices:
 
     def _is_new(self, fact: object) -> bool:
         with self._lock:
-            if fact in self._told:
+            if _TOLD.get() or fact in self._told:
                 return False
             self._told.add(fact)
             return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -17,6 +16,7 @@ from sqlalchemy import URL
 
 from landscape_compat.engine.notices import repeat
 from landscape_compat.errors import LandscapeCompatError, printable
+from landscape_compat.export.output.processes import begin_worker
 from landscape_compat.export.part import Part, Wanted, write_part
 from landscape_compat.landscape.database import open_landscape
 
@@ -62,7 +62,7 @@ def write_parts(
     # Spawned: a fork of a program that has threads, or a database open, is no safe place.
     context = multiprocessing.get_context("spawn")
     workers = min(jobs, len(databases))
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker)
     waiting: list[tuple[str, Future[_Done]]] = []
     try:
         for url, below in zip(databases, places, strict=True):
@@ -88,11 +88,6 @@ def write_parts(
 
 def _is_written(future: Future[_Done]) -> bool:
     return future.done() and not future.cancelled() and future.exception() is None
-
-
-def _begin() -> None:
-    # What interrupts the command interrupts this process too, and the command tells of it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _write(

@@ -10,9 +10,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from landscape_compat.engine.notices import emit
-from landscape_compat.errors import UnreadableError, printable
+from landscape_compat.errors import UnreadableError
 from landscape_compat.export.bag.bag import DATA, PAGES
-from landscape_compat.export.bag.contents import contents_of, schema_file
+from landscape_compat.export.bag.contents import (
+    contents_of,
+    name_of_source,
+    schema_file,
+    told_of_source,
+)
 from landscape_compat.export.bag.witness import require_unchanged, state_of_source
 from landscape_compat.export.formats.writers import Format, RecordWriter, Writers
 from landscape_compat.export.output.files import ALL_RECORDS, FolderFiles, WrittenFile, file_stem
@@ -161,17 +166,9 @@ def write_part(
     require_unchanged(before, after)
     tables = [table.to_dict() for table in contents_of(report, stream.sources)]
     source = {
-        "name": _name_of(db),
+        **told_of_source(db, report, before, after),
         "place": below.as_posix(),
-        "dialect": report.dialect,
-        "opened": report.opened,
-        "target": report.target,
-        "degraded": report.degraded,
-        "shape": report.identification.to_dict() if report.identification else None,
-        "files_before": before.to_list(),
-        "files_after": after.to_list(),
         "tables": tables,
-        "absent_tables": [t.name for t in report.tables if t.drift.missing_table],
     }
     payload = [
         told
@@ -204,7 +201,7 @@ def _draw(
     try:
         page = make_page(db, run_id=next(iter(selection.run_ids), None), digests=digests)
     except UnreadableError as error:
-        emit("page_omitted", database=_name_of(db), reason=error.reason)
+        emit("page_omitted", database=name_of_source(db), reason=error.reason)
         return {}
     return {name: page.encode()}
 
@@ -220,11 +217,3 @@ def _told(bag: Path, format_: str, files: Iterable[WrittenFile]) -> Iterator[dic
             "bytes": file.size,
             "sha256": file.sha256,
         }
-
-
-def _name_of(db: Landscape) -> str:
-    """Name a database: a file by its name, a server's by its URL without the password."""
-    url = db.engine.url
-    if url.get_backend_name() == "sqlite":
-        return printable(Path(url.database or "").name)
-    return printable(url.render_as_string(hide_password=True))

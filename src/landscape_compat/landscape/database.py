@@ -21,6 +21,7 @@ from landscape_compat.errors import AttachError, LandscapeCompatError, NotALands
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.rules import landscape_rules
+from landscape_compat.landscape.snapshots import import_snapshot
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.schema.catalogue import catalogue_for
 from landscape_compat.schema.known import identify
@@ -86,6 +87,7 @@ class Landscape:
     def __init__(self, engine: Engine, attachment: Attachment) -> None:
         self.engine = engine
         self._attachment = attachment
+        self._snapshot: str | None = None
 
     @property
     def connection_string(self) -> str:
@@ -115,9 +117,20 @@ class Landscape:
     def connection(self) -> Iterator[Connection]:
         """Open a connection in one read transaction: everything read on it is of one moment."""
         with self.engine.connect() as connection, connection.begin():
+            if self._snapshot is not None:
+                import_snapshot(connection, self._snapshot)
             yield connection
 
     read_only_connection = connection
+
+    def share_snapshot(self, snapshot: str) -> None:
+        """Have every `connection` from now on see what a transaction of another program sees.
+
+        Args:
+            snapshot: What PostgreSQL's `pg_export_snapshot()` gave that transaction, which must
+                still run whenever a connection is opened.
+        """
+        self._snapshot = snapshot
 
     def close(self) -> None:
         """Close every connection, and remove the private copy if one was made."""

@@ -10,6 +10,7 @@ import pytest
 
 from landscape_compat.export.bag.json_schema import published_schema, violations
 from landscape_compat.export.bag.predicate import PREDICATE
+from landscape_compat.export.dataset.predicate import PREDICATE as DATASET
 from landscape_compat.migrate.proof import PREDICATE as MIGRATION
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference"
@@ -21,7 +22,11 @@ def wrong(value: Any, **schema: Any) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("name", "room", "predicate"),
-    [("export", "export.bag", PREDICATE), ("migration", "migrate", MIGRATION)],
+    [
+        ("export", "export.bag", PREDICATE),
+        ("dataset", "export.dataset", DATASET),
+        ("migration", "migrate", MIGRATION),
+    ],
 )
 def test_the_published_schema_is_the_one_in_the_package(
     name: str, room: str, predicate: str
@@ -31,7 +36,7 @@ def test_the_published_schema_is_the_one_in_the_package(
     assert published["$id"] == predicate
 
 
-@pytest.mark.parametrize("room", ["export.bag", "migrate"])
+@pytest.mark.parametrize("room", ["export.bag", "export.dataset", "migrate"])
 def test_every_keyword_of_the_published_schema_is_known(room: str) -> None:
     """Whatever is thrown at it: a keyword that is not known would raise."""
     schema = published_schema(f"landscape_compat.{room}")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from landscape_compat.engine.report import FilledColumn, SchemaReport, TableReport
+from landscape_compat.errors import printable
+from landscape_compat.export.bag.witness import SourceState
 from landscape_compat.export.records.source import Source
 from landscape_compat.export.records.values import Field, State
+from landscape_compat.landscape.database import Landscape
 from landscape_compat.schema.fingerprint import fingerprint_table
 from landscape_compat.schema.shape import ColumnShape, fold_name
 
-__all__ = ["TableContents", "contents_of", "schema_file"]
+__all__ = ["TableContents", "contents_of", "name_of_source", "schema_file", "told_of_source"]
 
 _SCHEMA_KIND: Final = "landscape-compat/record-schema"
 _SCHEMA_VERSION: Final = 1
@@ -70,6 +74,42 @@ def contents_of(report: SchemaReport, sources: Sequence[Source]) -> tuple[TableC
         )
         for source in sources
     )
+
+
+def told_of_source(
+    db: Landscape, report: SchemaReport, before: SourceState, after: SourceState
+) -> dict[str, Any]:
+    """Say what a database is, and how it was read, as plain JSON values; but not what it holds.
+
+    Args:
+        db: The database.
+        report: What it stores, measured against what is declared.
+        before: What its files were before it was read.
+        after: What they were afterwards.
+    """
+    return {
+        "name": name_of_source(db),
+        "dialect": report.dialect,
+        "opened": report.opened,
+        "target": report.target,
+        "degraded": report.degraded,
+        "shape": report.identification.to_dict() if report.identification else None,
+        "files_before": before.to_list(),
+        "files_after": after.to_list(),
+        "absent_tables": [t.name for t in report.tables if t.drift.missing_table],
+    }
+
+
+def name_of_source(db: Landscape) -> str:
+    """Name a database: a file by its name, a server's by its URL without the password.
+
+    Args:
+        db: The database.
+    """
+    url = db.engine.url
+    if url.get_backend_name() == "sqlite":
+        return printable(Path(url.database or "").name)
+    return printable(url.render_as_string(hide_password=True))
 
 
 def schema_file(tables: Sequence[Mapping[str, Any]], record_type: str | None) -> bytes:

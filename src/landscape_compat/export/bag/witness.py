@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from landscape_compat.engine.classify import resolve
-from landscape_compat.engine.digests import digest_source
+from landscape_compat.engine.digests import SourceDigests, digest_source
 from landscape_compat.engine.source import source_of
 from landscape_compat.errors import SourceChangedError, printable
 from landscape_compat.landscape.database import Landscape
@@ -64,11 +66,14 @@ class SourceState:
         return [file.to_dict() for file in self.files]
 
 
-def state_of_source(db: Landscape) -> SourceState:
+def state_of_source(
+    db: Landscape, digest: Callable[[Path], SourceDigests] = digest_source
+) -> SourceState:
     """Digest and list the files of a database: itself, and all whose names begin with its own.
 
     Args:
         db: The database.
+        digest: Digests them.
 
     Raises:
         OSError: A file cannot be read.
@@ -80,7 +85,7 @@ def state_of_source(db: Landscape) -> SourceState:
     opened = source_of(arguments, keywords).path
     assert opened is not None  # the shim leaves a database in memory alone
     path = resolve(opened)
-    digests = digest_source(path)
+    digests = digest(path)
     of_suffix = dict(
         zip(_WITH_DIGEST, (digests.database, digests.wal, digests.journal), strict=True)
     )

@@ -20,9 +20,21 @@ from landscape_compat.export.records.values import (
 )
 from landscape_compat.schema.types import type_class
 
-__all__ = ["ParquetWriter"]
+__all__ = ["ParquetWriter", "require_parquet"]
 
 _ROWS: Final = 20_000
+
+
+def require_parquet() -> None:
+    """Require what writes Parquet, so that its absence is told before any work.
+
+    Raises:
+        LandscapeCompatError: It is not installed.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise needs_extra("Parquet", "parquet") from error
 
 
 class _Table:
@@ -74,10 +86,7 @@ class ParquetWriter:
     """
 
     def __init__(self, files: FolderFiles) -> None:
-        try:
-            import pyarrow.parquet  # noqa: F401 - so that its absence is told before any work
-        except ImportError as error:
-            raise needs_extra("Parquet", "parquet") from error
+        require_parquet()
         self._files = files
         self._tables: dict[str, _Table] = {}
 

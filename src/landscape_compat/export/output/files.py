@@ -24,6 +24,7 @@ __all__ = [
     "cannot_write",
     "file_stem",
     "needs_extra",
+    "shortened",
 ]
 
 # What the name of a file that holds records of every type begins with.
@@ -53,11 +54,11 @@ class _Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
-def cannot_write(path: Path, error: OSError) -> OutputError:
+def cannot_write(path: object, error: OSError) -> OutputError:
     """Make the error that says that a path cannot be written.
 
     Args:
-        path: The path.
+        path: The path, or what else a place is called.
         error: What the system said.
     """
     return OutputError(
@@ -278,11 +279,20 @@ def file_stem(record_type: str) -> str:
     name = quote(record_type, safe="").replace("%", "=")
     if name.startswith(".") or name == ALL_RECORDS:
         name = f"={ord(name[0]):02X}{name[1:]}"
-    if len(name) > _LONGEST_NAME:
-        digest = hashlib.sha256(record_type.encode()).hexdigest()
-        name = f"{name[:_LONGEST_NAME]}-{digest[:16]}"
     # An equals sign alone is no name's: in a quoted name, digits follow it.
-    return name or "="
+    return shortened(name, record_type) or "="
+
+
+def shortened(name: str, of: str) -> str:
+    """Give a name that every file system has room for.
+
+    Args:
+        name: The name, in ASCII.
+        of: What it was made of; where it is too long, a digest of that stands for its end.
+    """
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}-{hashlib.sha256(of.encode()).hexdigest()[:16]}"
 
 
 def _compressor(compression: str | None) -> _Compressor | None:

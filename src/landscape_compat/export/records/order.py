@@ -156,16 +156,21 @@ class RecordOrder:
         Raises:
             UnreadableError: A row was given twice, or not at all.
         """
-        for facts in TABLES:
-            source = self._source(facts.table)
-            if source is None or not self.wants(facts.table):
-                continue
-            all_given = source.given == source.stored and self._reached_once(source)
-            if not all_given and (facts.links or facts.table == RUNS):
-                statement = source.select().where(not_(self._schema.reached(source.table)))
-                for row in source.read(statement.order_by(*source.table.order())):
-                    source.unreached += 1
-                    yield source.record(row, None)
+        for source in self._of_runs():
+            if source.given != source.stored or not self._reached_once(source):
+                yield from self._unreached(source)
+        self.require_all_given()
+
+    def beyond_runs(self) -> Iterator[Any]:
+        """Give the rows that no run reaches, whether or not those of runs are read here."""
+        return chain.from_iterable(map(self._unreached, self._of_runs()))
+
+    def require_all_given(self) -> None:
+        """Require that of each wanted table as many records were given as rows are stored.
+
+        Raises:
+            UnreadableError: A row was given twice, or not at all.
+        """
         for source in self.sources:
             if self.wants(source.table.name) and source.given != source.stored:
                 raise UnreadableError(
@@ -175,6 +180,19 @@ class RecordOrder:
                     remedy="Compare the keys of this table and of the tables it refers to: they "
                     "repeat, or differ only in case or in type.",
                 )
+
+    def _of_runs(self) -> Iterator[Source]:
+        """Give the wanted tables whose rows belong to runs."""
+        for facts in TABLES:
+            source = self._source(facts.table)
+            if source and self.wants(facts.table) and (facts.links or facts.table == RUNS):
+                yield source
+
+    def _unreached(self, source: Source) -> Iterator[Any]:
+        statement = source.select().where(not_(self._schema.reached(source.table)))
+        for row in source.read(statement.order_by(*source.table.order())):
+            source.unreached += 1
+            yield source.record(row, None)
 
     def _reached_once(self, source: Source) -> bool:
         """Tell whether no row can be reached twice, which would make up for one not reached."""

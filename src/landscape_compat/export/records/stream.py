@@ -23,6 +23,7 @@ from landscape_compat.landscape.tables import TABLES
 __all__ = [
     "Order",
     "RecordStream",
+    "begin_order",
     "count_records",
     "export_database",
     "export_run",
@@ -51,6 +52,8 @@ class RecordStream(Iterator[T]):
         absent: What stands for a column that is declared and not stored.
         filled: Whether values that rules give are shown too.
         make_of: Gives what makes a record of a row and its run, for each form.
+        beyond_runs: Whether only what belongs to no run is wanted, of the selected tables: the
+            tables of no run, and the rows that no run reaches.
     """
 
     def __init__(
@@ -62,11 +65,12 @@ class RecordStream(Iterator[T]):
         absent: AbsentMode = "omit",
         filled: bool = False,
         make_of: MakeOf = attrgetter("make"),
+        beyond_runs: bool = False,
     ) -> None:
         self._orders: list[RecordOrder] = []
         # Without a reference to this object, so that forgetting it gives the connection back.
         additions = Additions(absent, filled, db.declared, db.projections)
-        self._lists = _read(db, selection, order, additions, make_of, self._orders)
+        self._lists = _read(db, selection, order, additions, make_of, beyond_runs, self._orders)
         self._records: Iterator[T] = chain.from_iterable(self._lists)
 
     def __iter__(self) -> RecordStream[T]:
@@ -108,21 +112,19 @@ def _read(
     order: Order,
     additions: Additions,
     make_of: MakeOf,
+    beyond_runs: bool,
     orders: list[RecordOrder],
 ) -> Generator[list[Any], None, None]:
     with db.connection() as connection, _much_cache(connection):
-        # The first statement takes the snapshot, and notices a schema that changed.
-        list(read(connection, select(literal_column("1"))))
-        stored = db.stored
-        for facts in TABLES:
-            tell(connection, stored, db.declared, facts.table)
-        tables = selection.find_tables(stored, db.declared)
-        # Table by table, no row and no value is taken from an index; those of rules may be.
-        if selection == Selection() and (order == "host" or additions.filled):
-            require_sound_indexes(connection)
-        found = RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
+        found = begin_order(
+            db, connection, selection, additions, order, make_of, is_part=beyond_runs
+        )
         orders.append(found)
-        runs = selection.find_runs(connection, stored)
+        if beyond_runs:
+            yield from found.database_lists()
+            yield from _in_lists(found.beyond_runs())
+            return
+        runs = selection.find_runs(connection, db.stored)
         if order == "table":
             yield from found.table_lists(runs)
         elif runs is None:
@@ -130,6 +132,45 @@ def _read(
         else:
             for run_id in runs:
                 yield from found.run_lists(run_id)
+
+
+def begin_order(
+    db: Landscape,
+    connection: Connection,
+    selection: Selection,
+    additions: Additions,
+    order: Order = "host",
+    make_of: MakeOf = attrgetter("make"),
+    *,
+    is_part: bool = False,
+) -> RecordOrder:
+    """Begin to read records, and tell what the database lacks.
+
+    Args:
+        db: The database.
+        connection: A connection of it, in a transaction in which nothing was read yet.
+        selection: Which records.
+        additions: What records have besides what is stored.
+        order: In which order.
+        make_of: Gives what makes a record of a row and its run, for each form.
+        is_part: Whether somebody else has required that indexes are sound.
+
+    Raises:
+        UnreadableError: The database is damaged; where everything is selected in the host's
+            order, also if an index disagrees with its table.
+        LandscapeCompatError: No such table is known.
+    """
+    # The first statement takes the snapshot, and notices a schema that changed.
+    list(read(connection, select(literal_column("1"))))
+    stored = db.stored
+    for facts in TABLES:
+        tell(connection, stored, db.declared, facts.table)
+    tables = selection.find_tables(stored, db.declared)
+    # Table by table, no row and no value is taken from an index; those of rules may be.
+    by_index = order == "host" or additions.filled
+    if by_index and selection == Selection() and not is_part:
+        require_sound_indexes(connection)
+    return RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
 
 
 @contextmanager
@@ -235,6 +276,9 @@ def _everything(order: RecordOrder) -> Iterator[list[Any]]:
     for run_id in order.run_ids():
         yield from order.run_lists(run_id)
     yield from order.database_lists()
-    unreached = order.unreached()
-    while records := list(islice(unreached, CHUNK)):
-        yield records
+    yield from _in_lists(order.unreached())
+
+
+def _in_lists(records: Iterator[Any]) -> Iterator[list[Any]]:
+    while some := list(islice(records, CHUNK)):
+        yield some

@@ -1,0 +1,97 @@
+"""Running tasks: in this process, in others of this machine, or wherever an executor runs them."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import as_completed as completed
+from contextlib import contextmanager
+from typing import Final
+
+from landscape_compat.errors import LandscapeCompatError, printable
+from landscape_compat.export.dataset.task import Partition, Task, write_partition
+from landscape_compat.export.output.processes import begin_worker
+
+__all__ = ["run_tasks"]
+
+# How many pools of processes are tried, where one after another loses a process.
+_POOLS: Final = 4
+
+
+def run_tasks(tasks: Sequence[Task], executor: Executor | None, jobs: int) -> Iterator[Partition]:
+    """Do tasks, and give what each wrote, as they end.
+
+    When this ends, in whichever way, none of them is under way any more.
+
+    Args:
+        tasks: The tasks.
+        executor: What runs them; processes of this machine if not given.
+        jobs: How many of those at a time; with one, this process does it all.
+
+    Raises:
+        LandscapeCompatError: What `write_partition` raises; or processes were ended from outside.
+    """
+    if executor is not None:
+        try:
+            with _submitted(executor, tasks) as futures:
+                for future in completed(futures):
+                    yield future.result()
+        except BrokenExecutor as error:
+            raise _ended(tasks) from error
+    elif jobs > 1 and len(tasks) > 1:
+        yield from _in_processes(tasks, jobs)
+    else:
+        yield from map(write_partition, tasks)
+
+
+def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Partition]:
+    """Do tasks in processes; those that one was doing when it was killed are done again."""
+    # Spawned: a fork of a program that has threads, or a database open, is no safe place.
+    context = multiprocessing.get_context("spawn")
+    left, cause = list(tasks), None
+    for _ in range(_POOLS):
+        workers = min(jobs, len(left))
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
+            again = []
+            with _submitted(pool, left) as futures:
+                for future in completed(futures):
+                    try:
+                        yield future.result()
+                    except BrokenExecutor as error:
+                        again.append(futures[future])
+                        cause = error
+        left = again
+        if not left:
+            return
+    raise _ended(left) from cause
+
+
+@contextmanager
+def _submitted(
+    executor: Executor, tasks: Sequence[Task]
+) -> Iterator[dict[Future[Partition], Task]]:
+    """Submit tasks; in the end, wait for those that can no longer be called back."""
+    futures: dict[Future[Partition], Task] = {}
+    try:
+        for task in tasks:
+            try:
+                futures[executor.submit(write_partition, task)] = task
+            except BrokenExecutor as error:
+                # One was killed already: this task fares as those that were submitted.
+                failed: Future[Partition] = Future()
+                failed.set_exception(error)
+                futures[failed] = task
+        yield futures
+    finally:
+        wait([future for future in futures if not future.cancel()])
+
+
+def _ended(tasks: Sequence[Task]) -> LandscapeCompatError:
+    runs = ", ".join(printable(task.run or "what belongs to no run") for task in tasks[:5])
+    more = f" and {len(tasks) - 5} more" if len(tasks) > 5 else ""
+    return LandscapeCompatError(
+        "Processes that exported these were ended from outside again and again, perhaps for want "
+        f"of memory, so the dataset is not complete: {runs}{more}.",
+        remedy="Export again, fewer at a time (--jobs), or on machines with more memory.",
+    )

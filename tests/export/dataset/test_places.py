@@ -1,0 +1,261 @@
+"""A dataset goes only where it may, is complete only with its statement, and leaves nothing else."""
+
+from __future__ import annotations
+
+import pickle
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import make_url
+
+from landscape_compat.engine.encryption import Passphrase
+from landscape_compat.errors import DegradedReadWarning, OutputError, SourceChangedError
+from landscape_compat.export.bag.witness import SourceState
+from landscape_compat.export.dataset import task as task_module
+from landscape_compat.export.dataset.dataset import export_dataset
+from landscape_compat.export.dataset.target import target_of
+from landscape_compat.export.dataset.task import Task, write_partition
+from support.datasets import by_arrow, content_of, is_complete, stored_records, texts
+from support.legacy import Written
+from support.untouched import untouched
+
+pytest.importorskip("pyarrow")
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+
+class Between(Executor):
+    """Runs each task at once, after it was sent as to another process, with something between.
+
+    Args:
+        action: What happens before each task, given its number.
+    """
+
+    def __init__(self, action: Callable[[int], object] = lambda at: None) -> None:
+        self._action = action
+        self.ran = 0
+
+    def submit(self, fn: Any, /, *args: Any, **more: Any) -> Future[Any]:
+        """Run a task."""
+        future: Future[Any] = Future()
+        try:
+            self._action(self.ran)
+            self.ran += 1
+            future.set_result(fn(*pickle.loads(pickle.dumps(args)), **more))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def test_a_complete_dataset_is_replaced_only_where_asked_for(
+    legacy: Written, tmp_path: Path
+) -> None:
+    target = tmp_path / "ds"
+    export_dataset(legacy.path, target)
+    before = content_of(target)
+    with pytest.raises(OutputError, match="holds a dataset already"):
+        export_dataset(legacy.path, target)
+    assert content_of(target) == before
+    assert is_complete(target)
+    with closing(sqlite3.connect(legacy.path)) as connection:
+        connection.execute("DELETE FROM runs WHERE run_id = ?", [legacy.run_ids[-1]])
+        connection.commit()
+    export_dataset(legacy.path, target, force=True)
+    assert set(content_of(target)) < set(before)
+    assert texts(r for _, r in by_arrow(target)) == texts(stored_records(legacy.path))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "x/run=1/part-0.parquet", "run/part-9.parquet"])
+def test_what_is_not_an_export_is_never_replaced(
+    legacy: Written, tmp_path: Path, name: str
+) -> None:
+    """Alone, or among the files of one."""
+    target = tmp_path / "ds"
+    (target / name).parent.mkdir(parents=True)
+    (target / name).write_text("mine")
+    with pytest.raises(OutputError, match="not an earlier export"):
+        export_dataset(legacy.path, target, force=True)
+    assert content_of(target) == {name: b"mine"}
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="cannot be written"):
+        export_dataset(legacy.path, tmp_path / "file", force=True)
+    with pytest.raises(OutputError, match="cannot be written"):
+        export_dataset(legacy.path, tmp_path / "none" / "ds")
+
+
+def test_what_a_killed_export_left_is_replaced(legacy: Written, tmp_path: Path) -> None:
+    """It has no statement, and files of another database may be among what it left."""
+
+    target, kept = tmp_path / "ds", tmp_path / "kept"
+    seen = []
+
+    def look(at: int) -> None:
+        if at == 3:
+            seen.append((is_complete(target), set(content_of(target))))
+            target.rename(kept)  # so that nothing can be cleared away, as after a kill
+            raise KeyboardInterrupt
+
+    with untouched(legacy.path), pytest.raises(KeyboardInterrupt):
+        export_dataset(legacy.path, target, executor=Between(look))
+    ((complete, names),) = seen
+    assert not complete
+    assert len(names) > 3
+    (kept / "run" / "run=stale").mkdir(parents=True)
+    (kept / "run" / "run=stale" / "part-0.parquet").write_bytes(b"of another database")
+    (kept / "_landscape" / "partial-x").mkdir()
+    (kept / "_landscape" / "partial-x" / "run.parquet").write_bytes(b"PAR1")
+    export_dataset(legacy.path, kept)
+    assert texts(r for _, r in by_arrow(kept)) == texts(stored_records(legacy.path))
+    assert [p.name for p in (kept / "_landscape").iterdir()] == ["dataset.json"]
+
+
+def test_an_export_that_fails_leaves_nothing(legacy: Written, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection:
+        connection.execute("CREATE TABLE mine (number FLOAT)")
+        connection.execute("INSERT INTO mine VALUES ('a text')")
+        connection.commit()
+    with untouched(legacy.path), pytest.raises(OutputError, match=r"mine\.number"):
+        export_dataset(legacy.path, tmp_path / "ds")
+    assert list((tmp_path / "ds").rglob("*.*")) == []
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_a_source_that_changes_is_told(legacy: Written, tmp_path: Path, last: bool) -> None:
+    """By the task that finds it, or at the end; and nothing says that the dataset is complete."""
+    written: list[int] = []
+
+    def write(at: int) -> None:
+        if at == (len(legacy.run_ids) if last else 2):
+            with closing(sqlite3.connect(legacy.path)) as connection:
+                connection.execute("UPDATE runs SET status = status || '!'")
+                connection.commit()
+            written.append(at)
+
+    executor = Between(write)
+    with pytest.raises(SourceChangedError, match="audit.db changed"):
+        export_dataset(legacy.path, tmp_path / "ds", executor=executor)
+    assert written
+    assert content_of(tmp_path / "ds") == {}
+    assert not is_complete(tmp_path / "ds")
+
+
+def test_a_source_that_changes_after_the_last_task_is_told(
+    legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(task: Task) -> Any:
+        done = write_partition(task)
+        if task.run is None:
+            with closing(sqlite3.connect(legacy.path)) as connection:
+                connection.execute("UPDATE runs SET status = status || '!'")
+                connection.commit()
+        return done
+
+    monkeypatch.setattr("landscape_compat.export.dataset.running.write_partition", late)
+    with pytest.raises(SourceChangedError):
+        export_dataset(legacy.path, tmp_path / "ds")
+    assert not is_complete(tmp_path / "ds")
+
+
+def test_two_exports_to_one_place_do_not_both_end_well(legacy: Written, tmp_path: Path) -> None:
+    target = tmp_path / "ds"
+
+    def begin_another(at: int) -> None:
+        if at == 2:
+            (target / "_landscape" / "unfinished").write_bytes(b"another")
+
+    with pytest.raises(OutputError, match="was begun meanwhile"):
+        export_dataset(legacy.path, target, executor=Between(begin_another))
+    assert not is_complete(target)
+
+
+def test_a_place_that_not_every_process_reaches_is_told(legacy: Written, tmp_path: Path) -> None:
+    """What each has in its own memory, or on its own disk, is not there in the end."""
+
+    def lose(at: int) -> None:
+        if at == 2:
+            next((tmp_path / "ds").rglob("*.parquet")).unlink()
+
+    with pytest.raises(OutputError, match="does not hold what was written"):
+        export_dataset(legacy.path, tmp_path / "ds", executor=Between(lose))
+    assert not is_complete(tmp_path / "ds")
+
+
+def test_it_is_told_once_what_a_database_lacks(
+    legacy: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever runs the tasks, also threads of this process."""
+    told, events = [], []
+    for at, executor in enumerate((None, ThreadPoolExecutor(2))):
+        with pytest.warns(DegradedReadWarning) as warned:
+            export_dataset(legacy.path, tmp_path / f"ds{at}", executor=executor)
+        told.append(sorted(str(one.message) for one in warned))
+        events.append(sorted(str(record.args) for record in caplog.records))
+        caplog.clear()
+        if executor:
+            executor.shutdown()
+    assert told[0] == told[1]
+    assert events[0] == events[1]
+    assert len(set(told[0])) == len(told[0]) > 1
+    assert len(set(events[0])) == len(events[0]) > 1
+    assert content_of(tmp_path / "ds0") == content_of(tmp_path / "ds1")
+
+
+@pytest.mark.parametrize("scheme", ["file", "memory", "plain"])
+def test_other_places(
+    legacy: Written, tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same files are there as in a folder; a file system that shows half a file shows none."""
+    fsspec = pytest.importorskip("fsspec")
+    place = tmp_path / "a place"
+    export_dataset(legacy.path, tmp_path / "folder")
+    expected = content_of(tmp_path / "folder")
+    if scheme == "file":
+        made = export_dataset(legacy.path, f"file://{place}")
+        assert content_of(place) == expected
+        assert made.place == str(place)
+        return
+    if scheme == "plain":
+        # As SFTP is: a file is seen before it is whole, and is moved in one step.
+        monkeypatch.setattr("landscape_compat.export.dataset.remote._WHOLE_OR_NOT", frozenset())
+    url = f"memory://user:secret@host/{tmp_path.name}/{scheme}"
+    made = export_dataset(legacy.path, url)
+    system, root = fsspec.core.url_to_fs(url)
+    found = {
+        name.removeprefix(root).lstrip("/"): system.cat_file(name) for name in system.find(root)
+    }
+    assert found.pop("_landscape/dataset.json").startswith(b'{"_type"')
+    assert found == expected
+    assert "secret" not in repr(made)
+    with pytest.raises(OutputError, match="holds a dataset already") as caught:
+        export_dataset(legacy.path, url)
+    assert "secret" not in str(caught.value)
+    export_dataset(legacy.path, url, force=True)
+
+
+def test_no_secret_is_in_what_a_scheduler_logs(tmp_path: Path) -> None:
+    task = Task(
+        database=make_url("postgresql://me:secret@host/db?password=secret"),
+        run_id="r",
+        target=target_of("ftp://me:secret@host/ds?key=secret", {"password": "secret"}),
+        key="run",
+        expected=SourceState(()),
+        passphrase=Passphrase("secret"),
+    )
+    assert "secret" not in repr(task)
+    assert "secret" not in task.target.place
+    assert pickle.loads(pickle.dumps(task)) == task
+
+
+def test_a_database_is_digested_once_a_process(
+    legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And again only when a stamp of it says that it changed."""
+    real, calls = task_module.digest_source, []
+    monkeypatch.setattr(task_module, "digest_source", lambda p: calls.append(p) or real(p))
+    export_dataset(legacy.path, tmp_path / "one")
+    export_dataset(legacy.path, tmp_path / "two")
+    assert len(calls) == 1
