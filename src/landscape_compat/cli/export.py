@@ -7,7 +7,7 @@ import sys
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import at_least_one, counted, print_json, print_table, say
@@ -34,14 +34,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "database", metavar="DB", nargs="+", help="paths or SQLAlchemy URLs; all go into one bag"
     )
-    parser.add_argument(
+    places = parser.add_mutually_exclusive_group(required=True)
+    places.add_argument(
         "-o",
         "--output",
         metavar="PLACE",
-        required=True,
         help="the folder to make, or a zip file (NAME.zip); or one file of records without a bag "
         "(NAME.jsonl or NAME.json, with .gz or .zst behind to compress it), or `-` for standard "
         "output",
+    )
+    places.add_argument(
+        "--dataset",
+        metavar="TARGET",
+        help="instead of that, a Parquet dataset for each type of record, partitioned by run: in "
+        "a folder, or at a URL that fsspec understands (extra `remote`)",
     )
     _configure_selection(parser)
     parser.add_argument(
@@ -82,7 +88,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=at_least_one,
         metavar="N",
         default=1,
-        help="export so many of several databases at a time (default: 1)",
+        help="export so many of several databases at a time, or with --dataset so many runs of "
+        "one (default: 1)",
     )
     parser.add_argument("--force", action="store_true", help="replace an earlier export")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -151,8 +158,9 @@ def run(options: argparse.Namespace) -> int:
     from landscape_compat.export.records.selection import Selection
     from landscape_compat.export.single import format_of_file
 
-    single = format_of_file(options.output)
-    options.format = options.format or (str(single or "jsonl"),)
+    single = format_of_file(options.output) if options.output else None
+    usual = "parquet" if options.dataset else str(single or "jsonl")
+    options.format = options.format or (usual,)
     selection = Selection(
         run_ids=tuple(dict.fromkeys(options.run_ids)),
         since=options.since,
@@ -173,7 +181,9 @@ def run(options: argparse.Namespace) -> int:
             for name in options.database
         ]
         try:
-            if options.output == "-":
+            if options.dataset:
+                _write_dataset(databases[0], selection, options, passphrase)
+            elif options.output == "-":
                 _stream(databases[0], selection, options)
             elif single:
                 _write_file(databases[0], selection, options)
@@ -189,6 +199,8 @@ def run(options: argparse.Namespace) -> int:
 def _mistake(options: argparse.Namespace, selection: Selection, single: str | None) -> str:
     if options.all and selection.is_of_runs:
         return "--all means every run, so no run can be chosen beside it."
+    if options.dataset:
+        return _mistake_of_dataset(options)
     if options.sign and all(not name.startswith("jsonl") for name in options.format):
         return "only JSON lines hold signed records, so jsonl must be among the formats."
     if options.output != "-" and single is None:
@@ -203,6 +215,18 @@ def _mistake(options: argparse.Namespace, selection: Selection, single: str | No
         return "without a bag there is one database, and no --json."
     if not single and (options.force or "." in options.format[0]):
         return "standard output takes neither compression nor --force."
+    return ""
+
+
+def _mistake_of_dataset(options: argparse.Namespace) -> str:
+    if options.format != ("parquet",):
+        return "a dataset is of Parquet, so no other format can go there."
+    if options.sign or options.ssh_key or options.pem_key:
+        return "only a bag is signed; write a folder or a zip file by -o."
+    if len(options.database) > 1:
+        return "a dataset is of one database."
+    if options.order != "host":
+        return "each file of a dataset holds one table of one run, so there is no other order."
     return ""
 
 
@@ -235,6 +259,30 @@ def _write_file(db: Landscape, selection: Selection, options: argparse.Namespace
     )
     _print_records(records)
     print(f"\nwritten to {printable(options.output)}")
+
+
+def _write_dataset(
+    db: Landscape, selection: Selection, options: argparse.Namespace, passphrase: str | None
+) -> None:
+    from landscape_compat.export.dataset.dataset import export_dataset
+
+    exported = export_dataset(
+        db.engine.url,
+        options.dataset,
+        selection=selection,
+        jobs=options.jobs,
+        absent=options.absent,
+        filled=options.filled,
+        force=options.force,
+        passphrase=passphrase,
+    )
+    if options.json:
+        told = {"place": exported.place, "by_type": dict(exported.records)}
+        print_json("dataset", {**told, **exported.predicate})
+    else:
+        _print_records(exported.records)
+        _say_unreached(exported.predicate["source"])
+        print(f"\nwritten to {exported.place}")
 
 
 def _watch(options: argparse.Namespace) -> Watch | None:
@@ -295,11 +343,15 @@ def _signer(options: argparse.Namespace) -> SigningKey | None:
 def _print_summary(exported: ExportedBag) -> None:
     _print_records(exported.records)
     for source in exported.predicate["sources"]:
-        for table in source["tables"]:
-            if number := table["unreached"]:
-                kind = table["record_type"]
-                say(f"{number} of the records of the type {kind} belong to no run that is stored.")
+        _say_unreached(source)
     print(f"\nwritten to {printable(exported.path)}")
+
+
+def _say_unreached(source: Mapping[str, Any]) -> None:
+    for table in source["tables"]:
+        if number := table["unreached"]:
+            kind = table["record_type"]
+            say(f"{number} of the records of the type {kind} belong to no run that is stored.")
 
 
 def _print_records(records: Mapping[str, int]) -> None:

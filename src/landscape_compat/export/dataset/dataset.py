@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
 
 from landscape_compat.engine.encryption import Passphrase
 from landscape_compat.engine.source import source_of
@@ -101,7 +102,7 @@ def export_dataset(
     """
     require_parquet()
     place = target_of(target, storage_options)
-    with open_landscape(database, passphrase=passphrase) as db, ExitStack() as held:
+    with open_landscape(database, passphrase=passphrase) as db, _held() as held:
         before = state_of_source(db)
         connection = held.enter_context(db.connection())
         additions = Additions(absent, filled, db.declared, db.projections)
@@ -153,6 +154,20 @@ def export_dataset(
         by_type[file.record_type] += file.records
         by_run[file.run][file.record_type] = file.records
     return ExportedDataset(place.place, dict(by_type), dict(by_run), tuple(files), after, predicate)
+
+
+@contextmanager
+def _held() -> Iterator[ExitStack]:
+    """Hold a transaction whose snapshot others read from.
+
+    That the server ended it is told by who could not read from it, and by nobody else.
+    """
+    held = ExitStack()
+    try:
+        yield held
+    finally:
+        with suppress(DBAPIError):
+            held.close()
 
 
 def _absolute(db: Landscape) -> URL:
