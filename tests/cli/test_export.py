@@ -252,3 +252,51 @@ def test_the_key_comes_from_the_environment_or_a_file(
         assert "by key-1" in verified.out
     monkeypatch.setenv("ELSPETH_SIGNING_KEY", "another")
     assert run("verify", tmp_path / "by-file").code == ExitCode.INTEGRITY
+
+
+def test_a_dataset(run: Run, legacy: Written, run_ids: list[str], tmp_path: Path) -> None:
+    """Parquet by run, told as JSON or as a table; only an earlier one is replaced, if asked to."""
+    pytest.importorskip("pyarrow")
+    words = ("export", legacy.path, "--dataset", tmp_path / "ds")
+    with untouched(legacy.path):
+        made = run(*words, "--run", run_ids[0], "--json", "--absent", "mark", "--format", "parquet")
+    assert made.code == ExitCode.DONE, made.err
+    assert made.json["kind"] == "dataset"
+    assert made.json["selection"]["runs"] == [run_ids[0]]
+    assert {file["run"] for file in made.json["files"]} == {run_ids[0]}
+    assert sum(made.json["by_type"].values()) == made.json["records"]
+    assert made.err.count("warning: tokens: not stored as declared") == 1
+    taken = run(*words)
+    assert taken.code == ExitCode.OPERATIONAL
+    assert "holds a dataset already" in taken.err
+    again = run(*words, "--force", "-q")
+    assert again.code == ExitCode.DONE
+    assert f"written to {tmp_path / 'ds'}" in again.out
+    unknown = run(*words, "--force", "--run", "nobody")
+    assert unknown.code == ExitCode.OPERATIONAL
+    assert run_ids[0] in unknown.err
+    assert (tmp_path / "ds" / "_landscape" / "dataset.json").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-o", "bag"),
+        ("--format", "csv"),
+        ("--format", "parquet,jsonl"),
+        ("--sign", "key"),
+        ("--ssh-key", "key"),
+        ("--order", "table"),
+        ("another.db",),
+        ("--jobs", "0"),
+    ],
+)
+def test_what_does_not_go_with_a_dataset(
+    run: Run, legacy: Written, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    try:
+        code = run("export", legacy.path, *words, "--dataset", tmp_path / "ds").code
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    assert code == ExitCode.USAGE
+    assert not (tmp_path / "ds").exists()

@@ -267,7 +267,7 @@ def _write_dataset(
     from landscape_compat.export.dataset.dataset import export_dataset
 
     exported = export_dataset(
-        db.engine.url,
+        db,
         options.dataset,
         selection=selection,
         jobs=options.jobs,

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
+from landscape_compat.engine.digests import SourceDigests, digest_source
 from landscape_compat.engine.encryption import Passphrase
 from landscape_compat.errors import DegradedReadWarning, OutputError, SourceChangedError
 from landscape_compat.export.bag.witness import SourceState
-from landscape_compat.export.dataset import task as task_module
 from landscape_compat.export.dataset.dataset import export_dataset
 from landscape_compat.export.dataset.target import target_of
 from landscape_compat.export.dataset.task import Task, write_partition
@@ -254,8 +254,13 @@ def test_a_database_is_digested_once_a_process(
     legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And again only when a stamp of it says that it changed."""
-    real, calls = task_module.digest_source, []
-    monkeypatch.setattr(task_module, "digest_source", lambda p: calls.append(p) or real(p))
+    calls: list[Path] = []
+
+    def counted(path: Path) -> SourceDigests:
+        calls.append(path)
+        return digest_source(path)
+
+    monkeypatch.setattr("landscape_compat.export.dataset.task.digest_source", counted)
     export_dataset(legacy.path, tmp_path / "one")
     export_dataset(legacy.path, tmp_path / "two")
     assert len(calls) == 1

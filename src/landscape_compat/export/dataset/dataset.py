@@ -6,7 +6,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -57,7 +57,7 @@ class ExportedDataset:
 
 
 def export_dataset(
-    database: str | os.PathLike[str] | URL,
+    database: str | os.PathLike[str] | URL | Landscape,
     target: str | os.PathLike[str],
     *,
     selection: Selection = _EVERYTHING,
@@ -76,7 +76,8 @@ def export_dataset(
     that fails is removed. On PostgreSQL, all read from one snapshot.
 
     Args:
-        database: A path or a SQLAlchemy URL, the same for every process that reads it.
+        database: A path or a SQLAlchemy URL, the same for every process that reads it; or what
+            `open_landscape` opened, whose URL is.
         target: A folder, or a URL that fsspec understands; every process that writes must
             reach it.
         selection: Which records; everything that is stored if not given.
@@ -102,7 +103,7 @@ def export_dataset(
     """
     require_parquet()
     place = target_of(target, storage_options)
-    with open_landscape(database, passphrase=passphrase) as db, _held() as held:
+    with _opened(database, passphrase) as db, _held() as held:
         before = state_of_source(db)
         connection = held.enter_context(db.connection())
         additions = Additions(absent, filled, db.declared, db.projections)
@@ -154,6 +155,14 @@ def export_dataset(
         by_type[file.record_type] += file.records
         by_run[file.run][file.record_type] = file.records
     return ExportedDataset(place.place, dict(by_type), dict(by_run), tuple(files), after, predicate)
+
+
+def _opened(
+    database: str | os.PathLike[str] | URL | Landscape, passphrase: str | None
+) -> AbstractContextManager[Landscape]:
+    if isinstance(database, Landscape):
+        return nullcontext(database)
+    return open_landscape(database, passphrase=passphrase)
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def file_name(record_type: str, key: str, run: str | None) -> str:
         key: What `partition_key` gave.
         run: What `run_text` gave; None for what belongs to no run.
     """
-    kind = shortened(_quoted(record_type), record_type)
+    kind = shortened(_quoted(record_type), record_type) or "%"  # no other name is that
     # Where Hive puts an empty text, too: some readers refuse a folder without a value.
     value = shortened(_quoted(run), run) if run else _NO_RUN
     return f"{kind}/{key}={value}/part-{int(run == '')}.parquet"
