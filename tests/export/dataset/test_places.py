@@ -170,6 +170,8 @@ def test_two_exports_to_one_place_do_not_both_end_well(legacy: Written, tmp_path
     with pytest.raises(OutputError, match="was begun meanwhile"):
         export_dataset(legacy.path, target, executor=Between(begin_another))
     assert not is_complete(target)
+    # What is there belongs to the other now.
+    assert (target / "_landscape" / "unfinished").read_bytes() == b"another"
 
 
 def test_a_place_that_not_every_process_reaches_is_told(legacy: Written, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Dataset:
                 remedy="Give a target that every process which writes can reach, and no other "
                 "program writes to.",
             )
-        if self._target.read(MARK) != self._mark:
+        if not self._is_mine():
             raise OutputError(
                 f"Another export to {self._target.place} was begun meanwhile.",
                 remedy="Let one of them come to its end at a time.",
@@ -58,6 +58,16 @@ class Dataset:
         self._target.remove(name for name in sizes if name.startswith(f"{OWN}/") and name != MARK)
         put_bytes(self._target, STATEMENT, statement)
         self._target.remove([MARK])
+
+    def abandon(self) -> None:
+        """Remove what there is of it, unless another export has taken its place."""
+        with suppress(OutputError):
+            if self._is_mine():
+                names = self._target.sizes().keys() - {MARK}
+                self._target.remove([*sorted(names), MARK])
+
+    def _is_mine(self) -> bool:
+        return self._target.read(MARK) == self._mark
 
 
 @contextmanager
@@ -83,8 +93,7 @@ def begun(target: Target, *, force: bool) -> Iterator[Dataset]:
     try:
         yield dataset
     except BaseException:
-        with suppress(OutputError):
-            target.remove([*sorted(target.sizes().keys() - {MARK}), MARK])
+        dataset.abandon()
         raise
 
 

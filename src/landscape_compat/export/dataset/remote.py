@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.export.dataset.layout import OWN
 from landscape_compat.export.output.files import needs_extra
@@ -76,8 +76,8 @@ class RemoteTarget:
         A file is sent when it is whole and its digest known: many a file system would keep the
         half of one whose writer fails.
         """
-        with tempfile.TemporaryDirectory(prefix="landscape-compat-dataset-") as folder:
-            yield Path(folder)
+        with PrivateFolder() as folder:
+            yield folder
 
     def put(self, file: Path, name: str) -> None:
         """Send a file, and where the file system shows half of one, under another name first.
