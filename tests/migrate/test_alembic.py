@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -132,6 +133,16 @@ def test_nothing_to_do(tmp_path: Path, metadata: sa.MetaData) -> None:
     with untouched(tmp_path / "app.db"):
         plan = plan_alembic(tmp_path / "app.db", metadata)
     assert plan.operations == ()
+
+
+def test_what_cannot_be_compared_is_no_error(old: Path, metadata: sa.MetaData) -> None:
+    """Of an index on an expression SQLAlchemy warns, which some programs make an error."""
+    with closing(sqlite3.connect(old)) as connection:
+        connection.execute("CREATE INDEX i ON users (lower(name))")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plan = plan_alembic(old, metadata)
+    assert (len(plan.operations), plan.cautions) == (4, ())
 
 
 def test_without_alembic(old: Path, metadata: sa.MetaData, monkeypatch: pytest.MonkeyPatch) -> None:
