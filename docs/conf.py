@@ -35,7 +35,10 @@ nitpicky = True
 # What is documented elsewhere is not linked, for that would need the network.
 nitpick_ignore_regex = [
     (r"py:.*", r"(sqlalchemy|structlog|wrapt|rfc8785|pytest)\..*"),
-    (r"py:.*", r"(collections|contextlib|datetime|enum|os|pathlib|types|typing|_io|io)\..*"),
+    (
+        r"py:.*",
+        r"(collections|concurrent|contextlib|datetime|enum|os|pathlib|types|typing|_io|io)\..*",
+    ),
     (r"py:class", r"(optional|iterable|callable|any|bool|bytes|dict|float|int|list|str|tuple)"),
     (r"py:(obj|exc|class|data)", r"(None|Ellipsis|T|\.\.\.|[A-Z][A-Za-z]*(Error|Warning))"),
     # Types that a signature names and that nobody needs to know in order to call it.
