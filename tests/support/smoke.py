@@ -16,16 +16,16 @@ import tempfile
 import warnings
 from pathlib import Path
 
-# What an extra brings, by the name it is imported by.
-MODULES = {
-    "rich": "rich",
-    "alembic": "alembic",
-    "completion": "shtab",
-    "parquet": "pyarrow",
-    "zstd": "zstandard",
-    "fast": "orjson",
-    "remote": "fsspec",
-    "dask": "distributed",
+# What extras bring, by the name it is imported by, and those that bring it.
+BROUGHT = {
+    "rich": {"rich"},
+    "alembic": {"alembic"},
+    "shtab": {"completion"},
+    "pyarrow": {"parquet", "remote", "dask"},
+    "zstandard": {"zstd"},
+    "orjson": {"fast"},
+    "fsspec": {"remote", "dask"},
+    "distributed": {"dask"},
 }
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -44,9 +44,9 @@ def main(database: str, *extras: str) -> None:
     assert not [name for name in names if name.startswith(("tests/", "docs/"))]
     brought = importlib.metadata.metadata("landscape-compat").get_all("Provides-Extra") or []
     assert set(extras) <= set(brought), brought
-    for extra, module in MODULES.items():
-        if extra in brought:
-            assert _is_there(module) is (extra in extras), f"{module} with {extras}"
+    for module, bringers in BROUGHT.items():
+        if bringers & set(brought):
+            assert _is_there(module) is bool(bringers & set(extras)), f"{module} with {extras}"
 
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "export"
@@ -58,8 +58,13 @@ def main(database: str, *extras: str) -> None:
         code, said = _run("completion", "bash")
         assert (code == 0) is ("completion" in extras), said
         if "parquet" in brought:
-            code, said = _run("export", database, "-o", f"{folder}/p", "--format", "parquet")
-            assert (code == 0) is ("parquet" in extras), said
+            has_parquet = bool(BROUGHT["pyarrow"] & set(extras))
+            for words in (
+                ("-o", f"{folder}/p", "--format", "parquet"),
+                ("--dataset", f"{folder}/d"),
+            ):
+                code, said = _run("export", database, *words)
+                assert (code == 0) is has_parquet, said
     print(f"{' '.join(extras) or 'no extras'}: as it should be")
 
 
