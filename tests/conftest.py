@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from landscape_compat.landscape.history import shape_named
@@ -33,6 +34,13 @@ def pytest_configure() -> None:
         if signal.getsignal(sent) is signal.SIG_IGN:
             usual = signal.default_int_handler if sent == signal.SIGINT else signal.SIG_DFL
             signal.signal(sent, usual)
+
+
+@pytest.fixture(autouse=True)
+def _structlog_as_nobody_set_it_up() -> Iterator[None]:
+    """Take back what a test told structlog; capturing events leaves it set up, too."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
