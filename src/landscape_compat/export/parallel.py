@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import warnings
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,8 +14,8 @@ from typing import Any
 from sqlalchemy import URL
 
 from landscape_compat.engine.notices import repeat
+from landscape_compat.engine.processes import worker_pool
 from landscape_compat.errors import LandscapeCompatError, printable
-from landscape_compat.export.output.processes import begin_worker
 from landscape_compat.export.part import Part, Wanted, write_part
 from landscape_compat.landscape.database import open_landscape
 
@@ -59,10 +58,7 @@ def write_parts(
     Raises:
         LandscapeCompatError: What `write_part` raises; or a process was ended from outside.
     """
-    # Spawned: a fork of a program that has threads, or a database open, is no safe place.
-    context = multiprocessing.get_context("spawn")
-    workers = min(jobs, len(databases))
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker)
+    pool = worker_pool(min(jobs, len(databases)))
     waiting: list[tuple[str, Future[_Done]]] = []
     try:
         for url, below in zip(databases, places, strict=True):

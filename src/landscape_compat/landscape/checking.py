@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import glob
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from landscape_compat.engine.processes import worker_pool
 from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.inspection import inspect_landscape
@@ -111,9 +110,7 @@ def worst_of(checked: Counter[int]) -> ExitCode:
 
 
 def _in_parallel(check: Any, given: list[str], jobs: int) -> Iterator[CheckedDatabase]:
-    # Spawned: a fork of a program that has threads, or a database open, is no safe place.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with worker_pool(jobs) as pool:
         yield from pool.map(check, given, chunksize=_CHUNK)
 
 

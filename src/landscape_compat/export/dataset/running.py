@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from concurrent.futures import as_completed as completed
 from contextlib import contextmanager
 from typing import Final
 
+from landscape_compat.engine.processes import worker_pool
 from landscape_compat.errors import LandscapeCompatError, printable
 from landscape_compat.export.dataset.task import Partition, Task, write_partition
-from landscape_compat.export.output.processes import begin_worker
 
 __all__ = ["run_tasks"]
 
@@ -47,12 +46,9 @@ def run_tasks(tasks: Sequence[Task], executor: Executor | None, jobs: int) -> It
 
 def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Partition]:
     """Do tasks in processes; those that one was doing when it was killed are done again."""
-    # Spawned: a fork of a program that has threads, or a database open, is no safe place.
-    context = multiprocessing.get_context("spawn")
     left, cause = list(tasks), None
     for _ in range(_POOLS):
-        workers = min(jobs, len(left))
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=begin_worker) as pool:
+        with worker_pool(min(jobs, len(left))) as pool:
             again = []
             with _submitted(pool, left) as futures:
                 for future in completed(futures):
