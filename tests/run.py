@@ -90,14 +90,15 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments[:at])
 
     cells = [(sys.executable, "2.1")] if options.quick else list(_matrix(_pythons()))
-    with cache_folder(ROOT) as cache:
-        checks = list(_lint(cache)) if options.lint else []
-        with ThreadPoolExecutor(max(1, options.jobs)) as pool:
-            running = [
-                pool.submit(_test, cache, python, series, arguments[at + 1 :])
-                for python, series in cells
-            ]
-            outcomes = [test.result() for test in running]
+    with cache_folder(ROOT) as cache, ThreadPoolExecutor(max(1, options.jobs)) as pool:
+        running = [
+            pool.submit(_test, cache, python, series, arguments[at + 1 :])
+            for python, series in cells
+        ]
+        # Behind them: an odd number of environments leaves a processor idle in the end.
+        checking = pool.submit(lambda: list(_lint(cache))) if options.lint else None
+        outcomes = [test.result() for test in running]
+        checks = checking.result() if checking else []
     return _report(outcomes, checks)
 
 
