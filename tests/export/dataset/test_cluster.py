@@ -47,7 +47,7 @@ def test_two_workers_one_of_which_is_killed(legacy: Written, tmp_path: Path) -> 
             n_workers=2,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # another run may have the usual port
             local_directory=str(tmp_path / "dask"),
         ) as cluster,
         distributed.Client(cluster) as client,
