@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from landscape_compat.errors import ExitCode
 from support.commands import Run
 from support.legacy import Written
 from support.untouched import state_of, untouched
-from support.wal import left_alone, make_database, make_state, run_child
+from support.wal import left_alone, lose_from_index, make_database, make_state, run_child
 
 
 def _lines(text: str) -> dict[str, str]:
@@ -172,10 +170,7 @@ def test_the_full_check_compares_indexes(run: Run, tmp_path: Path) -> None:
     """With their tables, which the quick one, made if none is asked for, does not."""
     path = tmp_path / "audit.db"
     make_database(path)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("CREATE INDEX i ON t (word) WHERE id > 5")
-        connection.execute("PRAGMA writable_schema = ON")
-        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, '> 5', '> 9')")
+    lose_from_index(path, "i")
     for words, code in (
         ((), ExitCode.DONE),
         (("--check", "quick"), ExitCode.DONE),

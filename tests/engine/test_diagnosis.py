@@ -23,7 +23,7 @@ from landscape_compat.engine.states import REFUSALS, STATES
 from landscape_compat.errors import LandscapeCompatError, SourceChangedError
 from landscape_compat.landscape.inspection import diagnose_database
 from support import wal
-from support.wal import left_alone, make_database, make_state, writing
+from support.wal import left_alone, lose_from_index, make_database, make_state, writing
 
 BY_NAME = {state.name: state for state in STATES}
 HEADER = (
@@ -162,10 +162,7 @@ def test_a_constraint_that_rows_break_is_no_damage(check: str, tmp_path: Path) -
 def test_an_index_without_its_rows_is_told_by_the_full_check(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     make_database(path)
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute('CREATE INDEX "i\x1b[31m" ON t (word) WHERE id > 5')
-        connection.execute("PRAGMA writable_schema = ON")
-        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, '> 5', '> 9')")
+    lose_from_index(path, "i\x1b[31m")
     with left_alone(path):
         assert diagnose_file(path, check="quick").problems == ()
         found = diagnose_file(path, check="full").problems

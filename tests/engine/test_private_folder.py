@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,9 @@ from support.killing import KILLED, in_child
 
 def test_it_is_there_for_its_owner_and_then_gone(tmp_path: Path) -> None:
     folder = PrivateFolder(tmp_path)
-    with folder as path:
-        assert stat.S_IMODE(path.stat().st_mode) == 0o700
-        (path / "copy").touch()
+    with closing(folder):
+        assert stat.S_IMODE(folder.path.stat().st_mode) == 0o700
+        (folder.path / "copy").touch()
         assert not folder.closed
     assert folder.closed
     assert list(tmp_path.iterdir()) == []
@@ -27,21 +28,21 @@ def test_it_is_there_for_its_owner_and_then_gone(tmp_path: Path) -> None:
 
 def test_it_lies_where_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with PrivateFolder() as path:
-        assert path.parent == tmp_path
+    with closing(PrivateFolder()) as folder:
+        assert folder.path.parent == tmp_path
 
 
 def test_what_a_killed_process_left_goes_with_the_next(tmp_path: Path) -> None:
     def die() -> None:
-        with PrivateFolder(tmp_path) as path:
-            (path / "copy").touch()
+        with closing(PrivateFolder(tmp_path)) as folder:
+            (folder.path / "copy").touch()
             os._exit(KILLED)
 
     assert in_child(die) == KILLED
     [left] = tmp_path.iterdir()
-    with PrivateFolder(tmp_path) as path:
-        assert list(tmp_path.iterdir()) == [path]
-        assert path != left
+    with closing(PrivateFolder(tmp_path)) as folder:
+        assert list(tmp_path.iterdir()) == [folder.path]
+        assert folder.path != left
 
 
 def test_what_cannot_be_removed_is_told(tmp_path: Path) -> None:

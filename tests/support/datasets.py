@@ -8,8 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from landscape_compat.export.bag.json_schema import violations
-from landscape_compat.export.dataset.predicate import predicate_schema
+from landscape_compat.export.bag.json_schema import published_schema, violations
 from landscape_compat.export.records.stream import export_database
 from landscape_compat.landscape.database import open_landscape
 
@@ -88,7 +87,8 @@ def is_complete(dataset: Path) -> bool:
 def statement_of(dataset: Path) -> dict[str, Any]:
     """Read the statement, which must follow its schema."""
     found: dict[str, Any] = json.loads((dataset / "_landscape" / "dataset.json").read_bytes())
-    assert list(violations(found["predicate"], predicate_schema())) == []
+    schema = published_schema("landscape_compat.export.dataset")
+    assert list(violations(found["predicate"], schema)) == []
     return found
 
 

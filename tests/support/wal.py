@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +43,7 @@ __all__ = [
     "encrypting",
     "forbid_locks",
     "left_alone",
+    "lose_from_index",
     "make_database",
     "make_state",
     "open_folder",
@@ -177,6 +178,14 @@ def make_database(path: Path, journal_mode: str = "delete") -> None:
         connection.execute("COMMIT")
     finally:
         connection.close()
+
+
+def lose_from_index(path: Path, index: str) -> None:
+    """Make an index of some rows of `t`, and have the schema say that it is one of fewer."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f'CREATE INDEX "{index}" ON t (word) WHERE id > 5')
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, '> 5', '> 9')")
 
 
 _UPDATE = "UPDATE t SET word = 'new'"

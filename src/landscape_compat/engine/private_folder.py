@@ -9,7 +9,6 @@ import tempfile
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 from landscape_compat.errors import OutputError, printable
 
@@ -55,17 +54,6 @@ class PrivateFolder:
                 "data of its source.",
                 remedy="Delete that folder by hand.",
             )
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def create_privately(path: Path) -> int:

@@ -25,7 +25,7 @@ from landscape_compat.export.output.zipping import zip_folder
 from landscape_compat.export.parallel import write_parts
 from landscape_compat.export.part import Part, Wanted, write_part
 from landscape_compat.export.records.additions import AbsentMode
-from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.selection import EVERYTHING, Selection
 from landscape_compat.export.records.stream import Order
 from landscape_compat.export.signing.signing import SigningKey
 from landscape_compat.export.verify.bag_files import UNREADABLE, bag_files
@@ -34,7 +34,6 @@ from landscape_compat.landscape.database import Landscape
 
 __all__ = ["ExportedBag", "export_bag"]
 
-_EVERYTHING: Final = Selection()
 _NO_SEALS: Final = Seals()
 
 
@@ -57,7 +56,7 @@ def export_bag(
     databases: Landscape | Sequence[Landscape],
     place: str | os.PathLike[str],
     *,
-    selection: Selection = _EVERYTHING,
+    selection: Selection = EVERYTHING,
     formats: Sequence[str] = ("jsonl",),
     order: Order = "host",
     absent: AbsentMode = "omit",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -33,7 +32,6 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
 
-from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import (
     LandscapeCompatError,
     OutputError,
@@ -42,7 +40,14 @@ from landscape_compat.errors import (
     printable,
 )
 from landscape_compat.migrate.forms import filed, served, server_type
-from landscape_compat.migrate.making import Made, Migration, Wanted, copy_and_prove, told_of
+from landscape_compat.migrate.making import (
+    Made,
+    Migration,
+    Wanted,
+    copy_and_prove,
+    private_folder,
+    told_of,
+)
 from landscape_compat.migrate.placing import put_in_place
 from landscape_compat.migrate.proof import row_bytes, statement
 from landscape_compat.migrate.target import quoted
@@ -97,9 +102,7 @@ def migrate_to_server(
             remedy="Name a file by --proof.",
         )
     final = Path(proof).absolute()
-    with told_of(Path(tempfile.gettempdir())):
-        private = PrivateFolder()
-    with private as folder:
+    with private_folder() as folder:
         path = folder / "new.db"
         with told_of(path):
             made = copy_and_prove(url, source, path, wanted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from hashlib import sha256
@@ -16,10 +15,15 @@ from sqlalchemy import URL, Connection, MetaData, Table, create_engine
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
-from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import LandscapeCompatError, printable
 from landscape_compat.export.verify.findings import Verification
-from landscape_compat.migrate.making import Wanted, copy_and_prove, source_of, told_of
+from landscape_compat.migrate.making import (
+    Wanted,
+    copy_and_prove,
+    private_folder,
+    source_of,
+    told_of,
+)
 from landscape_compat.migrate.proof import check_source, read_statement
 from landscape_compat.migrate.server import digest_as_served, digest_on_server
 from landscape_compat.schema.catalogue.sqlite import read_stored
@@ -125,9 +129,7 @@ def _compare(
     url, path = source_of(source)
     check_source(path, predicate, found)
     wanted = Wanted(known, keep_extra=asked["keep_extra"], quarantine=asked["quarantine"])
-    with told_of(Path(tempfile.gettempdir())):
-        private = PrivateFolder()
-    with private as folder:
+    with private_folder() as folder:
         again = folder / "again.db"
         with told_of(again):
             copy_and_prove(url, path, again, wanted)

@@ -10,7 +10,7 @@ import pytest
 
 from landscape_compat.export.bag.json_schema import published_schema, violations
 from landscape_compat.export.bag.predicate import PREDICATE
-from landscape_compat.export.dataset.predicate import PREDICATE as DATASET
+from landscape_compat.export.dataset.layout import PREDICATE as DATASET
 from landscape_compat.migrate.proof import PREDICATE as MIGRATION
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "reference"

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
@@ -19,20 +19,18 @@ from landscape_compat.engine.source import source_of
 from landscape_compat.export.bag.contents import told_of_source
 from landscape_compat.export.bag.statement import make_statement
 from landscape_compat.export.bag.witness import SourceState, require_unchanged, state_of_source
+from landscape_compat.export.dataset.layout import PREDICATE
 from landscape_compat.export.dataset.placing import begun
 from landscape_compat.export.dataset.plan import Plan
-from landscape_compat.export.dataset.predicate import PREDICATE
 from landscape_compat.export.dataset.running import run_tasks
 from landscape_compat.export.dataset.target import target_of
 from landscape_compat.export.dataset.task import DatasetFile, Task
 from landscape_compat.export.formats.parquet import require_parquet
 from landscape_compat.export.records.additions import AbsentMode, Additions
-from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.selection import EVERYTHING, Selection
 from landscape_compat.landscape.database import Landscape, open_landscape
 
 __all__ = ["ExportedDataset", "export_dataset"]
-
-_EVERYTHING: Final = Selection()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def export_dataset(
     database: str | os.PathLike[str] | URL | Landscape,
     target: str | os.PathLike[str],
     *,
-    selection: Selection = _EVERYTHING,
+    selection: Selection = EVERYTHING,
     executor: Executor | None = None,
     jobs: int = 1,
     absent: AbsentMode = "omit",

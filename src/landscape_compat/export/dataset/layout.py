@@ -17,8 +17,19 @@ from landscape_compat.export.output.files import shortened
 from landscape_compat.export.records.values import RecordForm
 from landscape_compat.schema.shape import fold_name
 
-__all__ = ["MARK", "OWN", "STATEMENT", "file_name", "is_own_name", "partition_key", "run_text"]
+__all__ = [
+    "MARK",
+    "OWN",
+    "PREDICATE",
+    "STATEMENT",
+    "file_name",
+    "is_own_name",
+    "partition_key",
+    "run_text",
+]
 
+# The type of the statement, and the name of the schema that it follows.
+PREDICATE: Final = "urn:landscape-compat:dataset:v1"
 # What begins so is no data for Spark, Arrow and their like.
 OWN: Final = "_landscape"
 STATEMENT: Final = f"{OWN}/dataset.json"

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from landscape_compat.errors import OutputError, printable
-from landscape_compat.export.dataset.layout import MARK, OWN, STATEMENT, is_own_name
-from landscape_compat.export.dataset.predicate import PREDICATE
+from landscape_compat.export.dataset.layout import MARK, OWN, PREDICATE, STATEMENT, is_own_name
 from landscape_compat.export.dataset.target import Target, put_bytes
 from landscape_compat.export.dataset.task import DatasetFile
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -76,8 +76,8 @@ class RemoteTarget:
         A file is sent when it is whole and its digest known: many a file system would keep the
         half of one whose writer fails.
         """
-        with PrivateFolder() as folder:
-            yield folder
+        with closing(PrivateFolder()) as folder:
+            yield folder.path
 
     def put(self, file: Path, name: str) -> None:
         """Send a file, and where the file system shows half of one, under another name first.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Select, literal, literal_column, null, select
 
@@ -19,7 +19,7 @@ from landscape_compat.landscape.stored import StoredSchema, StoredTable, read
 from landscape_compat.landscape.tables import RUNS, TABLES
 from landscape_compat.schema.shape import SchemaShape, fold_name
 
-__all__ = ["Selection"]
+__all__ = ["EVERYTHING", "Selection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,9 @@ class Selection:
                 if self.until and at >= _utc(self.until):
                     continue
             yield run_id
+
+
+EVERYTHING: Final = Selection()
 
 
 def _holds(connection: Connection, schema: StoredSchema, runs: StoredTable, run_id: str) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, literal_column, select
 
 from landscape_compat.export.records.additions import AbsentMode, Additions
 from landscape_compat.export.records.order import MakeOf, RecordOrder
-from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.selection import EVERYTHING, Selection
 from landscape_compat.export.records.soundness import require_sound_indexes
 from landscape_compat.export.records.source import CHUNK, Source
 from landscape_compat.export.records.values import Record
@@ -168,7 +168,7 @@ def begin_order(
     tables = selection.find_tables(stored, db.declared)
     # Table by table, no row and no value is taken from an index; those of rules may be.
     by_index = order == "host" or additions.filled
-    if by_index and selection == Selection() and not is_part:
+    if by_index and selection == EVERYTHING and not is_part:
         require_sound_indexes(connection)
     return RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
 
@@ -218,7 +218,7 @@ def export_database(db: Landscape) -> RecordStream[Record]:
     Args:
         db: The database.
     """
-    return RecordStream(db, Selection())
+    return RecordStream(db, EVERYTHING)
 
 
 def export_selection(

@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Final, Protocol
 
@@ -155,8 +155,8 @@ class _Zip:
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """Give a path to read a file by: that of a copy."""
-        with PrivateFolder() as folder:
-            copy = folder / "file"
+        with closing(PrivateFolder()) as folder:
+            copy = folder.path / "file"
             with self.open(name) as source, copy.open("wb") as target:
                 shutil.copyfileobj(source, target, 1 << 20)
             yield copy
