@@ -190,7 +190,9 @@ class Twins:
         if scan.effect is Effect.READS and observed.accepted and not scan.names & _OF_STORAGE:
             answered = self.with_prelude(sql, scan)
             answer = self.hiding.ask(answered).outcome
-            assert answer == observed.outcome or _TOO_LONG in (answer, observed.outcome), answered
+            # What asks the clock may differ by a second, and is then asked again.
+            if _TOO_LONG not in (answer, observed.outcome) and answer != observed.outcome:
+                assert answer == self.plain.ask(sql).outcome, answered
         return observed
 
     def with_prelude(self, sql: str, scan: StatementScan) -> str:
