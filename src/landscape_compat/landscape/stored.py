@@ -145,16 +145,20 @@ class StoredTable:
     filled: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, shape: TableShape, dialect: str) -> StoredTable:
+    def of(cls, shape: TableShape, dialect: str, *, computed: bool = True) -> StoredTable:
         """Make one of a stored shape.
 
         Args:
-            shape: The shape.
+            shape: The shape, with the columns that are computed.
             dialect: SQLAlchemy's name of the dialect.
+            computed: Whether to have those that are computed at each reading, of which nothing
+                is stored. What computes them may be anybody's, and take any time and memory.
         """
         taken = {fold_name(name) for name in shape.column_names}
         free = [name for name in _ROWID_NAMES if name not in taken]
         rowid = free[0] if free and shape.has_rowid and dialect == "sqlite" else None
+        if not computed:
+            shape = replace(shape, columns=tuple(c for c in shape.columns if not c.computed))
         columns: list[ColumnClause[Any]] = [
             column(quoted_name(name, quote=True)) for name in shape.column_names
         ]
@@ -210,21 +214,36 @@ class StoredTable:
             wanted: The columns to sort by; those not stored are passed over. Without any, the
                 order that the host sorts siblings in.
         """
+        terms = [self._term(shape) for shape in self.order_columns(*wanted)]
+        if not self._has_key and self.rowid:
+            terms.append(self.clause.c[self.rowid])
+        return terms
+
+    def order_columns(self, *wanted: str) -> list[ColumnShape]:
+        """Give the columns that the rows are sorted by; behind them, the row number sorts.
+
+        Args:
+            wanted: As `order` takes them.
+        """
         names = wanted or (self.facts.order if self.facts else ())
         found = [shape for name in names if (shape := self.shape.column(name))]
         keys = [shape for shape in self.shape.columns if shape.primary_key]
-        terms = [self._term(shape) for shape in dict.fromkeys((*found, *keys))]
-        if not keys and self.rowid:
-            terms.append(self.clause.c[self.rowid])
-        return terms
+        return list(dict.fromkeys((*found, *keys)))
+
+    def sorts_null_last(self, shape: ColumnShape) -> bool:
+        """Tell whether NULL sorts last in a column instead of first."""
+        return self.facts is not None and fold_name(shape.name) in self.facts.nulls_last
 
     def _term(self, shape: ColumnShape) -> ColumnElement[Any]:
         term: ColumnElement[Any] = self.clause.c[shape.name]
         if not shape.nullable:
             return term
         # Said outright, because the databases do not agree on where NULL sorts.
-        last = self.facts is not None and fold_name(shape.name) in self.facts.nulls_last
-        return term.nulls_last() if last else term.nulls_first()
+        return term.nulls_last() if self.sorts_null_last(shape) else term.nulls_first()
+
+    @property
+    def _has_key(self) -> bool:
+        return any(shape.primary_key for shape in self.shape.columns)
 
     def is_named_by(self, name: str) -> bool:
         """Tell whether one column is the primary key, so that its values cannot repeat."""
@@ -243,7 +262,7 @@ class StoredSchema:
     def __init__(self, stored: SchemaShape, dialect: str) -> None:
         self._dialect = dialect
         self._shapes = {
-            fold_name(shape.name): _as_stored(shape)
+            fold_name(shape.name): shape
             for shape in stored
             if shape.kind == "table" and shape.columns
         }
@@ -259,7 +278,9 @@ class StoredSchema:
         """Find a table by its folded name; views and virtual tables are none."""
         folded = fold_name(name)
         if folded not in self._tables and folded in self._shapes:
-            self._tables[folded] = StoredTable.of(self._shapes[folded], self._dialect)
+            self._tables[folded] = StoredTable.of(
+                self._shapes[folded], self._dialect, computed=False
+            )
         return self._tables.get(folded)
 
     def of_run(self, table: StoredTable, run_id: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -301,14 +322,6 @@ class StoredSchema:
             parent = self.table(link.parent)
             if parent and parent.shape.column(link.parent_key) and table.shape.column(link.key):
                 yield link, parent
-
-
-def _as_stored(shape: TableShape) -> TableShape:
-    """Leave out the columns that are computed at each reading: nothing of them is stored.
-
-    What computes them may be anybody's, and take any time and memory.
-    """
-    return replace(shape, columns=tuple(column for column in shape.columns if not column.computed))
 
 
 def holds(table: StoredTable, link: Link) -> ColumnElement[bool]:

@@ -4,60 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event
 
 from landscape_compat.errors import UnreadableError
 from landscape_compat.export.records import order as order_module
-from landscape_compat.export.records.order import RecordOrder
-from landscape_compat.export.records.values import Record
 from landscape_compat.landscape.history import known_shapes
-from landscape_compat.landscape.tables import TABLES
-from landscape_compat.schema.catalogue import catalogue_for
 from support.legacy import Written, build_shape
-from support.untouched import untouched
-
-KEYS = {facts.record_type: facts.key for facts in TABLES}
-
-
-@contextmanager
-def order_of(path: Path, window: int = 1000) -> Iterator[tuple[RecordOrder, list[str]]]:
-    """Open a database read-only; give its records' order and the statements that were sent."""
-    engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
-    sent: list[str] = []
-    try:
-        with untouched(path), engine.connect() as connection, connection.begin():
-            stored = catalogue_for("sqlite").read_stored(connection.connection.dbapi_connection)
-            event.listen(engine, "before_cursor_execute", lambda *args: sent.append(args[2]))
-            yield RecordOrder(connection, stored, window=window), sent
-    finally:
-        engine.dispose()
-
-
-def everything(order: RecordOrder) -> list[Record]:
-    records = [record for run_id in order.run_ids() for record in order.run(run_id)]
-    return [*records, *order.of_database(), *order.unreached()]
-
-
-def make(folder: Path, *statements: str) -> Path:
-    own = folder / "record"
-    own.mkdir()
-    path = own / "audit.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(";\n".join(statements))
-    return path
-
-
-def name(record: Record) -> str:
-    """Name a record by its type and its key without the run, as `token t1`."""
-    key = [str(record.get(column)) for column in KEYS[record["record_type"]] if column != "run_id"]
-    return " ".join([record["record_type"], *key])
-
+from support.orders import CHAIN, KEYS, everything, make, name, order_of
 
 PIPELINE = (
     "CREATE TABLE runs (run_id TEXT PRIMARY KEY, started_at DATETIME)",
@@ -246,17 +203,6 @@ def test_what_is_asked_of_the_database_names_rows_by_one_parameter(pipeline: Pat
 
 # Rows that name their parents badly -------------------------------------------------------
 
-CHAIN = (
-    "CREATE TABLE runs (run_id)",
-    "CREATE TABLE rows (row_id, run_id)",
-    "CREATE TABLE tokens (token_id, row_id, run_id)",
-    "CREATE TABLE scheduler_events (event_id, run_id, token_id)",
-    "CREATE TABLE operations (operation_id, run_id)",
-    "CREATE TABLE node_states (state_id, token_id)",
-    "CREATE TABLE calls (call_id, state_id, operation_id)",
-    "INSERT INTO runs VALUES ('r1'), ('r2')",
-)
-
 
 def test_a_record_belongs_to_what_it_names_whatever_it_says_of_its_run(tmp_path: Path) -> None:
     """And its `run_id` is given as it is stored."""
@@ -298,7 +244,7 @@ def test_an_index_that_begins_with_the_run_is_used_where_rows_agree_with_it(tmp_
             name(record) for record in order.run("r1")
         ]
     (asked,) = [s for s in sent if "scheduler_events" in s and "json_each" in s]
-    assert '"scheduler_events"."run_id" = ?' in asked
+    assert 'entry."run_id" = ?' in asked
 
 
 def test_rows_that_no_run_reaches_come_last_and_are_counted(tmp_path: Path) -> None:

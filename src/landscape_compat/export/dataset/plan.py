@@ -45,7 +45,7 @@ class Plan:
     def __init__(
         self, db: Landscape, connection: Connection, selection: Selection, additions: Additions
     ) -> None:
-        self._order = begin_order(db, connection, selection, additions)
+        self._order = begin_order(db, connection, selection, additions, in_parts=True)
         runs = selection.find_runs(connection, db.stored)
         self.is_whole = runs is None
         self.run_ids: tuple[Any, ...] = tuple(self._order.run_ids()) if runs is None else runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain, islice
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
@@ -20,10 +21,12 @@ from sqlalchemy import (
 
 from landscape_compat.errors import UnreadableError
 from landscape_compat.export.records.additions import Additions
+from landscape_compat.export.records.by_rowid import ByRowid, sorts_as_python
 from landscape_compat.export.records.lists import ListQuery, takes_json
+from landscape_compat.export.records.soundness import require_sound_indexes
 from landscape_compat.export.records.source import CHUNK, Source
 from landscape_compat.export.records.values import RecordForm
-from landscape_compat.landscape.stored import StoredSchema, holds, read
+from landscape_compat.landscape.stored import StoredSchema, StoredTable, holds
 from landscape_compat.landscape.tables import AFTER_HOST, HOST_ORDER, RUNS, TABLES, Branch, Link
 from landscape_compat.schema.shape import SchemaShape, fold_name
 from landscape_compat.schema.types import type_class
@@ -75,8 +78,10 @@ class RecordOrder:
             fold_name(table.name): Source(connection, table, make_of, additions)
             for table in self._schema
         }
+        self._proves = False
+        self._is_by_rowid = False
         self._of_run: dict[str, Select[Any]] = {}
-        self._below_of: dict[tuple[str, str], ListQuery] = {}
+        self._below_of: dict[tuple[str, str, bool], ListQuery] = {}
         self._merged: set[str] = set()
 
     @property
@@ -89,10 +94,9 @@ class RecordOrder:
         runs = self._source(RUNS)
         if runs is None or runs.table.column("run_id") is None:
             return
-        key = runs.table.get("run_id")
-        statement = select(key).where(key.is_not(None)).order_by(*runs.table.order())
-        found = read(self._connection, statement, table=RUNS)
-        yield from dict.fromkeys(run_id for (run_id,) in found)
+        at = runs.position_of("run_id")
+        found = runs.read(runs.select_unindexed().order_by(*runs.table.order()))
+        yield from dict.fromkeys(row[at] for row in found if row[at] is not None)
 
     def run(self, run_id: Any) -> Iterator[Any]:
         """Give the records of one run: the host's in its order, then those it never exports.
@@ -108,6 +112,7 @@ class RecordOrder:
         Args:
             run_id: The run.
         """
+        self._read_by_rowid()
         for branch in (Branch(RUNS), *HOST_ORDER, *AFTER_HOST):
             yield from self._branch(branch, run_id)
 
@@ -120,6 +125,8 @@ class RecordOrder:
             run_ids: The runs to give rows of; every row of every table if not given.
         """
         only = run_ids[0] if run_ids is not None and len(run_ids) == 1 else None
+        if run_ids is not None:
+            self._read_by_rowid()
         for source in self.sources:
             if not self.wants(source.table.name) or source.is_empty:
                 continue
@@ -129,7 +136,7 @@ class RecordOrder:
                 continue
             if source.table.facts is None:
                 continue
-            statement = source.select().where(self._schema.of_run(source.table, _RUN))
+            statement, _ = self._select_of_run(source)
             for run_id in run_ids:
                 for rows in source.chunks(statement, {"run_id": run_id}):
                     yield source.records(rows, only)
@@ -145,7 +152,8 @@ class RecordOrder:
         for name in (*own, *others):
             source = self._source(name)
             if source and self.wants(name):
-                for rows in source.chunks(source.select().order_by(*source.table.order())):
+                statement = source.select_unindexed().order_by(*source.table.order())
+                for rows in source.chunks(statement):
                     yield source.records(rows, None)
 
     def unreached(self) -> Iterator[Any]:
@@ -156,14 +164,41 @@ class RecordOrder:
         Raises:
             UnreadableError: A row was given twice, or not at all.
         """
+        lacking = [source for source in self._of_runs() if not source.is_all_given]
+        if lacking:
+            # That no run reaches a row is what indexes say.
+            self._trust_indexes()
         for source in self._of_runs():
-            if source.given != source.stored or not self._reached_once(source):
+            if source in lacking or not self._reached_once(source):
                 yield from self._unreached(source)
         self.require_all_given()
 
     def beyond_runs(self) -> Iterator[Any]:
         """Give the rows that no run reaches, whether or not those of runs are read here."""
         return chain.from_iterable(map(self._unreached, self._of_runs()))
+
+    def prove(self, *, in_parts: bool = False) -> None:
+        """Have `require_all_given` prove that every row was given once, as its table has it.
+
+        To be called before anything is read. Where rows cannot be read by their number, the
+        indexes by which they are found are compared with their tables instead, now.
+
+        Args:
+            in_parts: Whether others read the rows, and nobody sees the numbers of all of them.
+
+        Raises:
+            UnreadableError: An index disagrees with its table, or the database is damaged.
+        """
+        self._proves = True
+        if in_parts or not self._read_by_rowid():
+            self._trust_indexes()
+            return
+        for source in self._of_runs():
+            assert source.by_rowid
+            source.numbers = source.by_rowid.numbers(source.stored)
+            if source.numbers is None:
+                self._count_only()
+                return
 
     def require_all_given(self) -> None:
         """Require that of each wanted table as many records were given as rows are stored.
@@ -172,7 +207,8 @@ class RecordOrder:
             UnreadableError: A row was given twice, or not at all.
         """
         for source in self.sources:
-            if self.wants(source.table.name) and source.given != source.stored:
+            if self.wants(source.table.name) and not source.is_all_given:
+                self._trust_indexes()
                 raise UnreadableError(
                     f"{source.stored} rows are stored but {source.given} were exported: rows "
                     "claim one parent in two ways, so the order of the record cannot be told.",
@@ -181,16 +217,51 @@ class RecordOrder:
                     "repeat, or differ only in case or in type.",
                 )
 
+    @cached_property
+    def _can_read_by_rowid(self) -> bool:
+        return sorts_as_python(self._connection) and all(
+            source.table.rowid and not source.table.filled for source in self._all_of_runs()
+        )
+
+    def _read_by_rowid(self) -> bool:
+        """Read rows by their number from now on, if all that belong to runs can be read so."""
+        if self._can_read_by_rowid and not self._is_by_rowid:
+            self._is_by_rowid = True
+            for source in self._all_of_runs():
+                source.by_rowid = ByRowid(self._connection, self._schema, source.table)
+        return self._is_by_rowid
+
+    def _trust_indexes(self) -> None:
+        """Take what indexes say from now on; compare them first, where proof was asked for.
+
+        Raises:
+            UnreadableError: An index disagrees with its table, or the database is damaged.
+        """
+        if self._proves:
+            self._proves = False
+            require_sound_indexes(self._connection)
+
+    def _count_only(self) -> None:
+        """Let rows be counted from now on, without a look at their numbers."""
+        self._trust_indexes()
+        for source in self.sources:
+            source.numbers = None
+
     def _of_runs(self) -> Iterator[Source]:
         """Give the wanted tables whose rows belong to runs."""
+        return (source for source in self._all_of_runs() if self.wants(source.table.name))
+
+    def _all_of_runs(self) -> Iterator[Source]:
+        """Give the tables whose rows belong to runs, and that have some."""
         for facts in TABLES:
             source = self._source(facts.table)
-            if source and self.wants(facts.table) and (facts.links or facts.table == RUNS):
+            if source and (facts.links or facts.table == RUNS):
                 yield source
 
     def _unreached(self, source: Source) -> Iterator[Any]:
-        statement = source.select().where(not_(self._schema.reached(source.table)))
-        for row in source.read(statement.order_by(*source.table.order())):
+        statement, table = self._select(source)
+        statement = statement.where(not_(self._schema.reached(table)))
+        for row in source.read(statement.order_by(*table.order())):
             source.unreached += 1
             yield source.record(row, None)
 
@@ -217,37 +288,55 @@ class RecordOrder:
         source = self._sources.get(fold_name(table))
         return None if source is None or source.is_empty else source
 
+    def _select(self, source: Source) -> tuple[Select[Any], StoredTable]:
+        """Select what records are made of; give the table, too, by which they are found."""
+        if source.by_rowid is None:
+            return source.select(), source.table
+        return source.by_rowid.select(source.form.columns), source.by_rowid.entry
+
+    def _select_of_run(self, source: Source) -> tuple[Select[Any], StoredTable]:
+        """Select what the records of a run are made of."""
+        statement, table = self._select(source)
+        if source.by_rowid is None:
+            return statement.where(self._schema.of_run(table, _RUN)), table
+        return statement.where(source.by_rowid.of_run(_RUN)), table
+
     def _branch(self, branch: Branch, run_id: Any) -> Iterator[list[Any]]:
         source = self._source(branch.table)
         if source is None or not self._wants_any(branch):
             return
         statement = self._of_run.get(branch.table)
         if statement is None:
-            statement = source.select().where(self._schema.of_run(source.table, _RUN))
-            statement = statement.order_by(*source.table.order())
+            statement, table = self._select_of_run(source)
+            statement = statement.order_by(*table.order())
             self._of_run[branch.table] = statement
-        parameters = {"run_id": run_id}
-        if not branch.below:
-            for rows in source.chunks(statement, parameters):
+        size = self._window if branch.below else CHUNK
+        last: Sequence[Any] = ()
+        for rows in source.chunks(statement, {"run_id": run_id}, size=size):
+            if source.numbers is not None and not source.sorting.is_kept([*last, *rows]):
+                # An index sorts them by what it says of them.
+                self._trust_indexes()
+            last = rows[-1:]
+            if branch.below:
+                yield from self._families(branch, source, rows, run_id)
+            else:
                 yield source.records(rows, run_id)
-            return
-        for window in source.chunks(statement, parameters, size=self._window):
-            yield from self._families(branch, source, window, run_id)
 
     def _families(
         self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
     ) -> Iterator[list[Any]]:
         """Give each row of a window with all that is below it."""
         if branch.table not in self._merged:
-            made = list[tuple[Source, int]]()
+            made = list[tuple[Source, Sequence[Any]]]()
             try:
                 families = self._at_once(branch, source, window, run_id, made)
             except _NotAtOnce:
                 # What is below one row may be more than fits in memory: from now on, merged.
                 self._merged.add(branch.table)
+                self._count_only()
             else:
-                for of, count in made:
-                    of.given += count
+                for of, given in made:
+                    of.give(given)
                 yield from _in_chunks(families)
                 return
         merged = self._family(branch, source, window, run_id)
@@ -260,7 +349,7 @@ class RecordOrder:
         source: Source,
         rows: Sequence[Any],
         run_id: Any,
-        made: list[tuple[Source, int]],
+        made: list[tuple[Source, Sequence[Any]]],
     ) -> list[list[Any]]:
         """Make, for each row, the list of it and of all that is below it.
 
@@ -269,14 +358,14 @@ class RecordOrder:
             source: Their table.
             rows: The rows.
             run_id: The run that they were reached from.
-            made: Takes how many records of each table were made.
+            made: Takes the rows of each table that records were made of.
 
         Raises:
             _NotAtOnce: There are too many, or two rows may own the same below them.
         """
         make = source.make
         if self.wants(branch.table):
-            made.append((source, len(rows)))
+            made.append((source, rows))
             families = [[make(row, run_id)] for row in rows]
         else:
             families = [[] for _ in rows]
@@ -287,24 +376,54 @@ class RecordOrder:
             below, link = found
             if source.repeated(link.parent_key):
                 raise _NotAtOnce
-            at = source.position_of(link.parent_key)
-            keys = [row[at] for row in rows]
-            query = self._below_query(source, below, link)
-            children = list[Any]()
-            for chunk in query.chunks(self._connection, keys, {"run_id": run_id}):
-                children += chunk
-                if len(children) > _MOST_AT_ONCE:
-                    raise _NotAtOnce
+            groups = self._groups(source, below, link, rows, run_id)
+            children = list(chain.from_iterable(groups))
             if child.below:
-                grown = self._at_once(child, below, children, run_id, made)
-                for row, family in zip(children, grown, strict=True):
-                    families[row[0]] += family
+                grown = iter(self._at_once(child, below, children, run_id, made))
+                for family, group in zip(families, groups, strict=True):
+                    for _ in group:
+                        family += next(grown)
             elif self.wants(child.table):
                 make = below.make
-                made.append((below, len(children)))
-                for row in children:
-                    families[row[0]].append(make(row, run_id))
+                made.append((below, children))
+                for family, group in zip(families, groups, strict=True):
+                    family += [make(row, run_id) for row in group]
         return families
+
+    def _groups(
+        self, parent: Source, source: Source, link: Link, rows: Sequence[Any], run_id: Any
+    ) -> list[list[Any]]:
+        """Read what belongs to each of some rows, in its order.
+
+        Raises:
+            _NotAtOnce: There is too much, or two rows may own the same.
+        """
+        at = parent.position_of(link.parent_key)
+        keys = [row[at] for row in rows]
+        places = {key: place for place, key in enumerate(keys) if type(key) is str}
+        if source.by_rowid and len(places) < len(keys):
+            raise _NotAtOnce
+        query = self._below_query(parent, source, link, by_rowid=source.by_rowid)
+        children = list[Any]()
+        for chunk in query.chunks(self._connection, keys, {"run_id": run_id}):
+            children += chunk
+            if len(children) > _MOST_AT_ONCE:
+                raise _NotAtOnce
+        groups: list[list[Any]] = [[] for _ in rows]
+        if source.by_rowid is None:
+            for row in children:
+                groups[row[0]].append(row)
+            return groups
+        at = source.position_of(link.key)
+        try:
+            for row in children:
+                groups[places[row[at]]].append(row)
+        except KeyError:
+            raise _NotAtOnce from None
+        for group in groups:
+            if len(group) > 1:
+                source.sorting.sort(group)
+        return groups
 
     def _family(
         self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
@@ -351,24 +470,31 @@ class RecordOrder:
                 return source, link
         return None
 
-    def _below_query(self, parent: Source, source: Source, link: Link) -> ListQuery:
-        key = parent.table.name, source.table.name
+    def _below_query(
+        self, parent: Source, source: Source, link: Link, by_rowid: ByRowid | None = None
+    ) -> ListQuery:
+        key = parent.table.name, source.table.name, by_rowid is not None
         query = self._below_of.get(key)
         if query is None:
-            query = self._below_of[key] = self._query_below(source, link)
+            query = self._below_of[key] = self._query_below(source, link, by_rowid)
         return query
 
-    def _query_below(self, source: Source, link: Link) -> ListQuery:
+    def _query_below(self, source: Source, link: Link, by_rowid: ByRowid | None) -> ListQuery:
         run = source.table.column(link.indexed_after) if link.indexed_after else None
         if run is not None and not self._agrees(source, link, run):
             run = None
+        table = by_rowid.entry if by_rowid else source.table
 
         def by_list(position: ColumnElement[int], key: ColumnElement[Any]) -> Select[Any]:
-            statement = source.select(position).where(source.table.key(link.key) == key)
-            statement = statement.where(holds(source.table, link))
+            if by_rowid:
+                statement = by_rowid.select(source.form.columns).where(by_rowid.belongs(link, key))
+            else:
+                statement = source.select(position).where(source.table.key(link.key) == key)
+                statement = statement.where(holds(source.table, link))
+                statement = statement.order_by(position, *source.table.order())
             if run is not None:
-                statement = statement.where(run == _RUN)
-            return statement.order_by(position, *source.table.order())
+                statement = statement.where(table.get(link.indexed_after or "") == _RUN)
+            return statement
 
         return ListQuery(by_list, source.table.name, json_lists=self._json_lists)
 

@@ -19,6 +19,8 @@ from sqlalchemy import (
 )
 
 from landscape_compat.export.records.additions import Additions
+from landscape_compat.export.records.by_rowid import ByRowid, Numbers
+from landscape_compat.export.records.sorting import Sorting
 from landscape_compat.export.records.values import RecordForm, record_form
 from landscape_compat.landscape.stored import StoredTable, read, read_chunks
 from landscape_compat.landscape.tables import Link
@@ -43,6 +45,9 @@ class Source:
     Attributes:
         given: How many of its rows became records.
         unreached: How many of those no run reaches.
+        by_rowid: What finds its rows, if they are read by their number: what rows then begin
+            with.
+        numbers: The numbers of the rows given, where it is to be proved that those are all.
     """
 
     def __init__(
@@ -55,6 +60,8 @@ class Source:
         self.table, more = additions.to(table)
         self.given = 0
         self.unreached = 0
+        self.by_rowid: ByRowid | None = None
+        self.numbers: Numbers | None = None
         self._connection = connection
         self.form = record_form(table, more)
         self.make = make_of(self.form)
@@ -102,17 +109,30 @@ class Source:
         Every row and value is then what the table itself says, whatever its indexes say; but
         not what rules give, which may look elsewhere.
         """
-        statement = self.select()
-        dialect = self._connection.dialect
-        if dialect.name == "sqlite" and not self.table.filled:
-            quote = dialect.identifier_preparer.quote_identifier
-            stored: list[ColumnElement[Any]] = [
-                literal_column(quote(name)) for name in self.form.columns
-            ]
-            statement = select(literal_column("0"), *stored).select_from(self._unindexed())
+        statement = self.select_unindexed()
         if self.table.rowid:
             statement = statement.order_by(literal_column(self.table.rowid))
         return statement
+
+    def select_unindexed(self) -> Select[Any]:
+        """Select what records are made of, of every row, with no use of an index of SQLite's."""
+        dialect = self._connection.dialect
+        if dialect.name != "sqlite" or self.table.filled:
+            return self.select()
+        quote = dialect.identifier_preparer.quote_identifier
+        stored: list[ColumnElement[Any]] = [
+            literal_column(quote(name)) for name in self.form.columns
+        ]
+        return select(literal_column("0"), *stored).select_from(self._unindexed())
+
+    @cached_property
+    def sorting(self) -> Sorting:
+        """Give the order of rows that begin with their number."""
+        terms = [
+            (self.position_of(shape.name), self.table.sorts_null_last(shape))
+            for shape in self.table.order_columns()
+        ]
+        return Sorting([*terms, (0, False)])
 
     def read(
         self, statement: Select[Any], parameters: Mapping[str, Any] | None = None
@@ -140,8 +160,24 @@ class Source:
             run_id: The run that they were reached from, if they were.
         """
         make = self.make
-        self.given += len(rows)
+        self.give(rows)
         return [make(row, run_id) for row in rows]
+
+    def give(self, rows: Sequence[Any]) -> None:
+        """Count rows that `select` selected as given.
+
+        Args:
+            rows: The rows.
+        """
+        self.given += len(rows)
+        if self.numbers is not None:
+            self.numbers.tick(rows)
+
+    @property
+    def is_all_given(self) -> bool:
+        """Tell whether as many rows were given as are stored, and none of them twice."""
+        once = self.numbers is None or self.numbers.count == self.stored
+        return self.given == self.stored and once
 
     def record(self, row: Sequence[Any], run_id: Any) -> Any:
         """Make the record of a row that `select` selected, and count it.
@@ -150,7 +186,7 @@ class Source:
             row: The row.
             run_id: The run that it was reached from, if it was.
         """
-        self.given += 1
+        self.give((row,))
         return self.make(row, run_id)
 
     def claim(self, parent: Source, link: Link, window: Sequence[Any]) -> list[Any]:

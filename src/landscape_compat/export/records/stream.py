@@ -13,7 +13,6 @@ from sqlalchemy import Connection, literal_column, select
 from landscape_compat.export.records.additions import AbsentMode, Additions
 from landscape_compat.export.records.order import MakeOf, RecordOrder
 from landscape_compat.export.records.selection import EVERYTHING, Selection
-from landscape_compat.export.records.soundness import require_sound_indexes
 from landscape_compat.export.records.source import CHUNK, Source
 from landscape_compat.export.records.values import Record
 from landscape_compat.landscape.database import Landscape
@@ -143,6 +142,7 @@ def begin_order(
     make_of: MakeOf = attrgetter("make"),
     *,
     is_part: bool = False,
+    in_parts: bool = False,
 ) -> RecordOrder:
     """Begin to read records, and tell what the database lacks.
 
@@ -154,6 +154,7 @@ def begin_order(
         order: In which order.
         make_of: Gives what makes a record of a row and its run, for each form.
         is_part: Whether somebody else has required that indexes are sound.
+        in_parts: Whether others will read the records, relying on indexes.
 
     Raises:
         UnreadableError: The database is damaged; where everything is selected in the host's
@@ -168,9 +169,10 @@ def begin_order(
     tables = selection.find_tables(stored, db.declared)
     # Table by table, no row and no value is taken from an index; those of rules may be.
     by_index = order == "host" or additions.filled
+    found = RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
     if by_index and selection == EVERYTHING and not is_part:
-        require_sound_indexes(connection)
-    return RecordOrder(connection, stored, make_of=make_of, tables=tables, additions=additions)
+        found.prove(in_parts=in_parts)
+    return found
 
 
 @contextmanager
