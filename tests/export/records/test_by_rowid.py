@@ -90,7 +90,7 @@ def test_rows_are_found_by_indexes_and_read_by_their_number(tmp_path: Path) -> N
 FORGED = {
     "a token is under another row": (
         "tokens",
-        "CASE token_id WHEN 't2' THEN 'w2' ELSE row_id END, created_at",
+        "CASE token_id WHEN 't2' THEN 'w3' ELSE row_id END, created_at",
         "row_id, created_at",
     ),
     "a row is of another run": (
@@ -131,6 +131,15 @@ FORGED = {
 }
 
 
+def test_without_an_index_a_table_is_gone_through_once_for_many_parents(path: Path) -> None:
+    """Not once for each of them, as where SQLite takes the list for the inner loop."""
+    with order_of(path) as (order, sent):
+        proved(order)
+    used = plan(path, sent, '"tokens" AS entry')
+    assert "SCAN entry" in used
+    assert "LIST SUBQUERY" in used
+
+
 @pytest.mark.parametrize("what", FORGED)
 def test_an_index_that_says_otherwise_loses_and_alters_nothing_in_silence(
     path: Path, what: str
@@ -138,6 +147,22 @@ def test_an_index_that_says_otherwise_loses_and_alters_nothing_in_silence(
     forge(path, *FORGED[what])
     with (
         order_of(path) as (order, _),
+        pytest.raises(UnreadableError, match="disagrees with its table"),
+    ):
+        proved(order)
+
+
+def test_an_index_that_is_wrong_of_parents_that_are_read_together_alters_nothing(
+    path: Path,
+) -> None:
+    with order_of(path) as (order, _):
+        wanted = proved(order)
+    swapped = "CASE row_id WHEN 'w1' THEN 'w2' WHEN 'w2' THEN 'w1' ELSE row_id END"
+    forge(path, "tokens", f"{swapped}, created_at", "row_id, created_at")
+    with order_of(path) as (order, _):
+        assert proved(order) == wanted
+    with (
+        order_of(path, window=1) as (order, _),
         pytest.raises(UnreadableError, match="disagrees with its table"),
     ):
         proved(order)

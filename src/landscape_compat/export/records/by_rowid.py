@@ -82,15 +82,15 @@ class ByRowid:
         return statement.where(rowid == self.entry.clause.c[self._rowid])
 
     def belongs(self, link: Link, key: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Say which entries lead to a row that has this key, and which of those rows do have it.
+        """Say which entries lead to a row that has a key of a list; the row itself may not.
 
         Args:
             link: The link by which it belongs to something.
-            key: What it belongs to.
+            key: The keys, as a column.
         """
+        # In this form, a table without an index is gone through once, not once for each key.
         return and_(
-            self.entry.key(link.key) == key,
-            self._key(self._table, _ROW, link.key) == key,
+            self.entry.key(link.key).in_(select(key)),
             holds(self.entry, link),
             self._holds(self._table, _ROW, link),
         )
