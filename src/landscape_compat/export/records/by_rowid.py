@@ -124,7 +124,7 @@ class ByRowid:
     def _of_run(
         self, table: StoredTable, alias: str, run_id: ColumnElement[Any], depth: int
     ) -> ColumnElement[bool]:
-        if table.facts is None or table.facts.table == RUNS:
+        if table.facts and table.facts.table == RUNS:
             known = table.shape.column("run_id")
             return self._key(table, alias, "run_id") == run_id if known else false()
         ways = []
