@@ -10,10 +10,12 @@ import signal
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["CALLS", "Failure", "fail_call", "limit_files", "mounted", "run_failing"]
+__all__ = ["CALLS", "Failure", "fail_call", "limit_files", "mounted", "room_for", "run_failing"]
 
 # Source: the system call tables of the kernel, for each machine.
 CALLS = {
@@ -69,6 +71,17 @@ def limit_files(size: int) -> None:
     """Let no file of this process grow beyond a size, as a quota would."""
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size for a while."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 _CHILD = """

@@ -111,7 +111,6 @@ class _Keep(logging.Handler):
         self._logged = logged
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep an event."""
-        match record.args:
-            case (str(name), dict(fields)):
-                self._logged.append((name, fields))
+        """Keep an event, whose arguments are its name and its fields."""
+        event: Any = record.args
+        self._logged.append(event)

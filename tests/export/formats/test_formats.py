@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any
 
 import pytest
 
-from landscape_compat.errors import OutputError
-from landscape_compat.export.formats.writers import FORMATS, formats_of
+from landscape_compat.errors import LandscapeCompatError, OutputError
+from landscape_compat.export.formats.writers import FORMATS, Writers, formats_of
+from landscape_compat.export.output.files import FolderFiles
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.records.stream import export_selection
+from landscape_compat.export.records.values import Field, form_of
 from landscape_compat.export.verify.verify import verify_bag
 from landscape_compat.export.whole import export_bag
 from landscape_compat.landscape.database import open_landscape
+from support.failing import room_for
 from support.legacy import Written
 from support.untouched import untouched
 
@@ -124,6 +128,8 @@ def test_sqlite_keeps_absent_null_and_empty_apart(odd: Path, tmp_path: Path) -> 
         ("flag", 2, {"parquet"}),
         ("started_at", "2026-01-18 09:15:42,5", {"parquet"}),
         ("started_at", "yesterday", {"parquet"}),
+        ("started_at", "2026-01-18 09:15:42+00:00", {"parquet"}),
+        ("started_at", 1768727742, {"parquet"}),
         ("settings_json", b"{}", {"csv", "parquet"}),
     ],
 )
@@ -162,3 +168,106 @@ def test_a_filled_value_is_named_with_its_rule(legacy: Written) -> None:
 def test_no_such_format(name: str) -> None:
     with pytest.raises(ValueError, match=r"jsonl|compressed"):
         formats_of([name])
+
+
+def test_one_format_is_not_compressed_in_two_ways() -> None:
+    with pytest.raises(ValueError, match="wanted twice"):
+        formats_of(["jsonl", "csv", "jsonl.gz"])
+    assert [str(format_) for format_ in formats_of(["jsonl.gz", "csv", "jsonl.gz"])] == [
+        "jsonl.gz",
+        "csv",
+    ]
+
+
+def test_parquet_is_said_to_be_missing_before_any_work(
+    odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    (tmp_path / "out").mkdir()
+    with open_landscape(odd) as db, pytest.raises(LandscapeCompatError) as caught:
+        export_bag(db, tmp_path / "out" / "bag", formats=("parquet",))
+    assert "landscape-compat[parquet]" in str(caught.value.remedy)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def filled(folder: Path, rows: int, text: str = "") -> Path:
+    """Make a database of so many runs."""
+    path = folder / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE runs (run_id TEXT PRIMARY KEY, status TEXT)")
+        connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+            "INSERT INTO runs SELECT printf('%06d', i), ? FROM n",
+            (rows, text),
+        )
+        connection.commit()
+    return path
+
+
+def test_what_is_written_lot_by_lot_is_whole_and_in_its_order(tmp_path: Path) -> None:
+    """More rows than go into a file at a time."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    form = form_of("row", ("x",), None, [Field("x", "INTEGER", at=1)])
+    with FolderFiles(tmp_path) as files:
+        for format_ in formats_of(["parquet", "sqlite"]):
+            writer = format_.writer(files)
+            encode = writer.encoder(form)
+            writer.write([encode((0, number), None) for number in range(20_001)])
+            writer.finish()
+    assert [file.records for file in files] == [20_001, 20_001]
+    file = parquet.ParquetFile(tmp_path / "row.parquet")
+    lots = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
+    assert lots == [20_000, 1]
+    assert file.read()["x"].to_pylist() == list(range(20_001))
+    with closing(sqlite3.connect(tmp_path / "records.sqlite")) as connection:
+        found = connection.execute("SELECT x FROM row ORDER BY rowid").fetchall()
+    assert found == [(number,) for number in range(20_001)]
+
+
+@pytest.mark.parametrize("rows", [100, 5_000])
+def test_a_database_that_finds_no_room_is_told(tmp_path: Path, rows: int) -> None:
+    """As rows are inserted, or only when they are written out."""
+    path = filled(tmp_path, rows, 1_000 * "x")
+    (tmp_path / "out").mkdir()
+    with open_landscape(path) as db, room_for(50_000):
+        with pytest.raises(OutputError, match=r"records\.sqlite cannot be written: ") as caught:
+            export_bag(db, tmp_path / "out" / "bag", formats=("sqlite",), page=False)
+        assert caught.value.remedy
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_table_that_is_too_wide_for_sqlite_is_refused_by_its_name(tmp_path: Path) -> None:
+    """A record has two columns more than its row, which may have as many as SQLite takes."""
+    path = filled(tmp_path, 1)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"CREATE TABLE wide ({', '.join(f'c{at}' for at in range(1_999))})")
+    with open_landscape(path) as db:
+        with pytest.raises(OutputError, match="too many columns") as caught:
+            export_bag(db, tmp_path / "bag", formats=("sqlite",), page=False)
+        assert caught.value.table == "wide"
+        export_bag(db, tmp_path / "bag", formats=("jsonl",), page=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "value", "what"),
+    [
+        ("sqlite", "NUMERIC", 2**64, "too large for SQLite"),
+        ("sqlite", "TEXT", "\ud800", "no form in UTF-8"),
+        ("parquet", "INTEGER", 2**64, "no form in a column of integer"),
+        ("parquet", "TEXT", "\ud800", "no form in a column of text"),
+        ("parquet", "FLOAT", float("nan"), "nan"),
+    ],
+)
+def test_a_value_that_no_sqlite_holds_is_refused(
+    tmp_path: Path, name: str, type_: str, value: Any, what: str
+) -> None:
+    """Other databases have numbers of any length, and drivers texts of any kind."""
+    form = form_of("row", ("x",), None, [Field("x", type_, at=1)])
+    with FolderFiles(tmp_path) as files:
+        writer = formats_of([name])[0].writer(files)
+        writer.write([writer.encoder(form)((0, value), None)])
+        with pytest.raises(OutputError, match=what) as caught:
+            writer.finish()
+        Writers([writer]).abandon()
+    assert caught.value.table == "row"
+    assert caught.value.remedy

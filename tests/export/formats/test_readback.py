@@ -52,3 +52,12 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
         connection.commit()
     with pytest.raises(BadPayloadError, match="holds no records of run to be read"):
         list(readback.read_sqlite(path, "run", frozenset()))
+
+
+@pytest.mark.parametrize(
+    "value", ['{"hex":"00"}', '{"base64":"AA==","more":""}', "{}", '{"base64":7}']
+)
+def test_a_value_of_no_known_form_is_refused(value: str) -> None:
+    line = b'{"record_type":"run","big":{"base64":"AA=="},"x":%b}\n' % value.encode()
+    with pytest.raises(BadPayloadError, match="line 1: x is no value"):
+        list(readback.READERS["jsonl"](BytesIO(line)))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from pathlib import Path
 
 import pytest
 
-from landscape_compat.errors import OutputError
+from landscape_compat.errors import LandscapeCompatError, OutputError
 from landscape_compat.export.output.files import FolderFiles
+from support.failing import room_for
 
 
 def test_what_is_said_of_a_file_is_what_is_in_it(tmp_path: Path) -> None:
@@ -35,17 +34,6 @@ def test_a_file_that_exists_is_not_written_over(tmp_path: Path) -> None:
         files.open("taken")
     assert caught.value.remedy
     assert (tmp_path / "taken").read_text() == "as it was"
-
-
-@contextmanager
-def room_for(size: int) -> Iterator[None]:
-    """Let no file of this process grow beyond a size."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [2_000, 4_000_000])
@@ -79,3 +67,23 @@ def test_every_file_is_closed_though_one_cannot_be(tmp_path: Path) -> None:
     with room_for(1_000), pytest.raises(OutputError, match="large"):
         write()
     assert (tmp_path / "small").read_bytes() == b"x" * 500
+
+
+def test_a_file_that_somebody_else_writes_and_loses_is_told_by_its_name(tmp_path: Path) -> None:
+    def lose() -> None:
+        with FolderFiles(tmp_path) as files:
+            files.adopt("theirs").path.unlink()
+
+    with pytest.raises(OutputError, match="theirs cannot be written: No such file"):
+        lose()
+
+
+def test_what_compresses_is_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with FolderFiles(tmp_path, "zst") as files, pytest.raises(LandscapeCompatError) as caught:
+        files.open("file")
+    assert caught.value.reason == "Compression by zstd needs a package that is not installed."
+    assert "landscape-compat[zstd]" in str(caught.value.remedy)
+    assert list(tmp_path.iterdir()) == []

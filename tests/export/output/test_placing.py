@@ -205,3 +205,17 @@ def test_where_nothing_can_be_locked_it_is_made_all_the_same(
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"), folder_beside(tmp_path / "a" / "b"):
         pass
+
+
+def test_what_cannot_be_moved_to_its_place_is_told(tmp_path: Path) -> None:
+    """Somebody took it away meanwhile."""
+    place = tmp_path / "bag"
+
+    def lose() -> None:
+        with made_beside(place, force=False, is_ours=lambda _: True, what="a bag") as partial:
+            partial.mkdir()
+            partial.rmdir()
+
+    with pytest.raises(OutputError, match="bag cannot be written: No such file"):
+        lose()
+    assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,7 @@ from landscape_compat.export.verify.bag_files import bag_files
 from landscape_compat.export.verify.verify import verify_bag
 from landscape_compat.export.whole import export_bag
 from landscape_compat.landscape.database import open_landscape
+from support.failing import room_for
 from support.legacy import Written
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
@@ -229,3 +230,26 @@ def test_sizes_that_need_64_bits_are_of_the_one_form_too(
         other[at] ^= 1 << at % 8
         (tmp_path / "large.zip").write_bytes(other)
         assert wrong(tmp_path / "large.zip"), at
+
+
+def test_a_zip_file_that_finds_no_room_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.gz").write_bytes(bytes(2_000))
+    with room_for(1_000), pytest.raises(OutputError, match=r"large\.zip cannot be written: File"):
+        zip_folder(tmp_path / "folder", tmp_path / "large.zip", "top")
+
+
+def test_a_file_that_grows_more_than_is_read_at_once_is_followed_to_its_end(
+    tmp_path: Path,
+) -> None:
+    """A few bytes may hold millions, and there is nothing behind them but what is told."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a").write_bytes(bytes(5 << 20))
+    zip_folder(tmp_path / "folder", tmp_path / "a.zip", "top")
+    assert (tmp_path / "a.zip").stat().st_size < 10_000
+    assert wrong(tmp_path / "a.zip") == []
+    behind_a_stream(tmp_path / "a.zip")
+    seal_again(tmp_path / "a.zip")
+    assert wrong(tmp_path / "a.zip") == [
+        "there are bytes behind the end of top/a that are not of it"
+    ]

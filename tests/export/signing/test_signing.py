@@ -19,6 +19,7 @@ from landscape_compat.errors import LandscapeCompatError, OutputError
 from landscape_compat.export.formats.canonical import canonical_parts
 from landscape_compat.export.output.files import StreamFiles
 from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.signing.host_manifest import RecordChain
 from landscape_compat.export.signing.signatures import wrong_signatures
 from landscape_compat.export.signing.signing import (
     SignedLinesWriter,
@@ -206,6 +207,40 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
             SigningKey(key_id, b"x")
     with pytest.raises(LandscapeCompatError, match="empty"):
         SigningKey("a", b"")
+
+
+# In chunks ----------------------------------------------------------------------------------
+
+
+def test_a_chunk_ends_before_it_is_larger_than_the_host_has_them() -> None:
+    """A record that fills one up is still in it, and one that is larger is alone."""
+    chain = RecordChain()
+    sizes = [40 << 20, 24 << 20, 1, 64 << 20, (64 << 20) + 1, 2]
+    frame = memoryview(bytes(max(sizes)))
+    for size in sizes:
+        chain.add(frame[:size], "ab")
+    chain.finish()
+    assert [(c["ordinal"], c["record_count"], c["size_bytes"]) for c in chain.chunks] == [
+        (0, 2, 64 << 20),
+        (1, 1, 1),
+        (2, 1, 64 << 20),
+        (3, 1, (64 << 20) + 1),
+        (4, 1, 2),
+    ]
+    last = chain.chunks[-1]
+    assert (last["cumulative_records"], last["cumulative_bytes"]) == (6, sum(sizes))
+    assert last["content_hash"] == sha256(bytes(2)).hexdigest()
+
+
+def test_a_chunk_has_no_more_records_than_the_host_gives_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("landscape_compat.export.signing.host_manifest._MOST_RECORDS", 2)
+    *_, manifest = lines = signed(RECORDS)
+    assert json.loads(manifest)["chunk_count"] == 2
+    assert wrong(lines) == []
+    *_, manifest = signed(RECORDS[:2])
+    assert json.loads(manifest)["chunk_count"] == 1
 
 
 # In a bag -----------------------------------------------------------------------------------

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.signing.signing import SigningKey
-from landscape_compat.export.verify.seals import Verifiers
+from landscape_compat.export.verify.manifests import MOST_TAG_BYTES
+from landscape_compat.export.verify.seals import Seals, Verifiers
 from landscape_compat.export.verify.verify import verify_bag
 from landscape_compat.export.whole import export_bag
 from landscape_compat.landscape.database import open_landscape
@@ -91,3 +93,46 @@ def test_an_envelope_about_another_statement_is_named(bag: Path) -> None:
     (bag / DSSE).write_text(json.dumps(envelope))
     seal(bag)
     assert told(bag, Verifiers(key=KEY.key)) == [f"{DSSE}: is about another statement"]
+
+
+def test_a_seal_that_is_too_long_is_not_said_to_be_missing(bag: Path, tmp_path: Path) -> None:
+    with (bag / SSH).open("wb") as file:
+        file.truncate(MOST_TAG_BYTES + 1)
+    (tmp_path / "allowed").write_text("")
+    assert told(bag, Verifiers(allowed_signers=tmp_path / "allowed")) == [
+        f"{SSH}: is longer than {MOST_TAG_BYTES} bytes, so it was not read"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("tool", "seals"),
+    [("ssh-keygen", Seals(ssh_key=Path("key"))), ("openssl", Seals(pem_key=Path("key")))],
+)
+def test_a_tool_to_sign_by_that_is_not_at_hand_leaves_no_bag(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str, seals: Seals
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "out").mkdir()
+    runs = Selection(tables=("runs",))
+    with open_landscape(tmp_path / "record" / "audit.db") as db:
+        with pytest.raises(LandscapeCompatError, match=f"{tool} is not at hand") as caught:
+            export_bag(db, tmp_path / "out" / "bag", selection=runs, seals=seals, page=False)
+        assert caught.value.remedy
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("tool", "verifiers"),
+    [
+        ("ssh-keygen", Verifiers(allowed_signers=Path("allowed"))),
+        ("openssl", Verifiers(pem_key=Path("key"))),
+    ],
+)
+def test_a_tool_to_verify_by_that_is_not_at_hand_was_a_file_not_found(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str, verifiers: Verifiers
+) -> None:
+    (bag / SSH).write_bytes(b"whatever")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LandscapeCompatError, match=f"{tool} is not at hand") as caught:
+        verify_bag(bag, verifiers=verifiers)
+    assert caught.value.remedy

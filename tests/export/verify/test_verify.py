@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from io import BytesIO
@@ -246,6 +247,12 @@ def test_a_number_that_went_along_is_missed_in_the_sums(small: Path) -> None:
             "/predicate/payload: names a file twice",
         ),
         (lambda s: s["predicate"]["payload"].pop(), "is not named by the statement"),
+        (
+            lambda s: [
+                f.update(records=1) for f in s["predicate"]["payload"] if f["format"] == "csv"
+            ],
+            "holds 1 records by the statement, and the table had 2 by it",
+        ),
     ],
 )
 def test_a_statement_that_contradicts_itself_is_named(
@@ -296,6 +303,62 @@ def test_a_file_that_holds_no_records_is_named(small: Path, name: str, line: byt
         file.write(line)
     forge(small, lambda _: None)
     assert any(text.startswith(f"data/{name}: ") for text in findings(small))
+
+
+@pytest.fixture
+def compressed(small: Path) -> Path:
+    """Give a bag of the same database, whose files are compressed by zstd."""
+    pytest.importorskip("zstandard")
+    bag = small.with_name(f"{small.name}-zst")
+    with open_landscape(source_of(small)) as db:
+        export_bag(db, bag, formats=("jsonl.zst", "csv"), page=False)
+    return bag
+
+
+def test_what_no_package_reads_is_told_as_unchecked(
+    compressed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest is checked, and nothing is called wrong for it."""
+    assert "4 records, read back and counted" in verify_bag(compressed).checked
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    found = verify_bag(compressed)
+    assert found.findings == []
+    assert found.unchecked == [
+        "the records in data/records.jsonl.zst: reading them needs a package that is not installed"
+    ]
+    assert "2 records, read back and counted" in found.checked
+
+
+def test_what_cannot_be_decompressed_ended_the_comparison_with_a_traceback(
+    compressed: Path, small: Path
+) -> None:
+    """It is named, also where its records are compared with those of the source."""
+    path = compressed / "data" / "records.jsonl.zst"
+    path.write_bytes(bytes(path.stat().st_size))
+    forge(compressed, lambda _: None)
+    told = findings(compressed)
+    assert [text.partition(" (")[0] for text in told] == [
+        "data/records.jsonl.zst: is no zstd that can be read: zstd decompress error: "
+        "Unknown frame descriptor"
+    ]
+    compared = verify_bag(compressed, sources=[source_of(small)])
+    assert [str(finding) for finding in compared.findings] == [told[0], told[0]]
+    assert "2 records of audit.db against the csv" in compared.checked
+
+
+def test_what_cannot_be_opened_ended_the_comparison_with_a_traceback(small: Path) -> None:
+    """As a file of a zip file that is said to be encrypted."""
+    bag = small.with_name(f"{small.name}.zip")
+    with open_landscape(source_of(small)) as db:
+        export_bag(db, bag, formats=("jsonl", "csv"), page=False)
+    data, name = bytearray(bag.read_bytes()), b"/data/records.jsonl"
+    data[data.index(name) - len(bag.stem) - 30 + 6] |= 1
+    data[data.rindex(name) - len(bag.stem) - 46 + 8] |= 1
+    bag.write_bytes(data)
+    found = verify_bag(bag, sources=[source_of(small)])
+    told = [str(f) for f in found.findings if f.where == "data/records.jsonl"]
+    assert sum("password required" in text for text in told) == 3
+    assert "2 records of audit.db against the csv" in found.checked
 
 
 # Against the source -------------------------------------------------------------------------

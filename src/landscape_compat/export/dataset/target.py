@@ -116,8 +116,6 @@ class LocalTarget:
         Raises:
             OutputError: It is no folder, or cannot be read.
         """
-        if not os.path.lexists(self.root):
-            return {}
         found = {}
         try:
             for folder, folders, files in os.walk(self.root, onerror=_raise):

@@ -93,14 +93,19 @@ def _other(value: Any) -> str:
 
 def _refuse(record: Record) -> Any:
     """Say which value of a record has no canonical form."""
-    for name, value in record.items():
-        try:
-            canonical(as_json_value(value))
-        except (ValueError, UnicodeEncodeError) as error:
-            raise OutputError(
-                f"A stored value has no form in RFC 8785, so the record cannot be signed: {error}.",
-                table=str(record[RECORD_TYPE]),
-                column=name,
-                remedy="Export without signing each record, and sign the statement.",
-            ) from error
-    raise AssertionError("every value has a canonical form")
+    name, error = next((n, e) for n, value in record.items() if (e := _fault_of(value)))
+    raise OutputError(
+        f"A stored value has no form in RFC 8785, so the record cannot be signed: {error}.",
+        table=str(record[RECORD_TYPE]),
+        column=name,
+        remedy="Export without signing each record, and sign the statement.",
+    ) from error
+
+
+def _fault_of(value: Any) -> ValueError | None:
+    """Say why a value has no canonical form."""
+    try:
+        canonical(as_json_value(value))
+    except ValueError as error:
+        return error
+    return None

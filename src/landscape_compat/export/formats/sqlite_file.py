@@ -78,9 +78,7 @@ class SqliteWriter:
 
     def encoder(self, form: RecordForm) -> CompiledEncoder:
         """Give what makes of a row the table's row, and the table that it goes to."""
-        table = self._tables.get(form.record_type)
-        if table is None:
-            table = self._tables[form.record_type] = _Table(self._connection, form)
+        table = self._tables[form.record_type] = _Table(self._connection, form)
 
         def result(cells: Sequence[tuple[Field | None, str]]) -> str:
             values = [value for _, value in cells]

@@ -383,7 +383,7 @@ class RecordOrder:
                 for family, group in zip(families, groups, strict=True):
                     for _ in group:
                         family += next(grown)
-            elif self.wants(child.table):
+            else:
                 make = below.make
                 made.append((below, children))
                 for family, group in zip(families, groups, strict=True):
@@ -463,7 +463,7 @@ class RecordOrder:
     def _link_below(self, branch: Branch, parent: Source) -> tuple[Source, Link] | None:
         """Find a branch's table, and its link to the one above, as far as both are stored."""
         source = self._source(branch.table)
-        if source is None or source.table.facts is None:
+        if source is None:
             return None
         for link, of in self._schema.links(source.table):
             if of.name == parent.table.name:
@@ -507,11 +507,10 @@ class RecordOrder:
         table, same = source.table, []
         while link.parent != RUNS:
             parent = self._schema.table(link.parent)
-            above = next(self._schema.links(parent), None) if parent else None
-            if parent is None or above is None:
-                return False
+            # What is above was read by these links, so that all of them are stored.
+            assert parent
             same.append(parent.key(link.parent_key) == table.get(link.key))
-            table, link = parent, above[0]
+            table, (link, _) = parent, next(self._schema.links(parent))
         other = run.is_distinct_from(table.get(link.key))
         return not list(source.read(select(literal_column("1")).where(*same, other).limit(1)))
 

@@ -86,23 +86,20 @@ class RecordChain:
         self._records += 1
         self.records += 1
         self.bytes += size
-        if self._records == _MOST_RECORDS or self._size == _MOST_BYTES:
-            self.finish()
 
     def finish(self) -> None:
-        """End the chunk that is under way."""
-        if self._records:
-            self.chunks.append(
-                {
-                    "content_hash": self._content.hexdigest(),
-                    "cumulative_bytes": self.bytes,
-                    "cumulative_records": self.records,
-                    "ordinal": len(self.chunks),
-                    "record_count": self._records,
-                    "size_bytes": self._size,
-                }
-            )
-            self._begin()
+        """End the chunk that is under way, which holds a record at least."""
+        self.chunks.append(
+            {
+                "content_hash": self._content.hexdigest(),
+                "cumulative_bytes": self.bytes,
+                "cumulative_records": self.records,
+                "ordinal": len(self.chunks),
+                "record_count": self._records,
+                "size_bytes": self._size,
+            }
+        )
+        self._begin()
 
     def _begin(self) -> None:
         self._content = hashlib.sha256()

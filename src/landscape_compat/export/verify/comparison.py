@@ -78,33 +78,34 @@ def _compare(
     format_: str,
     found: Verification,
 ) -> None:
-    with ExitStack() as stack:
-        # Of a file that holds all types, under None; of one that holds one, under that.
-        bagged: dict[str | None, tuple[str, Iterator[Record]]] = {}
-        for file in files:
-            parts = stack.enter_context(
-                records_of(bag, file, told["tables"], signed=is_signed(file, predicate))
-            )
-            bagged.update({kind: (file["name"], part) for kind, part in parts.items()})
-        try:
-            stored = export_selection(
-                db,
-                _selection(predicate),
-                order=predicate["order"],
-                absent=predicate["absent"],
-                filled=predicate["filled"],
-            )
-        except (ValueError, LandscapeCompatError) as error:
-            found.find(told["name"], f"what the statement says was exported is not there: {error}")
-            return
-        stack.callback(stored.close)
-        try:
+    try:
+        with ExitStack() as stack:
+            # Of a file that holds all types, under None; of one that holds one, under that.
+            bagged: dict[str | None, tuple[str, Iterator[Record]]] = {}
+            for file in files:
+                parts = stack.enter_context(
+                    records_of(bag, file, told["tables"], signed=is_signed(file, predicate))
+                )
+                bagged.update({kind: (file["name"], part) for kind, part in parts.items()})
+            try:
+                stored = export_selection(
+                    db,
+                    _selection(predicate),
+                    order=predicate["order"],
+                    absent=predicate["absent"],
+                    filled=predicate["filled"],
+                )
+            except (ValueError, LandscapeCompatError) as error:
+                what = f"what the statement says was exported is not there: {error}"
+                found.find(told["name"], what)
+                return
+            stack.callback(stored.close)
             signed = any(is_signed(file, predicate) for file in files)
             count = _compare_records(stored, bagged, told["name"], found, signed=signed)
-        except (BadPayloadError, *UNREADABLE) as error:
-            found.find(", ".join(name for name, _ in bagged.values()), str(error))
-        else:
-            found.checked.append(f"{count} records of {told['name']} against the {format_}")
+    except (BadPayloadError, *UNREADABLE) as error:
+        found.find(", ".join(file["name"] for file in files), str(error))
+    else:
+        found.checked.append(f"{count} records of {told['name']} against the {format_}")
 
 
 def _compare_records(
@@ -151,7 +152,9 @@ def _named(record: Record) -> str:
 def _differing(stored: Record, bagged: Record, *, canonical: bool) -> str:
     if set(stored) != set(bagged) or not (canonical or list(stored) == list(bagged)):
         return f"{_named(stored)} is {_named(bagged)} in the bag"
-    for name, value in stored.items():
-        if not same_record({name: value}, {name: bagged[name]}, canonical=canonical):
-            return f"{name} of {_named(stored)} is {value!r}, and {bagged[name]!r} in the bag"
-    raise AssertionError("the records are the same")
+    name = next(
+        name
+        for name, value in stored.items()
+        if not same_record({name: value}, {name: bagged[name]}, canonical=canonical)
+    )
+    return f"{name} of {_named(stored)} is {stored[name]!r}, and {bagged[name]!r} in the bag"

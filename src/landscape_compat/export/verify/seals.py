@@ -109,10 +109,11 @@ def check_seals(
         key_id: The name of the key that its records are signed by, if they are.
         verifiers: What to verify by.
         found: Takes what is wrong.
+
+    Raises:
+        LandscapeCompatError: A tool is not at hand.
     """
-    statement = read_tag(bag, STATEMENT, found)
-    if statement is None:
-        return
+    statement = read_tag(bag, STATEMENT, found) or b""
     if DSSE in bag.sizes:
         _check_envelope(bag, statement, key_id, verifiers, found)
     elif verifiers.pem_key or (verifiers.key and key_id):
@@ -160,18 +161,20 @@ def _check_envelope(
 
 
 def _check_ssh(bag: BagFiles, statement: bytes, allowed: Path, found: Verification) -> None:
-    signature = read_tag(bag, SSH, found) if SSH in bag.sizes else None
-    if signature is None:
+    if SSH not in bag.sizes:
         found.find(SSH, "is missing, so that the statement is not signed by anybody allowed")
+        return
+    signature = read_tag(bag, SSH, found)
+    if signature is None:
         return
     with tempfile.TemporaryDirectory(prefix="landscape-compat-") as folder:
         file = Path(folder) / "statement.sig"
         file.write_bytes(signature)
         common = ["-s", str(file), "-f", str(allowed)]
         find = ["ssh-keygen", "-Y", "find-principals", *common]
-        who = subprocess.run(find, capture_output=True, check=False).stdout.decode().split("\n")[0]
+        who = _asked(find, b"").stdout.decode().split("\n")[0]
         verify = ["ssh-keygen", "-Y", "verify", *common, "-n", _NAMESPACE, "-I", who.strip()]
-        done = subprocess.run(verify, input=statement, capture_output=True, check=False)
+        done = _asked(verify, statement)
     if not who or done.returncode:
         found.find(SSH, "is no signature of the statement by anybody who is allowed")
     else:
@@ -183,7 +186,7 @@ def _openssl_verifies(public: Path, signed: bytes, signature: bytes) -> bool:
         file.write(signature)
         file.flush()
         command = ["openssl", "dgst", "-sha256", "-verify", str(public), "-signature", file.name]
-        done = subprocess.run(command, input=signed, capture_output=True, check=False)
+        done = _asked(command, signed)
     return done.returncode == 0
 
 
@@ -195,6 +198,17 @@ def _authenticated(statement: bytes) -> bytes:
 
 def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
+
+
+def _asked(command: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    """Ask a tool whether a signature is good."""
+    try:
+        return subprocess.run(command, input=data, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise LandscapeCompatError(
+            f"{command[0]} is not at hand, so the signature cannot be verified by it.",
+            remedy=f"Install {command[0]}, or verify the bag without that signature.",
+        ) from error
 
 
 def _run(command: Sequence[str], data: bytes = b"") -> bytes:

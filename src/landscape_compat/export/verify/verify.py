@@ -44,7 +44,7 @@ def verify_bag(
 
     Raises:
         OutputError: There is no bag in that place.
-        LandscapeCompatError: A source cannot be read.
+        LandscapeCompatError: A source cannot be read, or a tool that verifies is not at hand.
     """
     path = Path(bag)
     found = Verification(path)
