@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -85,6 +86,22 @@ def test_only_an_earlier_export_is_replaced(legacy: Written, tmp_path: Path, run
         assert refused.code == ExitCode.OPERATIONAL
         assert "is not an earlier export" in refused.err
         assert place.read_bytes() == mine
+
+
+def test_a_pipe_is_no_export_whatever_comes_out_of_it(
+    legacy: Written, tmp_path: Path, run: Run
+) -> None:
+    place = tmp_path / "a.jsonl"
+    os.mkfifo(place)
+    pipe = os.open(place, os.O_RDWR)
+    try:
+        os.write(pipe, b'{"record_type":"run"}\n' * 9)
+        refused = run("export", legacy.path, "-o", place, "-q", "--force")
+    finally:
+        os.close(pipe)
+    assert refused.code == ExitCode.OPERATIONAL
+    assert "is not an earlier export" in refused.err
+    assert place.is_fifo()
 
 
 def test_nothing_is_left_of_a_source_that_changed(legacy: Written, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -294,6 +295,23 @@ def test_a_place_that_cannot_be_written_is_told(
         export_bag(landscape, place.parent / where)
     assert caught.value.remedy
     assert listing(place.parent) == before
+
+
+@pytest.mark.parametrize("name", ["export", "export.zip"])
+def test_a_disk_that_fills_as_the_bag_is_begun_is_told(
+    landscape: Landscape, place: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.mkdir
+
+    def full(folder: Path, *args: Any, **more: Any) -> None:
+        if ".partial-" in folder.parent.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(folder, *args, **more)
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(OutputError, match=f"{name} cannot be written: No space left"):
+        export_bag(landscape, place.with_name(name))
+    assert not list(place.parent.iterdir())
 
 
 def test_a_folder_that_must_not_be_written_is_told(landscape: Landscape) -> None:

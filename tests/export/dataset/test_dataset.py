@@ -102,6 +102,17 @@ def test_the_same_input_gives_the_same_bytes(legacy: Written, tmp_path: Path) ->
     assert content_of(tmp_path / "one") == content_of(tmp_path / "two") != {}
 
 
+def test_a_database_may_be_named_by_a_uri(tmp_path: Path) -> None:
+    """Which is left as it is: it is no path that could be made absolute."""
+    path = make(
+        tmp_path, "CREATE TABLE runs (run_id TEXT PRIMARY KEY)", "INSERT INTO runs VALUES ('r')"
+    )
+    export_dataset(path, tmp_path / "path")
+    with untouched(path):
+        export_dataset(f"sqlite:///file:{path}?mode=ro&uri=true", tmp_path / "uri")
+    assert content_of(tmp_path / "uri") == content_of(tmp_path / "path") != {}
+
+
 def test_all_files_of_a_type_have_one_schema(legacy: Written, tmp_path: Path) -> None:
     """A column that is NULL in every row of a run keeps its type there."""
     with closing(sqlite3.connect(legacy.path)) as connection:

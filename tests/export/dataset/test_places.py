@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
@@ -15,7 +17,12 @@ from sqlalchemy import make_url
 
 from landscape_compat.engine.digests import SourceDigests, digest_source
 from landscape_compat.engine.encryption import Passphrase
-from landscape_compat.errors import DegradedReadWarning, OutputError, SourceChangedError
+from landscape_compat.errors import (
+    DegradedReadWarning,
+    LandscapeCompatError,
+    OutputError,
+    SourceChangedError,
+)
 from landscape_compat.export.bag.witness import SourceState
 from landscape_compat.export.dataset.dataset import export_dataset
 from landscape_compat.export.dataset.target import target_of
@@ -51,6 +58,18 @@ class Between(Executor):
         return future
 
 
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Give a database of one run."""
+    (tmp_path / "record").mkdir()
+    path = tmp_path / "record" / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE runs (run_id TEXT PRIMARY KEY)")
+        connection.execute("INSERT INTO runs VALUES ('r')")
+        connection.commit()
+    return path
+
+
 def test_a_complete_dataset_is_replaced_only_where_asked_for(
     legacy: Written, tmp_path: Path
 ) -> None:
@@ -69,7 +88,15 @@ def test_a_complete_dataset_is_replaced_only_where_asked_for(
     assert texts(r for _, r in by_arrow(target)) == texts(stored_records(legacy.path))
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "x/run=1/part-0.parquet", "run/part-9.parquet"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        "x/run=1/part-0.parquet",
+        "run/part-9.parquet",
+        "_landscape/dataset.json",
+    ],
+)
 def test_what_is_not_an_export_is_never_replaced(
     legacy: Written, tmp_path: Path, name: str
 ) -> None:
@@ -79,7 +106,7 @@ def test_what_is_not_an_export_is_never_replaced(
     (target / name).write_text("mine")
     with pytest.raises(OutputError, match="not an earlier export"):
         export_dataset(legacy.path, target, force=True)
-    assert content_of(target) == {name: b"mine"}
+    assert [path.read_text() for path in target.rglob("*") if path.is_file()] == ["mine"]
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OutputError, match="cannot be written"):
         export_dataset(legacy.path, tmp_path / "file", force=True)
@@ -186,6 +213,21 @@ def test_a_place_that_not_every_process_reaches_is_told(legacy: Written, tmp_pat
     assert not is_complete(tmp_path / "ds")
 
 
+def test_a_place_that_is_gone_when_all_is_written_is_told(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(task: Task) -> Any:
+        done = write_partition(task)
+        if task.run is None:
+            shutil.rmtree(tmp_path / "ds")
+        return done
+
+    monkeypatch.setattr("landscape_compat.export.dataset.running.write_partition", late)
+    with pytest.raises(OutputError, match="ds cannot be written: No such file"):
+        export_dataset(small, tmp_path / "ds")
+    assert not (tmp_path / "ds").exists()
+
+
 def test_it_is_told_once_what_a_database_lacks(
     legacy: Written, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -236,6 +278,67 @@ def test_other_places(
         export_dataset(legacy.path, url)
     assert "hunter2" not in str(caught.value)
     export_dataset(legacy.path, url, force=True)
+
+
+@pytest.mark.parametrize("call", ["find", "cat_file", "put_file", "rm_file"])
+def test_what_a_place_refuses_is_told_without_its_secret(
+    small: Path, tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = pytest.importorskip("fsspec.implementations.memory")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Access Denied")
+
+    monkeypatch.setattr(memory.MemoryFileSystem, call, refused)
+    url = f"memory://user:hunter2@host/{tmp_path.name}/ds"
+    with pytest.raises(OutputError) as caught:
+        export_dataset(small, url)
+    told = f"memory://host/{tmp_path.name}/ds cannot be read or written (PermissionError: Access"
+    assert caught.value.reason.startswith(told)
+    assert caught.value.remedy
+
+
+def test_a_place_that_is_only_there_with_its_first_file(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some stores find nothing there, and others say that there is no such place."""
+    memory = pytest.importorskip("fsspec.implementations.memory")
+    real = memory.MemoryFileSystem.find
+
+    def strict(self: Any, path: str, **more: Any) -> Any:
+        if found := real(self, path, **more):
+            return found
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(memory.MemoryFileSystem, "find", strict)
+    made = export_dataset(small, f"memory://{tmp_path.name}/ds")
+    assert made.records == {"run": 1}
+
+
+@pytest.mark.parametrize(
+    ("module", "url", "what", "remedy"),
+    [
+        ("fsspec", "memory://host/ds", "A target that is no folder needs a package", "[remote]"),
+        ("s3fs", "s3://me:hunter2@host/ds", "s3://host/ds needs a package", "beside fsspec"),
+        ("", "nowhere://me:hunter2@host/ds", "nowhere://host/ds is not a place", "s3://"),
+    ],
+)
+def test_a_place_that_nothing_here_reaches_is_told_without_its_secret(
+    small: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    url: str,
+    what: str,
+    remedy: str,
+) -> None:
+    pytest.importorskip("fsspec")
+    if module:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LandscapeCompatError) as caught:
+        export_dataset(small, url)
+    assert caught.value.reason.startswith(what)
+    assert remedy in str(caught.value.remedy)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_no_secret_is_in_what_a_scheduler_logs(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,5 +76,20 @@ def test_it_is_not_tried_for_ever(
     ):
         export_dataset(legacy.path, tmp_path / "ds", jobs=2)
     assert killed
+    assert content_of(tmp_path / "ds") == {}
+    assert not is_complete(tmp_path / "ds")
+
+
+def test_an_executor_that_lost_its_process_is_told_as_one(legacy: Written, tmp_path: Path) -> None:
+    """As it takes no task any more; nothing says that all was written."""
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        assert isinstance(pool.submit(os._exit, 1).exception(), BrokenExecutor)
+        with (
+            untouched(legacy.path),
+            pytest.raises(LandscapeCompatError, match="ended from outside") as caught,
+        ):
+            export_dataset(legacy.path, tmp_path / "ds", executor=pool)
+    assert legacy.run_ids[0] in str(caught.value)
     assert content_of(tmp_path / "ds") == {}
     assert not is_complete(tmp_path / "ds")

@@ -75,6 +75,15 @@ def test_what_it_is(database: Path) -> None:
     assert "Made on 2026-07-20 at 12:00:00 UTC" in said
 
 
+def test_what_comes_near_to_a_known_shape_is_said_to(database: Path) -> None:
+    """With how far it is from it."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("ALTER TABLE tokens DROP COLUMN branch_name")
+        connection.execute("DROP TABLE artifacts")
+    said = words(section(page(database), "what"))
+    assert "It comes nearest to 2026-01-18/df2fa70fb: 2 columns or whole tables differ." in said
+
+
 def test_what_it_lacks(database: Path) -> None:
     """Each missing column is there with its kind and its reason, each missing table by name."""
     said = words(section(page(database), "drift"))

@@ -247,6 +247,27 @@ def test_an_index_that_begins_with_the_run_is_used_where_rows_agree_with_it(tmp_
     assert 'entry."run_id" = ?' in asked
 
 
+@pytest.mark.parametrize("window", [1, 1000])
+def test_what_does_not_store_one_of_its_parents_is_found_below_the_other(
+    tmp_path: Path, window: int
+) -> None:
+    path = make(
+        tmp_path,
+        *CHAIN,
+        "DROP TABLE calls",
+        "CREATE TABLE calls (call_id, operation_id)",
+        "INSERT INTO rows VALUES ('w1', 'r1')",
+        "INSERT INTO tokens VALUES ('t1', 'w1', 'r1')",
+        "INSERT INTO operations VALUES ('o1', 'r1')",
+        "INSERT INTO node_states VALUES ('s1', 't1')",
+        "INSERT INTO calls VALUES ('c1', 'o1'), ('c2', 'gone')",
+    )
+    with order_of(path, window) as (order, _):
+        assert [name(record) for record in everything(order)] == told(
+            "run; operation o1; call c1; row w1; token t1; node_state s1; run; call c2"
+        )
+
+
 def test_rows_that_no_run_reaches_come_last_and_are_counted(tmp_path: Path) -> None:
     path = make(
         tmp_path,

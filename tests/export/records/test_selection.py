@@ -16,6 +16,8 @@ from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.records.stream import count_records, export_database, export_selection
 from landscape_compat.landscape.database import Landscape, open_landscape
 from support.legacy import Written
+from support.orders import CHAIN, make
+from support.postgres import PostgresDatabase
 from support.untouched import untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
@@ -68,6 +70,59 @@ def at(hour: int, minute: int = 0) -> datetime:
 )
 def test_runs(runs: Landscape, selection: dict[str, Any], expected: list[str]) -> None:
     assert chosen(runs, **selection) == expected
+    # How many there are would have to be found out.
+    assert count_records(runs, Selection(**selection)) == (None if selection else 3)
+
+
+def test_runs_of_a_server_are_chosen_by_the_moment_they_began_at(
+    postgres: PostgresDatabase,
+) -> None:
+    """Whatever the time zone of a session."""
+    postgres.set("timezone", "Asia/Kathmandu")
+    postgres.run(
+        "CREATE TABLE runs (run_id text PRIMARY KEY, started_at timestamptz, at timestamp);"
+        "INSERT INTO runs VALUES ('r9', '2026-01-18 09:00:00+00'), ('r10', '2026-01-18 10:00+00')"
+    )
+    with open_landscape(postgres.url()) as landscape:
+        assert chosen(landscape, since=at(9, 30)) == ["r10"]
+        assert chosen(landscape, until=at(10)) == ["r9"]
+
+
+def test_runs_in_table_order_come_without_what_belongs_to_none(
+    tmp_path: Path, runs: Landscape
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        connection.execute("CREATE TABLE stranger (run_id TEXT)")
+        connection.execute("INSERT INTO stranger VALUES ('r9')")
+        connection.commit()
+    with open_landscape(tmp_path / "audit.db") as landscape:
+        selection = Selection(run_ids=("r9", "r10"))
+        found = list(export_selection(landscape, selection, order="table"))
+        assert [(r["record_type"], r["run_id"]) for r in found] == [("run", "r9"), ("run", "r10")]
+
+
+def test_table_order_reads_tables_without_row_numbers(tmp_path: Path, runs: Landscape) -> None:
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection:
+        connection.execute("CREATE TABLE pairs (b, a, PRIMARY KEY (a, b)) WITHOUT ROWID")
+        connection.execute("INSERT INTO pairs VALUES (1, 2), (3, 1)")
+        connection.commit()
+    with open_landscape(tmp_path / "audit.db") as landscape:
+        found = export_selection(landscape, Selection(tables=("pairs",)), order="table")
+        assert sorted(record["b"] for record in found) == [1, 3]
+
+
+def test_a_table_below_parents_that_share_a_key(tmp_path: Path) -> None:
+    """Which are read, and not given."""
+    path = make(
+        tmp_path,
+        *CHAIN,
+        "INSERT INTO rows VALUES ('w1', 'r1'), ('w1', 'r1'), ('w2', 'r2')",
+        "INSERT INTO tokens VALUES ('t1', 'w1', 'r1'), ('t2', 'w2', 'r2'), ('t3', 'w1', 'r1')",
+        "INSERT INTO node_states VALUES ('s1', 't1'), ('s2', 't2'), ('s3', 't3')",
+    )
+    with untouched(path), open_landscape(path) as landscape:
+        found = export_selection(landscape, Selection(tables=("node_states",)))
+        assert [record["state_id"] for record in found] == ["s1", "s3", "s2"]
 
 
 @pytest.mark.parametrize(

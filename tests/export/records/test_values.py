@@ -35,6 +35,21 @@ def test_the_stored_run_is_given_even_where_the_row_was_reached_from_another() -
     assert record_of("rows", "reached", [("run_id", "", None)])["run_id"] is None
 
 
+@pytest.mark.parametrize(
+    ("type_", "stored", "given"),
+    [
+        ("BOOLEAN", 1, True),
+        ("DATETIME", "2026-01-18 09:15:42.000000", "2026-01-18T09:15:42"),
+        ("DATETIME", None, None),
+    ],
+)
+def test_the_stored_run_takes_the_form_that_its_column_has(
+    type_: str, stored: object, given: object
+) -> None:
+    found = record_of("rows", "reached", [("run_id", type_, stored)])["run_id"]
+    assert (found, type(found)) == (given, type(given))
+
+
 def test_the_run_that_reached_a_row_is_given_where_none_is_stored() -> None:
     found = record_of("tokens", "reached", [("token_id", "TEXT", "t")])
     assert list(found.items()) == [
