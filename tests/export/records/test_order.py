@@ -388,6 +388,24 @@ def test_a_row_that_two_parents_claim_is_refused_not_given_twice(tmp_path: Path,
         assert caught.value.remedy
 
 
+@pytest.mark.parametrize("window", [1, 1000])
+def test_a_row_that_names_a_text_by_a_number_is_found_below_it(tmp_path: Path, window: int) -> None:
+    """Where a column turns texts into numbers, SQLite takes both for the same."""
+    path = make(
+        tmp_path,
+        "CREATE TABLE runs (run_id)",
+        "CREATE TABLE rows (row_id, run_id)",
+        "CREATE TABLE tokens (token_id, row_id INTEGER)",
+        "INSERT INTO runs VALUES ('r1')",
+        "INSERT INTO rows VALUES ('1', 'r1'), ('2', 'r1')",
+        "INSERT INTO tokens VALUES ('t2', '2'), ('t1', '1')",
+    )
+    with order_of(path, window) as (order, _):
+        assert [name(record) for record in everything(order)] == told(
+            "run; row 1; token t1; row 2; token t2"
+        )
+
+
 def test_a_database_without_runs_is_given_as_what_no_run_reaches(tmp_path: Path) -> None:
     path = make(
         tmp_path,
