@@ -134,8 +134,6 @@ class RecordOrder:
                 for rows in source.chunks(source.select_all()):
                     yield source.records(rows, None)
                 continue
-            if source.table.facts is None:
-                continue
             statement, _ = self._select_of_run(source)
             for run_id in run_ids:
                 for rows in source.chunks(statement, {"run_id": run_id}):
