@@ -245,7 +245,6 @@ def test_a_table_that_is_too_wide_for_sqlite_is_refused_by_its_name(tmp_path: Pa
         with pytest.raises(OutputError, match="too many columns") as caught:
             export_bag(db, tmp_path / "bag", formats=("sqlite",), page=False)
         assert caught.value.table == "wide"
-        export_bag(db, tmp_path / "bag", formats=("jsonl",), page=False)
 
 
 @pytest.mark.parametrize(
