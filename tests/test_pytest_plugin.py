@@ -89,6 +89,15 @@ def test_without_a_migration_what_is_missing_is_empty(
     assert_equivalent(select(ORDERS), older)
 
 
+def test_a_table_that_is_given_no_rows_is_empty(older_database: Make) -> None:
+    """SQLAlchemy would insert one of defaults alone."""
+    older = older_database(METADATA, without=("users.email",), rows={**ROWS, "orders": []})
+    for engine in (older.engine, older.migrated):
+        with engine.connect() as connection:
+            assert connection.execute(select(ORDERS)).all() == []
+            assert len(connection.execute(select(USERS)).all()) == 2
+
+
 def test_a_change_of_the_source_is_found_out(older: Any, assert_source_untouched: Make) -> None:
     """Also a file that appears beside it."""
     with pytest.raises(AssertionError, match="bytes"), assert_source_untouched(older.path):

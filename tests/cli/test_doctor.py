@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from landscape_compat import diagnose_database
-from landscape_compat.errors import ExitCode
+from landscape_compat.errors import ExitCode, LandscapeCompatError
 from support.commands import Run
 from support.legacy import Written
 from support.untouched import state_of, untouched
@@ -140,6 +141,13 @@ def test_a_database_that_cannot_be_read_is_reported_on_stdout(run: Run, tmp_path
     assert lines["encryption"] == "not looked at"
     assert lines.keys().isdisjoint({"state", "journal", "integrity", "header"})
     assert outcome.out.splitlines()[-1].split()[:2] == ["audit.db", "0"]
+
+
+def test_what_is_no_file_has_no_diagnosis() -> None:
+    """A server, or memory; nobody is connected to."""
+    for url in ("postgresql://nobody@localhost/x", "sqlite://"):
+        with pytest.raises(LandscapeCompatError, match="Only a SQLite database in a file"):
+            diagnose_database(make_url(url))
 
 
 def test_random_bytes_may_be_encrypted(run: Run, tmp_path: Path) -> None:

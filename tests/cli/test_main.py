@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sqlite3
@@ -37,6 +38,11 @@ def test_each_command_has_help(run: Run, command: str) -> None:
     outcome = run(command, "--help")
     assert outcome.code == 0
     assert command in outcome.out
+
+
+def test_importing_what_runs_it_runs_nothing() -> None:
+    """As what documents a package imports every module of it."""
+    assert importlib.import_module("landscape_compat.__main__").main
 
 
 def test_help_imports_nothing_heavy() -> None:

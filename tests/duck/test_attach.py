@@ -151,6 +151,7 @@ def test_each_table_warns_once(engine: Engine) -> None:
         ("TABLE tokens", 3),
         ("FROM (PIVOT tokens ON label USING count(*) GROUP BY status)", 2),
         ("FROM (UNPIVOT tokens ON grp, label)", 2),
+        ("FROM tokens PIVOT (count(*) FOR grp IN ('a') GROUP BY status)", 2),
         ("SELECT * EXCLUDE (label) FROM tokens", 3),
         ("SELECT a.grp FROM tokens a SEMI JOIN runs r ON r.status = a.status", 3),
         ("SELECT grp FROM tokens /* runs /* nested */ ' */ -- tokens", 3),
@@ -451,6 +452,26 @@ def test_tables_of_another_schema(file: Path) -> None:
         assert connection.execute(both).all() == [(None, None)] * 3
         connection.close()
         engine.dispose()
+
+
+def test_where_bare_names_mean_another_schema(file: Path) -> None:
+    """The tables of `main` would be shown under names that mean others."""
+    with duckdb.connect(str(file)) as made:
+        made.execute("CREATE SCHEMA old; CREATE TABLE old.tokens (token_id INTEGER)")
+    engine = create_engine(f"duckdb:///{file}")
+
+    @sa.event.listens_for(engine, "connect")
+    def use(connection: Any, record: Any) -> None:
+        connection.execute("SET schema = 'old'")
+
+    with (
+        untouched(file),
+        attach(engine, Base.metadata),
+        pytest.raises(AttachError, match="in the schema 'old'"),
+        engine.connect() as connection,
+    ):
+        connection.execute(select(TOKENS)).all()
+    engine.dispose()
 
 
 @pytest.mark.parametrize(

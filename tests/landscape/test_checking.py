@@ -7,6 +7,7 @@ from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from landscape_compat import check_databases
 from landscape_compat.errors import ExitCode, LandscapeCompatError
@@ -40,6 +41,17 @@ def test_many_at_a_time(fleet: Path) -> None:
     assert [one.shape for one in found[:12]] == [(k.name,) for k in known_shapes()[-12:]]
     assert all(one.problem for one in found[12:])
     assert found == list(check_databases(sorted(fleet.iterdir()), jobs=1))
+
+
+def test_by_a_url(fleet: Path) -> None:
+    """It is no pattern, and its password is not shown."""
+    server = make_url("postgresql://nobody:pa55word@localhost:1/x")
+    urls = [make_url(f"sqlite:///{fleet / '00.db'}"), server]
+    file, nowhere = check_databases(urls)
+    assert (file.verdict, file.shape) == ("degraded", (known_shapes()[-12].name,))
+    assert nowhere.verdict == "unknown"
+    assert nowhere.problem
+    assert "pa55word" not in str(nowhere.to_dict())
 
 
 def test_a_pattern_of_folders(tmp_path: Path) -> None:

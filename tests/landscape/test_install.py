@@ -104,14 +104,34 @@ def test_a_strange_host_is_told_when_it_is_imported(place: Place) -> None:
             host.load()
 
 
+def test_what_was_taken_before_it_was_removed_is_the_hosts_afterwards(
+    place: Place, tmp_path: Path
+) -> None:
+    """A method that somebody holds stays wrapped, and does then what the host does."""
+    written = build_record(tmp_path / "record", OLD)
+    host = place("passphrase")
+    install()
+    opened = host.db.from_url
+    opened(url_of(written.path), create_tables=False).close()
+    uninstall()
+    with pytest.raises(host.load().SchemaCompatibilityError, match="outdated"):
+        opened(url_of(written.path), create_tables=False)
+
+
 def test_nothing_is_wrapped_of_a_host_that_lacks_it(tmp_path: Path, place: Place) -> None:
     """An exporter, a purge or an orchestrator of another kind is left as it is, and not asked."""
     host = place("rc2")
     lazy = "\n\ndef __getattr__(name): raise ImportError(name)\n"
-    for name in ("core/landscape/exporter.py", "core/retention/purge.py", "engine/orchestrator.py"):
-        (host.folder / "elspeth" / name).write_text(
-            f"LandscapeExporter = PurgeManager = None{lazy}"
+    modules = (
+        "core.landscape.exporter",
+        "core.retention.purge",
+        "engine.orchestrator",
+        "contracts.contract_records",
+    )
+    for module in modules:
+        (host.folder / "elspeth" / f"{module.replace('.', '/')}.py").write_text(
+            f"LandscapeExporter = PurgeManager = ContractAuditRecord = None{lazy}"
         )
     install()
-    for module in ("core.landscape.exporter", "core.retention.purge", "engine.orchestrator"):
+    for module in modules:
         host.load(module)

@@ -130,6 +130,19 @@ def test_what_the_database_has_no_place_for_is_marked(legacy: Written) -> None:
     assert (told["facts"], told["absent"]) == ({}, ["token_outcome"])
 
 
+def test_what_a_reference_leads_to_may_be_absent_too(legacy: Written) -> None:
+    """A node whose type nobody stored; the tree is plain JSON all the same."""
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute("ALTER TABLE nodes DROP COLUMN node_type")
+    row_id = str(legacy.tables["rows"].dicts(legacy.run_ids[0])[0]["row_id"])
+    with untouched(legacy.path), open_landscape(legacy.path) as db:
+        tree = explain(db, legacy.run_ids[0], row=row_id)
+    told = json.loads(json.dumps(tree.to_dict()))
+    (row,) = told["below"]
+    assert row["looked_up"]["plugin_name"]
+    assert row["looked_up"]["node_type"] is None
+
+
 def test_a_row_goes_by_its_index_too(legacy: Written) -> None:
     run_id = legacy.run_ids[0]
     with untouched(legacy.path), open_landscape(legacy.path) as db:

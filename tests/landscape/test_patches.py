@@ -279,6 +279,34 @@ def test_what_was_found_before_the_end_is_not_prepared_after_it(
     assert counting.prepared == 0
 
 
+def test_a_module_that_somebody_makes_by_hand(counting: Counting, load: Any) -> None:
+    """It has no specification that a loader could be put back in."""
+    counting.patches.apply()
+    spec = importlib.util.find_spec("wares")
+    assert spec is not None
+    assert spec.loader is not None
+    module = ModuleType("wares")
+    spec.loader.exec_module(module)
+    assert module.Thing.made("a").name == "a"
+    assert counting.calls == ["made", "__init__"]
+    assert type(module.__loader__).__name__ == "SourceFileLoader"
+
+
+def test_a_folder_without_a_module_is_left_as_it_is(
+    counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is nothing in it to run, and so nothing to prepare."""
+    (tmp_path / "absent_wares").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    # So that it is gone afterwards.
+    monkeypatch.setitem(sys.modules, "absent_wares", ModuleType("absent_wares"))
+    del sys.modules["absent_wares"]
+    counting.patches.apply()
+    module = importlib.import_module("absent_wares")
+    assert module.__file__ is None
+    assert counting.prepared == 0
+
+
 def test_threads_that_import_and_patch_at_once(counting: Counting, load: Any) -> None:
     """However they interleave, each method is wrapped once, and nobody waits for ever."""
     for _ in range(50):

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from landscape_compat.errors import SourceChangedError
+from landscape_compat.errors import SourceChangedError, UnreadableError
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.reading import AbsentRecords, Reader
 from landscape_compat.landscape.records import ABSENT, Operation, Row, Token
@@ -47,6 +47,16 @@ def test_a_database_that_is_migrated_meanwhile_is_read_as_it_is_then(legacy: Wri
         assert reader.many(Operation) == []
         assert not isinstance(reader.many(Operation), AbsentRecords)
         assert not reader.is_absent("tokens.expand_group_id")
+
+
+def test_a_table_that_every_version_has_is_not_read_as_empty_bit_by_bit(legacy: Written) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute("DROP TABLE rows")
+    with untouched(legacy.path), open_landscape(legacy.path) as landscape:
+        windows = Reader(landscape).windows(Row, 4, run_id=legacy.run_ids[0])
+        with pytest.raises(UnreadableError, match="Every known version") as caught:
+            next(windows)
+    assert caught.value.table == "rows"
 
 
 def test_a_window_is_never_longer_than_asked_for(legacy: Written) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -660,6 +661,33 @@ def test_an_absent_column_is_absent_and_nothing_is_derived(
     assert {(t.run_id, t.expand_group_id) for t in tokens} == {(ABSENT, ABSENT)}
     states = old.get_all_node_states_for_run(run_id)
     assert len(states) == len(cells(legacy, "node_states", run_id))
+
+
+def test_what_lost_its_table_of_belonging_is_found_nowhere_or_sorted_by_itself(
+    newest: Written, tmp_path: Path
+) -> None:
+    """No outcome belongs to a row if no token does; what names no state that is there comes last.
+
+    Tables that every version has are gone, as of a copy that was cut down.
+    """
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    path = Path(shutil.copy(newest.path, folder / "audit.db"))
+    run_id = newest.run_ids[0]
+    row_id = str(newest.tables["rows"].dicts(run_id)[0]["row_id"])
+    with open_landscape(newest.path) as landscape:
+        assert ReadOnlyRecorder(landscape).get_token_outcomes_for_row(run_id, row_id)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE tokens")
+        connection.execute("DROP TABLE node_states")
+    with untouched(path), open_landscape(path) as landscape:
+        recorder = ReadOnlyRecorder(landscape)
+        assert recorder.get_token_outcomes_for_row(run_id, row_id) == []
+        states = {row["state_id"]: row for row in cells(newest, "node_states", run_id)}
+        found = recorder.get_routing_events_for_states(list(states))
+    events = cells(newest, "routing_events", run_id)
+    events.sort(key=lambda row: (row["state_id"], row["ordinal"], row["event_id"]))
+    assert [e.event_id for e in found] == [row["event_id"] for row in events] != []
 
 
 def test_a_core_table_without_the_column_to_find_by_is_refused(tmp_path: Path) -> None:

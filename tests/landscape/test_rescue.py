@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import warnings
 from contextlib import closing
@@ -24,7 +25,13 @@ from landscape_compat.errors import (
 )
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.host import find_host
-from landscape_compat.landscape.rescue import Finding, examine, furnish, open_degraded
+from landscape_compat.landscape.rescue import (
+    Finding,
+    examine,
+    furnish,
+    open_degraded,
+    verdict_of,
+)
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.projection.plan import make_plan
 from landscape_compat.schema.known import KnownShape
@@ -146,6 +153,17 @@ def test_what_is_not_a_file_of_ours(place: Place, tmp_path: Path) -> None:
             *map(url_of, (empty, text, other, noise, torn)),
         ):
             assert look(placed, url) is None, url
+
+
+def test_what_sqlite_cannot_even_open(place: Place, tmp_path: Path) -> None:
+    """A path longer than it takes any; the host says it best, and nothing is left open."""
+    placed = place("newest")
+    folder = tmp_path / "/".join(["x" * 200] * 3)
+    folder.mkdir(parents=True)
+    path = Path(shutil.copy(build_record(tmp_path / "record", OLD).path, folder))
+    with untouched(path):
+        assert look(placed, url_of(path)) is None
+        assert verdict_of(find_host(placed.load()), path) == "it cannot be read"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, create_engine, literal, select
+from sqlalchemy.exc import OperationalError
 
 from landscape_compat.errors import UnreadableError
 from landscape_compat.landscape.stored import StoredSchema, StoredTable, read
@@ -191,6 +192,23 @@ def test_a_text_that_is_not_utf8_is_refused_by_name(tmp_path: Path) -> None:
         assert (caught.value.table, caught.value.column) == ("tokens", "branch_name")
         assert "UTF-8" in caught.value.reason
         assert caught.value.remedy
+
+
+def test_a_read_that_is_interrupted_ends_as_every_statement_does(tmp_path: Path) -> None:
+    """The driver's error comes from its cursor, past SQLAlchemy, and is wrapped as SQLAlchemy's."""
+    with stored(
+        tmp_path,
+        "CREATE TABLE tokens (token_id)",
+        "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)"
+        " INSERT INTO tokens SELECT i FROM n",
+    ) as (connection, schema):
+        found = table(schema, "tokens")
+        reading = read(connection, select(*found.columns), table=found.name)
+        next(reading)
+        raw: Any = connection.connection.dbapi_connection
+        raw.interrupt()
+        with pytest.raises(OperationalError, match="interrupted"):
+            list(reading)
 
 
 def test_a_damaged_database_is_told_as_such(tmp_path: Path) -> None:

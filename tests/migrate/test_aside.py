@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from landscape_compat import inspect_database, open_landscape, reset_database
+from landscape_compat.engine.stamps import settle as settled
 from landscape_compat.errors import (
     LandscapeCompatError,
     NotALandscapeError,
@@ -191,6 +192,38 @@ except LandscapeCompatError as error:
 """
     with untouched(legacy.path):
         assert "refuses to lock" in run_child(code, legacy.path)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "why"),
+    [
+        (lambda path: path.write_bytes(b"no database" * 100), "SQLite"),
+        (lambda path: path.with_name("other.db").replace(path), "kept changing"),
+    ],
+    ids=["overwritten", "replaced"],
+)
+def test_another_file_in_its_place_meanwhile_stays(
+    legacy: Written,
+    monkeypatch: pytest.MonkeyPatch,
+    meanwhile: Callable[[Path], object],
+    why: str,
+) -> None:
+    """What was looked at is not there any more; it once ended in an error of ours that had no name.
+
+    As where a second reset is at work.
+    """
+    other = legacy.path.with_name("other.db")
+    shutil.copy2(legacy.path, other)
+
+    def settle(path: Path) -> Any:
+        stamps = settled(path)
+        meanwhile(path)
+        return stamps
+
+    monkeypatch.setattr(aside, "settle", settle)
+    with pytest.raises(OpeningRefusedError, match=why):
+        reset_database(legacy.path)
+    assert {*legacy.path.parent.iterdir()} <= {legacy.path, other}
 
 
 def test_what_changes_all_the_time_stays(legacy: Written, monkeypatch: pytest.MonkeyPatch) -> None:

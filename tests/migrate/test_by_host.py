@@ -6,8 +6,10 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, MetaData, event
 
 from landscape_compat import migrate_database, verify_migration
 from landscape_compat.errors import LandscapeCompatError, RowsRefusedError
@@ -159,6 +161,31 @@ def test_what_the_host_would_not_take_is_not_kept(new: Path, tmp_path: Path) -> 
         with pytest.raises(LandscapeCompatError, match="would not take"):
             migrate_database(extra.path, new, host=True, keep_extra=True)
     assert list(new.parent.iterdir()) == []
+
+
+def test_what_the_host_does_when_it_records_is_not_done_again(
+    legacy: Written, new: Path, tmp_path: Path
+) -> None:
+    """Its triggers are for what is recorded from now on: they are there, and have done nothing."""
+    trigger = """
+        CREATE TRIGGER "no ""second"" word" BEFORE INSERT ON runs
+        BEGIN SELECT RAISE(ABORT, 'nothing is recorded here any more'); END
+    """
+    with places(tmp_path) as place:
+        metadata = place("newest").load("core.landscape.schema").metadata
+
+        @event.listens_for(metadata, "after_create")
+        def make_trigger(target: MetaData, connection: Connection, **more: Any) -> None:
+            connection.exec_driver_sql(trigger)
+
+        migrate_database(legacy.path, new, host=True, stand_ins=STAND_INS)
+    runs = stored_rows(legacy.path, "runs", ["run_id"])
+    assert stored_rows(new, "runs", ["run_id"]) == runs
+    with closing(sqlite3.connect(new)) as connection:
+        with pytest.raises(sqlite3.IntegrityError, match="nothing is recorded here any more"):
+            connection.execute("INSERT INTO runs SELECT * FROM runs")
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+        assert found.fetchall() == [('no "second" word',)]
 
 
 def test_no_host_is_installed(legacy: Written, new: Path) -> None:

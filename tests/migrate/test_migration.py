@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import pickle
 import resource
 import signal
 import sqlite3
@@ -36,6 +37,7 @@ from landscape_compat.errors import (
 )
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate import proof, work
+from landscape_compat.migrate.making import told_of
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support.killing import killed_at_every_step
@@ -222,6 +224,16 @@ def test_refused_rows_stop_it_and_are_named(orphaned: Written, new: Path) -> Non
     assert list(new.parent.iterdir()) == []
 
 
+def test_the_refusal_travels_between_processes(orphaned: Written, new: Path) -> None:
+    """As another program's workers give theirs back: with each row and the remedy."""
+    with pytest.raises(RowsRefusedError) as caught:
+        migrate_database(orphaned.path, new)
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert type(error) is RowsRefusedError
+    assert (str(error), error.rows) == (str(caught.value), caught.value.rows)
+    assert error.remedy == caught.value.remedy
+
+
 def test_refused_rows_go_to_side_tables_if_wanted(orphaned: Written, new: Path) -> None:
     """Every row is in the table or beside it; what is in it satisfies every constraint."""
     with untouched(orphaned.path):
@@ -300,11 +312,18 @@ def test_a_place_that_is_taken(legacy: Written, new: Path, suffix: str) -> None:
     assert list(new.parent.iterdir()) == [taken]
 
 
+@pytest.mark.parametrize("number", [0, errno.EPERM], ids=["", "one name only"])
 def test_a_place_that_is_taken_meanwhile(
-    legacy: Written, new: Path, monkeypatch: pytest.MonkeyPatch
+    legacy: Written, new: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Whoever comes first keeps the place."""
+    """Whoever comes first keeps the place, also where a file system gives a file one name only."""
     real = proof.prove_table
+
+    def link(*words: Any, **more: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    if number:
+        monkeypatch.setattr(os, "link", link)
 
     def prove(*words: Any) -> Any:
         new.write_text("mine")
@@ -335,6 +354,14 @@ def test_no_room_for_it(legacy: Written, new: Path) -> None:
     assert "cannot be written" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert list(new.parent.iterdir()) == []
+
+
+def test_an_error_of_ours_is_not_the_disks(tmp_path: Path) -> None:
+    """A constraint that no row may break is no lack of room; the place is not blamed for it."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE t (a UNIQUE)")
+        with pytest.raises(sqlite3.IntegrityError), told_of(tmp_path):
+            connection.execute("INSERT INTO t VALUES (1), (1)")
 
 
 def test_a_place_on_another_file_system(legacy: Written) -> None:

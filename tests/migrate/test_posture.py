@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -169,6 +170,30 @@ def test_a_current_database_is_the_hosts_alone(place: Place, tmp_path: Path) -> 
     assert kept_beside(path) == []
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///file:{}?uri=true"])
+def test_where_nothing_can_have_been_kept_the_host_is_left_alone(
+    place: Place, stale: Written, url: str
+) -> None:
+    """In memory, and in a file that is opened in a way of its own; a kept original stays as it is.
+
+    In a file by its path, what a killed migration left is ended instead.
+    """
+    host = place("newest")
+    done = migrate_in_place(stale.path, host=True, stand_ins=STAND_INS)
+    assert done is not None
+    done.kept.chmod(0o644)
+    install(posture="migrate", stand_ins=STAND_INS)
+    if url == "sqlite://":
+        host.load().LandscapeDB.in_memory().close()
+        with pytest.raises(host.load("core.landscape.database").hosts.AuditIntegrityError):
+            host.db.from_url(url)  # it wants a file with a WAL
+    else:
+        host.db.from_url(url.format(stale.path)).close()
+    assert stat.S_IMODE(done.kept.stat().st_mode) == 0o644
+    host.db.from_url(url_of(stale.path)).close()
+    assert stat.S_IMODE(done.kept.stat().st_mode) == 0o444
+
+
 def test_the_proof_lies_beside_it(stale: Written) -> None:
     """It names both: the original by its digest, and the new one as it was when it was proven."""
     before = state_of(stale.path).file.sha256
@@ -270,6 +295,28 @@ def test_it_changes_meanwhile(stale: Written, monkeypatch: Any) -> None:
     assert inspect_database(stale.path).degraded
 
 
+def test_it_changes_all_the_time(
+    stale: Written, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: stale.path.stat().st_mtime_ns)
+    with refused(LandscapeCompatError, "kept changing"):
+        migrate_in_place(stale.path)
+
+
+def test_no_room_for_the_proof(stale: Written, refused: Any) -> None:
+    """The second name that the original had already is taken away again."""
+    stale.path.with_name("audit.db.intoto.json").mkdir()
+    with refused(OutputError, "cannot be written"):
+        migrate_in_place(stale.path)
+
+
+def test_a_name_that_the_lock_cannot_have(stale: Written, refused: Any) -> None:
+    path = stale.path.with_name("a" * 240 + ".db")
+    stale.path.rename(path)
+    with refused(OutputError, "cannot be written", path):
+        migrate_in_place(path)
+
+
 def test_a_proof_that_fails(stale: Written, refused: Any, monkeypatch: Any) -> None:
     def prove(source: Any, target: sqlite3.Connection, *rest: Any) -> Any:
         target.execute("UPDATE runs SET status = 'other'")
@@ -315,6 +362,15 @@ def test_it_is_newer(tmp_path: Path, refused: Any) -> None:
     written = build_record(tmp_path / "newer", NEW)
     with refused(LandscapeCompatError, "is newer than", written.path):
         migrate_in_place(written.path, to=OLD)
+
+
+def test_it_is_of_no_known_version(tmp_path: Path, refused: Any) -> None:
+    """A build that came after every known one may give its values meanings of its own."""
+    written = build_record(tmp_path / "later", OLD)
+    with closing(sqlite3.connect(written.path)) as connection:
+        connection.execute("PRAGMA user_version = 1000")
+    with refused(LandscapeCompatError, "is of no known version", written.path):
+        migrate_in_place(written.path)
 
 
 def test_a_copy_was_kept_before(stale: Written, refused: Any) -> None:
@@ -445,6 +501,19 @@ def test_a_proof_that_names_another_file(stale: Written, named: Callable[[Path],
     finish_kept(stale.path)
     modes = {stat.S_IMODE(path.stat().st_mode) for path in (*others, done.kept)}
     assert modes == {0o644}
+
+
+def test_the_original_takes_its_name_again_meanwhile(
+    place: Place, stale: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the way back that is one command; the host does not write to what is stale again."""
+    before = state_of(stale.path).file.sha256
+    host = place("newest")
+    install(posture="migrate", stand_ins=STAND_INS)
+    monkeypatch.setattr(swap, "_tell", lambda migration, kept: kept.replace(stale.path))
+    with pytest.raises(LandscapeCompatError, match="tokens"):
+        host.db.from_url(url_of(stale.path))
+    assert state_of(stale.path).file.sha256 == before
 
 
 def test_a_secret_original_stays_one(stale: Written) -> None:

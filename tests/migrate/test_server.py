@@ -22,6 +22,7 @@ from landscape_compat.errors import (
     OutputError,
     ProofFailedError,
     RowsRefusedError,
+    UnreadableError,
 )
 from landscape_compat.export.records.stream import export_database
 from landscape_compat.landscape.database import open_landscape
@@ -139,6 +140,12 @@ def test_verified_with_side_tables_and_tables_of_nobody(
         ("DELETE FROM artifacts", "artifacts"),
         ("DROP TABLE artifacts", "artifacts"),
         ("ALTER TABLE artifacts DROP COLUMN content_hash", "artifacts"),
+        ("ALTER TABLE artifacts ALTER created_at TYPE date", "artifacts"),
+        (
+            "ALTER TABLE artifacts ALTER content_hash TYPE jsonb USING "
+            "jsonb_build_object('hash', content_hash)",
+            "artifacts",
+        ),
     ],
 )
 def test_changed_on_the_server(
@@ -150,6 +157,63 @@ def test_changed_on_the_server(
     for source in (None, written.path):
         found = verify_migration(url, proof=proof, source=source)
         assert {finding.where for finding in found.findings} == {where}
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "what"),
+    [
+        ("DROP TABLE own", "own", "is not made of"),
+        ("ALTER TABLE own ADD COLUMN more", "own", "is not made of"),
+        ("UPDATE own SET b = 'text'", "own", "is no bytes"),
+    ],
+)
+def test_the_source_of_a_server_that_lacks_something(
+    written: Written,
+    tmp_path: Path,
+    postgres: PostgresDatabase,
+    change: str,
+    where: str,
+    what: str,
+) -> None:
+    """What it is made again of does not fit what is on the server; the others are compared."""
+    proof, url = tmp_path / "proof.json", postgres.url()
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute("CREATE TABLE own (id INTEGER PRIMARY KEY, b BLOB)")
+        connection.execute("INSERT INTO own VALUES (7, x'00')")
+    migrate_database(written.path, url, proof=proof, to="2026-04-15", keep_extra=True)
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute(change)
+    found = verify_migration(url, proof=proof, source=written.path)
+    (other, lacking) = found.findings
+    assert (other.where, lacking.where) == ("audit.db", where)
+    assert what in lacking.what
+
+
+@pytest.mark.parametrize(
+    ("alter", "why"),
+    [
+        ({"target": {"known": None}}, "not known here"),
+        ({"asked": {"stand_ins": {"runs.status": "x"}}}, "stand-ins were named"),
+    ],
+)
+def test_what_cannot_be_made_again(
+    written: Written,
+    tmp_path: Path,
+    postgres: PostgresDatabase,
+    alter: dict[str, dict[str, object]],
+    why: str,
+) -> None:
+    """The old rows are not compared then, and it is said that they were not."""
+    proof, url = tmp_path / "proof.json", postgres.url()
+    migrate_database(written.path, url, proof=proof, to="2026-04-15")
+    told = json.loads(proof.read_bytes())
+    for name, values in alter.items():
+        told["predicate"][name] |= values
+    proof.write_bytes(rfc8785.dumps(told))
+    found = verify_migration(url, proof=proof, source=written.path)
+    assert found.is_sound, found.to_dict()
+    assert [text for text in found.unchecked if why in text]
+    assert not [text for text in found.checked if "old database" in text]
 
 
 def test_another_source_than_the_servers(
@@ -171,6 +235,8 @@ def test_a_proof_that_is_not_the_servers(
     proof, url = tmp_path / "proof.json", postgres.url()
     made = migrate_database(written.path, tmp_path / "new.db")
     assert not verify_migration(url, proof=made.proof).is_sound
+    proof.write_bytes(b"{}")
+    assert not verify_migration(url, proof=proof).is_sound
     migrate_database(written.path, url, proof=proof, to="2026-04-15")
     with pytest.raises(LandscapeCompatError, match="could not be read"):
         verify_migration(url.set(database="nobody's"), proof=proof)
@@ -199,6 +265,41 @@ def test_an_old_one_on_a_server(
     assert verify_migration(tmp_path / "new.db", source=postgres.url()).is_sound
 
 
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_what_a_file_has_other_forms_for(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase, driver: str
+) -> None:
+    """In a table of nobody's, as text that stays text; bytes by every driver.
+
+    SQLite once made another number of a decimal, and the proof failed.
+    """
+    copy_landscape(written, shape_named(OLD), postgres)
+    postgres.run(
+        "CREATE TABLE own (id int PRIMARY KEY, d date, t time, u uuid, n numeric, "
+        "w name, f float, b bytea);"
+        "INSERT INTO own VALUES (1, '2026-01-18', '12:30', "
+        "'3f2a9c11-d0e4-4000-8000-000000000000', 1.50, '7', 2.5, '\\x00ff')"
+    )
+    migrate_database(postgres.url(driver), tmp_path / "new.db", keep_extra=True)
+    with closing(sqlite3.connect(tmp_path / "new.db")) as connection:
+        (row,) = connection.execute("SELECT * FROM own").fetchall()
+    uuid = "3f2a9c11-d0e4-4000-8000-000000000000"
+    assert row == (1, "2026-01-18", "12:30:00", uuid, "1.50", "7", 2.5, b"\0\xff")
+    assert verify_migration(tmp_path / "new.db", source=postgres.url(driver)).is_sound
+
+
+def test_what_a_file_has_no_form_for(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    """It is told, and nothing is made; it once ended as a fault of the program."""
+    copy_landscape(written, shape_named(OLD), postgres)
+    postgres.run("CREATE TABLE own (j jsonb); INSERT INTO own VALUES ('[\"a\", 1]')")
+    with pytest.raises(UnreadableError, match="no form for a value of the kind list"):
+        migrate_database(postgres.url(), tmp_path / "new.db", keep_extra=True)
+    assert not (tmp_path / "new.db").exists()
+    migrate_database(postgres.url(), tmp_path / "new.db")
+
+
 def test_what_a_server_has_no_place_for(
     written: Written, tmp_path: Path, postgres: PostgresDatabase
 ) -> None:
@@ -215,6 +316,30 @@ def test_what_a_server_has_no_place_for(
     assert "out of range" in str(caught.value)
     assert tables_of(postgres) == []
     assert not (tmp_path / "proof.json").exists()
+
+
+def test_a_server_has_no_place_for_any_row_of_a_table(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        count = connection.execute("UPDATE runs SET status = 'a' || char(0)").rowcount
+    with pytest.raises(RowsRefusedError) as caught:
+        migrate_database(written.path, postgres.url(), proof=tmp_path / "proof.json")
+    assert len(caught.value.rows) == count > 0
+    assert tables_of(postgres) == []
+
+
+def test_no_such_server_and_no_folder_for_the_proof(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    """Each is told by its name, and nothing is kept anywhere."""
+    proof = tmp_path / "proof.json"
+    with pytest.raises(OutputError, match=r"nobody%27s.* could not be written to"):
+        migrate_database(written.path, postgres.url().set(database="nobody's"), proof=proof)
+    assert not proof.exists()
+    with pytest.raises(OutputError, match=r"none/proof\.json cannot be written"):
+        migrate_database(written.path, postgres.url(), proof=tmp_path / "none" / "proof.json")
+    assert tables_of(postgres) == []
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,57 @@ def test_another_source(legacy: Written, new: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "where", "what"),
+    [
+        ("DROP TABLE calls", "calls", "is not in the old database"),
+        ("DROP TABLE own", "own", "is not in the old database"),
+        ('ALTER TABLE tokens DROP COLUMN "note here"', "tokens", "has no note here"),
+        ("ALTER TABLE own DROP COLUMN b", "own", "has no b"),
+        ("UPDATE runs SET status = CAST(x'ff' AS TEXT)", "runs", "cannot be read in the old"),
+    ],
+)
+def test_a_source_that_lacks_something(tmp_path: Path, change: str, where: str, what: str) -> None:
+    """Each table is told of, and the others are compared; it once ended at a missing column."""
+    folder = tmp_path / "extra"
+    folder.mkdir()
+    written = build_small(folder / "audit.db", known_shapes()[10].shape)
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute("CREATE TABLE own (id INTEGER PRIMARY KEY, b BLOB)")
+        connection.execute("INSERT INTO own VALUES (7, x'00')")
+        connection.execute('ALTER TABLE tokens ADD COLUMN "note here" TEXT')
+    migrate_database(written.path, tmp_path / "new.db", keep_extra=True)
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute(change)
+    found = verify_migration(tmp_path / "new.db", source=written.path)
+    (other, lacking) = found.findings
+    assert (other.where, lacking.where) == ("audit.db", where)
+    assert what in lacking.what
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-journal"])
+def test_changes_that_wait_beside_it(new: Path, suffix: str) -> None:
+    """SQLite would show them to whoever opens it; an empty file holds none."""
+    beside = Path(f"{new}{suffix}")
+    beside.touch()
+    assert verify_migration(new).is_sound
+    beside.write_bytes(bytes(512))
+    (finding,) = verify_migration(new).findings
+    assert (finding.where, finding.what[:13]) == (beside.name, "holds changes")
+
+
+def test_a_new_shape_that_is_not_known(legacy: Written, new: Path) -> None:
+    """The old rows cannot be read as it declares them, and it is said that they were not."""
+    proof = new.with_name("new.db.intoto.json")
+    told = json.loads(proof.read_bytes())
+    told["predicate"]["target"]["known"] = None
+    proof.write_bytes(rfc8785.dumps(told))
+    found = verify_migration(new, source=legacy.path)
+    assert found.is_sound
+    assert [text for text in found.unchecked if "not known here" in text]
+    assert not [text for text in found.checked if "old database" in text]
+
+
+@pytest.mark.parametrize(
     "spoil",
     [
         lambda told: {},
@@ -173,3 +224,12 @@ def test_the_command(run: Run, legacy: Written, new: Path) -> None:
         connection.execute("DELETE FROM calls")
     assert run("verify", new).code == ExitCode.INTEGRITY
     assert run("verify", new, "--source", "a", "--source", "b").code == ExitCode.OPERATIONAL
+
+
+def test_the_command_by_a_url(run: Run, new: Path) -> None:
+    """Of a file, whose proof lies beside it, and of a server, where none does."""
+    outcome = run("verify", f"sqlite:///{new}")
+    assert (outcome.code, outcome.err) == (ExitCode.DONE, "")
+    outcome = run("verify", "postgresql://nobody@localhost/x")
+    assert outcome.code == ExitCode.OPERATIONAL
+    assert "--proof" in outcome.err

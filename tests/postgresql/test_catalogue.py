@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import MetaData
 
+from landscape_compat.errors import AttachError
 from landscape_compat.schema.catalogue import Wanted, catalogue_for
+from landscape_compat.schema.catalogue import postgresql as catalogue
 from landscape_compat.schema.shape import ColumnShape, SchemaShape
 from support.postgres import OWNER, READER, PostgresDatabase
 
@@ -79,6 +81,15 @@ def test_the_search_path_decides_which_table_a_name_means(postgres: PostgresData
     assert list(shape.elsewhere["other"].tables) == ["t"]
     assert stored(postgres, "public").schema == "public"
     assert list(stored(postgres, "").tables) == []
+
+
+def test_a_server_that_would_copy_every_table_is_refused(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No such server can be had for tests any more, so this one is taken for it."""
+    monkeypatch.setattr(catalogue, "_OLDEST", postgres.server.version + 1)
+    with pytest.raises(AttachError, match=f"PostgreSQL {postgres.server.version // 10_000} copies"):
+        stored(postgres)
 
 
 def test_names_compare_as_they_are_written(postgres: PostgresDatabase) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, MetaData, Select, String, Table, column, func, select, table
 
+from landscape_compat.projection import joins
 from landscape_compat.projection.joins import filtered_names
 from landscape_compat.projection.rules import derived
 from landscape_compat.projection.tokens import SQLITE
@@ -138,6 +139,14 @@ def test_other_statements_keep_the_subquery(planned: Planned, sql: str) -> None:
         select(_ROWS.c.run_id).where(_ROWS.c.run_id == _TOKENS.c.row_id),
         select(_ROWS.c.n).where(_ROWS.c.row_id == _TOKENS.c.row_id),
         select(_ROWS.alias("other").c.run_id).where(_ROWS.c.row_id == _TOKENS.c.row_id).limit(1),
+        select(_ROWS.c.run_id).where(_ROWS.c.row_id == func.lower(_TOKENS.c.row_id)),
+        select(_ROWS.c.run_id).where(_ROWS.c.row_id == _ROWS.c.run_id),
+        select(_ROWS.c.run_id)
+        .select_from(_ROWS.outerjoin(_STATES, _STATES.c.state_id == _ROWS.c.row_id))
+        .where(_ROWS.c.row_id == _TOKENS.c.row_id),
+        select(_ROWS.c.run_id)
+        .select_from(_ROWS.join(_STATES, _STATES.c.state_id == _ROWS.c.row_id))
+        .where(_ROWS.c.row_id == _TOKENS.c.row_id),
     ],
 )
 def test_what_is_no_lookup_by_a_key_is_no_join(expression: Select[Any]) -> None:
@@ -145,6 +154,36 @@ def test_what_is_no_lookup_by_a_key_is_no_join(expression: Select[Any]) -> None:
     planned = Planned.of(STORED, MIGRATION, METADATA, [derived("tokens.run_id", expression)])
     (tokens,) = (p for p in planned.plan.projections.values() if p.name == "tokens")
     assert [column.joined for column in tokens.columns] == [None]
+    planned.close()
+
+
+def test_a_value_that_is_compared_in_another_order_is_no_join() -> None:
+    """As it is declared, 'a' is not 'A'; the stored column would say that it is."""
+    planned = Planned.of(
+        STORED.replace("run_id VARCHAR(64) NOT NULL", "run_id VARCHAR(64) COLLATE NOCASE"),
+        MIGRATION,
+        METADATA,
+        RULES[:1],
+    )
+    for sql in (
+        "SELECT token_id FROM tokens WHERE run_id = 'a' ORDER BY 1",
+        "SELECT token_id FROM tokens WHERE run_id = 'A' ORDER BY 1",
+    ):
+        assert " LEFT JOIN " not in planned.rewrite(sql).text
+        assert planned.read(sql) == planned.expect(sql)
+    planned.close()
+
+
+def test_a_chain_is_no_join_for_a_sqlite_that_would_copy_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One hop is, whatever its version."""
+    monkeypatch.setattr(joins, "_NESTS", (1000, 0, 0))
+    planned = Planned.of(STORED, MIGRATION, METADATA, RULES)
+    for sql in TWICE[:2]:
+        assert " LEFT JOIN main" not in planned.rewrite(sql).text
+        assert planned.read(sql) == planned.expect(sql)
+    assert " LEFT JOIN main" in planned.rewrite(FILTERING[0]).text
     planned.close()
 
 

@@ -378,6 +378,30 @@ def test_a_name_that_sqlite_cannot_show_is_refused(empty: sqlite3.Connection, na
     assert read(empty, render(empty, metadata, names="one"), "one") == []
 
 
+_CTE = select(OTHERS.c.value).cte("c")
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        (OTHERS.c.value, "reads another table outside of a SELECT"),
+        (
+            select(OTHERS.c.value).select_from(
+                TOKENS.join(OTHERS, OTHERS.c.token_id == TOKENS.c.token_id)
+            ),
+            "selects from its own table",
+        ),
+        (select(_CTE.c.value), "has a common table expression outside of its SELECT"),
+    ],
+)
+def test_what_is_no_value_of_the_row_in_hand_is_an_error_of_the_rule(
+    stored: sqlite3.Connection, expression: Any, why: str
+) -> None:
+    """It would give each row the value of another, or every row that of one."""
+    with pytest.raises(RuleError, match=rf"The rule for tokens\.new {why}"):
+        render(stored, declare(new=String()), derived("tokens.new", expression), everything=True)
+
+
 def test_what_a_dialect_cannot_say_is_an_error_of_the_rule(stored: sqlite3.Connection) -> None:
     """A value that cannot be written out is told with the rule that has it."""
     rule = neutral("tokens.new", literal(object()))

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.sql import quoted_name
 
-from landscape_compat.schema.declared import declared_schema
+from landscape_compat.schema.declared import declared_for, declared_schema
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 
 SQLITE: Dialect = sqlite.dialect()
@@ -115,6 +115,16 @@ def test_only_the_tables_of_the_schema_in_hand_are_given() -> None:
         "in_main",
     }
     assert {table.name for table in declared_schema(metadata, SQLITE)} == {"in_None"}
+
+
+def test_a_table_is_looked_for_in_other_schemas_unless_one_is_declared_there() -> None:
+    metadata = sa.MetaData()
+    for name, schema, column in (("a", None, "x"), ("b", None, "y"), ("b", "other", "z")):
+        sa.Table(name, metadata, sa.Column(column, sa.Integer), schema=schema)
+    found = declared_for(metadata, SQLITE, SchemaShape.of(schema="main"), {"other"})
+    assert {table.name for table in found} == {"a", "b"}
+    elsewhere = {table.name: table.column_names for table in found.elsewhere["other"]}
+    assert elsewhere == {"a": ("x",), "b": ("z",)}
 
 
 def test_a_reader_may_declare_nothing() -> None:

@@ -19,8 +19,24 @@ __all__ = ["CALLS", "Failure", "fail_call", "limit_files", "mounted", "room_for"
 
 # Source: the system call tables of the kernel, for each machine.
 CALLS = {
-    "x86_64": {"fsync": 74, "pread64": 17, "pwrite64": 18, "read": 0, "write": 1},
-    "aarch64": {"fsync": 82, "pread64": 67, "pwrite64": 68, "read": 63, "write": 64},
+    "x86_64": {
+        "fcntl": 72,
+        "flock": 73,
+        "fsync": 74,
+        "pread64": 17,
+        "pwrite64": 18,
+        "read": 0,
+        "write": 1,
+    },
+    "aarch64": {
+        "fcntl": 25,
+        "flock": 32,
+        "fsync": 82,
+        "pread64": 67,
+        "pwrite64": 68,
+        "read": 63,
+        "write": 64,
+    },
 }
 
 

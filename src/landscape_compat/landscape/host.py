@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from sqlalchemy import MetaData
@@ -121,14 +121,12 @@ def host_of(db: object) -> Host:
 
 def writing_command() -> str | None:
     """Name the host's command that is running in this thread, if it is one that writes."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     found = None
     while frame is not None:
         name = frame.f_code.co_name
         if name in _WRITING and _module_of(frame.f_globals).startswith(_COMMANDS_MODULE):
             found = name
-        if frame.f_back is None:
-            break
         frame = frame.f_back
     return found.strip("_") if found else None
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from landscape_compat.engine.classify import look, resolve
+from landscape_compat.engine.classify import AgainError, look, resolve
 from landscape_compat.engine.digests import digest_source
 from landscape_compat.engine.stamps import Stamps, settle
 from landscape_compat.engine.states import REFUSALS, Lock, Refusal
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.inspection import inspect_landscape
+from landscape_compat.migrate.exclusive import processes
 from landscape_compat.migrate.kept import kept_names
 from landscape_compat.migrate.placing import make_lasting
 
@@ -101,7 +102,10 @@ def _require_nobody(path: Path, stamps: Stamps) -> None:
     SQLite's locks tell of every connection in WAL mode, and of those amid a transaction in the
     others. Of idle ones Linux tells by their open files, as far as this user may look.
     """
-    facts = look(path, stamps.database)
+    try:
+        facts = look(path, stamps.database)
+    except AgainError as again:
+        raise again.refusal from None
     if isinstance(facts, Refusal):
         raise facts.error(path)
     if facts.lock in (Lock.READER, Lock.WRITER):
@@ -124,11 +128,7 @@ def _in_use(path: Path, whom: str) -> LandscapeCompatError:
 def _holders(identity: tuple[int, int]) -> Iterator[int]:
     """Give the processes that have a file open, each once per descriptor; none but on Linux."""
     own = 1  # the descriptor by which its locks were asked for
-    try:
-        processes = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
-    except OSError:
-        return
-    for process in processes:
+    for process in processes():
         with suppress(OSError):
             for opened in Path(f"/proc/{process}/fd").iterdir():
                 with suppress(OSError):

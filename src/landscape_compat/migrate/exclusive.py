@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from landscape_compat.engine.descriptors import PENDING, SHARED, SHARED_SIZE
 from landscape_compat.errors import LandscapeCompatError, printable
 
-__all__ = ["alone_with", "one_at_a_time", "writers_of"]
+__all__ = ["alone_with", "one_at_a_time", "processes", "writers_of"]
 
 _SETLK: int = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
 _FLOCK = "hhqqi4x"
@@ -132,6 +133,11 @@ def _in_use(path: Path, whom: str) -> LandscapeCompatError:
     )
 
 
+def processes() -> list[int]:
+    """Give the number of every process there is; none where there is no /proc."""
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*") if path.name.isdigit()]
+
+
 def writers_of(identity: tuple[int, int], *, but: int = -1) -> list[int]:
     """Name the processes that have a file open for writing; none where there is no /proc.
 
@@ -139,14 +145,10 @@ def writers_of(identity: tuple[int, int], *, but: int = -1) -> list[int]:
         identity: The file's device and inode.
         but: A descriptor of this process that does not count.
     """
-    try:
-        processes = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    except OSError:
-        return []
     own = os.getpid()
     return [
         process
-        for process in processes
+        for process in processes()
         if any(True for number in _writing(process, identity) if (process, number) != (own, but))
     ]
 
@@ -160,11 +162,9 @@ def _writing(process: int, identity: tuple[int, int]) -> Iterator[int]:
 
 
 def _is_writable(process: int, number: str) -> bool:
-    for line in Path(f"/proc/{process}/fdinfo/{number}").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == "flags":
-            return int(value, 8) & os.O_ACCMODE != os.O_RDONLY
-    return True
+    told = Path(f"/proc/{process}/fdinfo/{number}").read_text()
+    flags = re.search(r"^flags:\s*([0-7]+)$", told, re.MULTILINE)
+    return flags is None or int(flags[1], 8) & os.O_ACCMODE != os.O_RDONLY
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

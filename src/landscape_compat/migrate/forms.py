@@ -18,7 +18,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["filed", "served", "server_type"]
+from landscape_compat.errors import UnreadableError
+from landscape_compat.schema.types import affinity, type_class
+
+__all__ = ["file_type", "filed", "served", "server_type"]
 
 # As SQLAlchemy writes times to SQLite, and as it reads them.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?")
@@ -31,6 +34,9 @@ def filed(value: Any) -> Any:
 
     Args:
         value: As a driver of the server gives it.
+
+    Raises:
+        UnreadableError: A file has no form for it.
     """
     match value:
         case None | str() | float() | bytes():
@@ -44,8 +50,33 @@ def filed(value: Any) -> Any:
             return moment.strftime(f"{moment.year:04}-%m-%d %H:%M:%S.%f")
         case date() | time() | UUID() | Decimal():
             return str(value)
-        case _:
+        case memoryview():
             return bytes(value)
+    raise UnreadableError(
+        f"A file has no form for a value of the kind {type(value).__name__}.",
+        remedy="Give the column another type in a copy of the database; or leave it out.",
+    )
+
+
+def file_type(type_: str, dialect: str) -> str:
+    """Give the type for a column in a file, by which SQLite keeps every value as it is filed.
+
+    Args:
+        type_: The type in the database that is copied.
+        dialect: SQLAlchemy's name of its dialect.
+
+    Returns:
+        The same; "" for one of a server by which SQLite would make numbers of text, or text of
+        numbers.
+    """
+    if dialect == "sqlite":
+        return type_
+    match type_class(type_, dialect), affinity(type_):
+        case ("boolean" | "bytes" | "integer" | "timestamp", _):
+            return type_
+        case ("text", "TEXT") | ("number", "REAL"):
+            return type_
+    return ""
 
 
 def served(value: Any, type_: str) -> Any:

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
-from sqlalchemy.schema import AddConstraint, CreateIndex, CreateTable
+from sqlalchemy.schema import AddConstraint, CreateTable
 
 from landscape_compat.errors import (
     LandscapeCompatError,
@@ -165,8 +165,6 @@ class _Load:
                 remedy="Migrate into a file, which takes them.",
             )
         for _, table in tables:
-            for index in table.indexes:
-                self.new.execute(CreateIndex(index))
             for constraint in table.foreign_key_constraints:
                 self.new.execute(AddConstraint(constraint))
         return [self._prove(shape, table) for shape, table in tables]

@@ -129,7 +129,7 @@ def relax(
 
     Args:
         connection: The new database, in no transaction.
-        table: The table as it was made; its indexes and triggers are made again.
+        table: The table as it was made: of a known shape, so with no indexes or triggers.
         columns: The columns, as far as they are NOT NULL and of no key.
 
     Returns:
@@ -143,16 +143,12 @@ def relax(
     )
     if not found:
         return ()
-    made = connection.execute(
-        "SELECT type, sql FROM main.sqlite_master WHERE lower(tbl_name) = lower(?) AND sql NOT NULL"
-        " ORDER BY type = 'table' DESC, rowid",
+    ((ddl,),) = connection.execute(
+        "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND lower(name) = lower(?)",
         (table.name,),
     ).fetchall()
-    (_, ddl), *others = made
     connection.execute(f"DROP TABLE {quoted(table.name)}")
     connection.execute(_without_not_null(ddl, {fold_name(name) for name in found}))
-    for _, sql in others:
-        connection.execute(sql)
     return found
 
 

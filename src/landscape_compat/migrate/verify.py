@@ -86,7 +86,7 @@ def verify_migration(
         return found
     digests, predicate = told
     _check_file(path, digests, found)
-    with _plainly(path, found) as target:
+    with _plainly(path) as target:
         _check_tables(target, predicate, found)
         if source is not None:
             _compare(target, predicate, source, found)
@@ -123,14 +123,11 @@ def _check_file(path: Path, digests: Mapping[str, str], found: Verification) -> 
 
 
 @contextmanager
-def _plainly(path: Path, found: Verification) -> Iterator[sqlite3.Connection]:
+def _plainly(path: Path) -> Iterator[sqlite3.Connection]:
     # As the file stands, past whatever lies beside it; nothing is locked and nothing left.
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
-        try:
-            yield connection
-        except sqlite3.Error as error:
-            found.find(path.name, f"cannot be read: {error}")
+        yield connection
 
 
 def _check_tables(
@@ -176,6 +173,12 @@ def _compare(
             stored = plan.stored.table(stated["table"])
             if stored is None:
                 found.find(stated["table"], "is not in the old database")
+                continue
+            declared = plan.declared.table(stated["table"])
+            sides = [side for side in (stored, declared) if side]
+            gone = [c for c in stated["columns"] if not any(side.column(c) for side in sides)]
+            if gone:
+                found.find(stated["table"], f"has no {', '.join(gone)} in the old database")
                 continue
             copy = TableCopy(
                 stated["table"], tuple(stated["columns"]), stored, as_stored=stated["as_stored"]

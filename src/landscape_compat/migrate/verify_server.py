@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, MetaData, Table, create_engine
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
-from landscape_compat.errors import LandscapeCompatError, printable
+from landscape_compat.errors import LandscapeCompatError, UnreadableError, printable
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.migrate.making import (
     Wanted,
@@ -97,6 +97,8 @@ def _check_tables(
             found.find(one["table"], "is not on the server")
         except KeyError as error:
             found.find(one["table"], f"has no column {error} on the server")
+        except UnreadableError as error:
+            found.find(one["table"], f"cannot be compared on the server: {error.reason}")
         else:
             _check(one, now, "on the server", found)
             yield one["table"], (table, one)

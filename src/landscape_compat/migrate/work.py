@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -22,12 +22,13 @@ from landscape_compat.migrate.copying import (
     refused_row,
     rows_of,
 )
+from landscape_compat.migrate.forms import file_type
 from landscape_compat.migrate.proof import ProvenTable, prove_table
 from landscape_compat.migrate.target import Target, add_column, add_table, quoted, relax
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.rules import RuleKind
 from landscape_compat.schema.catalogue.sqlite import read_stored
-from landscape_compat.schema.shape import TableShape, fold_name
+from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
 
 __all__ = ["Done", "Work"]
 
@@ -194,7 +195,7 @@ class Work:
     def _extra_columns(self, name: str, stored: TableShape, *, keep_extra: bool) -> Iterator[str]:
         for column in self.report.table(name).drift.extra_columns:
             if keep_extra and not column.generated:
-                add_column(self.new, name, column)
+                add_column(self.new, name, self._as_filed(column))
                 yield column.name
             else:
                 self._left_out[f"{name}.{column.name}"] = self._count(stored, column.name)
@@ -205,11 +206,14 @@ class Work:
             if stored.kind == "view" or self.plan.declared.table(stored.name) is not None:
                 continue
             if keep_extra and stored.kind == "table" and stored.columns:
-                add_table(self.new, stored)
-                columns = tuple(c.name for c in stored.columns)
-                yield TableCopy(stored.name, columns, stored, as_stored=True)
+                columns = tuple(map(self._as_filed, stored.columns))
+                add_table(self.new, replace(stored, columns=columns))
+                yield TableCopy(stored.name, stored.column_names, stored, as_stored=True)
             else:
                 self._left_out[stored.name] = self._count(stored)
+
+    def _as_filed(self, column: ColumnShape) -> ColumnShape:
+        return column._replace(type=file_type(column.type, self.old.dialect.name))
 
     def _count(self, stored: TableShape, column: str | None = None) -> int:
         clause = StoredTable.of(stored, self.old.dialect.name).clause

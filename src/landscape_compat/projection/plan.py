@@ -96,10 +96,7 @@ class Plan:
         Raises:
             KeyError: There is none.
         """
-        for found in self.all_projections():
-            if found.label == label:
-                return found
-        raise KeyError(label)
+        return {found.label: found for found in self.all_projections()}[label]
 
 
 def make_plan(
