@@ -85,7 +85,7 @@ def _wait_for_import(name: str) -> None:
     # Private, and since Python 3.3 what every import waits by; nothing public waits for a
     # module without importing it.
     wait = getattr(getattr(importlib, "_bootstrap", None), "_lock_unlock_module", None)
-    if wait is not None:  # pragma: no branch - there in every Python there is, none tells till when
+    if wait is not None:  # pragma: no branch - every Python so far has it
         wait(name)
 
 

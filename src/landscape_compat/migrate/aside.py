@@ -110,7 +110,7 @@ def _require_nobody(path: Path, stamps: Stamps) -> None:
         raise facts.error(path)
     if facts.lock in (Lock.READER, Lock.WRITER):
         raise _in_use(path, "")
-    if facts.lock is Lock.FAILING:
+    if facts.lock is Lock.FAILING:  # pragma: no cover - nor can coverage lock its data, test_aside
         raise REFUSALS["unreachable"].error(path, "the file system refuses to lock")
     holders = sorted(set(_holders(stamps.database.identity)))
     if holders:

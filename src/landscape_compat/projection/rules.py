@@ -18,6 +18,7 @@ from sqlalchemy.sql.expression import (
     SelectBase,
     TableClause,
 )
+from sqlalchemy.sql.visitors import ExternallyTraversible
 
 from landscape_compat.errors import RuleError
 from landscape_compat.schema.shape import SchemaShape, fold_name
@@ -248,7 +249,9 @@ def columns_read(expression: ClauseElement) -> frozenset[str]:
     return frozenset(found)
 
 
-def _check_row_by_row(expression: ClauseElement, target: str, *, within: bool = False) -> None:
+def _check_row_by_row(
+    expression: ExternallyTraversible, target: str, *, within: bool = False
+) -> None:
     """Refuse what would make one row of many, or NULL of a value that was not given."""
     name = fold_name(target.partition(".")[0])
     if isinstance(expression, BindParameter) and expression.required:
@@ -268,11 +271,10 @@ def _check_row_by_row(expression: ClauseElement, target: str, *, within: bool = 
     if not isinstance(expression, ColumnClause) and not is_window:
         within = within or isinstance(expression, SelectBase)
         for child in expression.get_children():
-            if isinstance(child, ClauseElement):
-                _check_row_by_row(child, target, within=within)
+            _check_row_by_row(child, target, within=within)
 
 
-def _is_aggregate(element: ClauseElement) -> bool:
+def _is_aggregate(element: ExternallyTraversible) -> bool:
     if not isinstance(element, FunctionElement):
         return False
     name = fold_name(str(getattr(element, "name", "")))
