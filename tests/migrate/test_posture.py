@@ -170,7 +170,7 @@ def test_a_current_database_is_the_hosts_alone(place: Place, tmp_path: Path) -> 
     assert kept_beside(path) == []
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///file:{}?uri=true"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///{}?timeout=5"])
 def test_where_nothing_can_have_been_kept_the_host_is_left_alone(
     place: Place, stale: Written, url: str
 ) -> None:

@@ -157,6 +157,19 @@ def test_what_is_no_lookup_by_a_key_is_no_join(expression: Select[Any]) -> None:
     planned.close()
 
 
+def test_a_chain_that_goes_on_behind_the_value_is_no_join() -> None:
+    """The last of its tables has a column of that name, too, which is not the one meant."""
+    goes_on = (
+        select(_TOKENS.c.row_id)
+        .select_from(_TOKENS.join(_ROWS, _ROWS.c.row_id == _TOKENS.c.row_id))
+        .where(_TOKENS.c.token_id == _STATES.c.token_id)
+    )
+    planned = Planned.of(STORED, MIGRATION, METADATA, [derived("states.run_id", goes_on)])
+    (states,) = (p for p in planned.plan.projections.values() if p.name == "states")
+    assert [column.joined for column in states.columns] == [None]
+    planned.close()
+
+
 def test_a_value_that_is_compared_in_another_order_is_no_join() -> None:
     """As it is declared, 'a' is not 'A'; the stored column would say that it is."""
     planned = Planned.of(

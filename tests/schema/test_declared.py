@@ -119,7 +119,7 @@ def test_only_the_tables_of_the_schema_in_hand_are_given() -> None:
 
 def test_a_table_is_looked_for_in_other_schemas_unless_one_is_declared_there() -> None:
     metadata = sa.MetaData()
-    for name, schema, column in (("a", None, "x"), ("b", None, "y"), ("b", "other", "z")):
+    for name, schema, column in (("a", None, "x"), ("b", "other", "z"), ("b", None, "y")):
         sa.Table(name, metadata, sa.Column(column, sa.Integer), schema=schema)
     found = declared_for(metadata, SQLITE, SchemaShape.of(schema="main"), {"other"})
     assert {table.name for table in found} == {"a", "b"}
