@@ -150,6 +150,13 @@ def test_what_is_no_file_has_no_diagnosis() -> None:
             diagnose_database(make_url(url))
 
 
+def test_a_database_that_is_not_there_has_no_files(run: Run, tmp_path: Path) -> None:
+    outcome = run("doctor", tmp_path / "audit.db")
+    assert (outcome.code, outcome.err) == (ExitCode.OPERATIONAL, "")
+    assert _lines(outcome.out)["refusal"] == "absent"
+    assert outcome.out.splitlines()[-1].startswith("versions ")
+
+
 def test_random_bytes_may_be_encrypted(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "audit.db"
     path.write_bytes(bytes(range(256)) * 64)

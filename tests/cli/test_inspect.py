@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
@@ -79,6 +81,33 @@ def test_one_table(run: Run, legacy: Written) -> None:
     assert "whole table is missing" in missing.out
     assert unknown.code == ExitCode.OPERATIONAL
     assert "nonsense" in unknown.err
+
+
+def test_a_database_of_nobody_that_is_known(run: Run, tmp_path: Path) -> None:
+    """What only looks a little like an audit database is not given the name of one."""
+    path = tmp_path / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE runs (run_id)")
+        connection.execute("CREATE TABLE nodes (node_id, run_id)")
+    with untouched(path):
+        outcome = run("inspect", path)
+    assert (outcome.code, outcome.err) == (ExitCode.DONE, "")
+    assert "shape     none of the known ones comes near\n" in outcome.out
+
+
+def test_what_is_stored_in_another_way_than_declared(run: Run, legacy: Written) -> None:
+    """Another type, and columns that are no one's, are shown beside what is missing."""
+    with closing(sqlite3.connect(legacy.path)) as connection:
+        connection.execute("ALTER TABLE edges RENAME COLUMN label TO former")
+        connection.execute("ALTER TABLE edges ADD COLUMN label INTEGER")
+    with untouched(legacy.path):
+        outcome = run("inspect", legacy.path, "--table", "edges")
+    assert outcome.code == ExitCode.DONE
+    assert outcome.out.splitlines()[-3:] == [
+        "label: stored INTEGER, declared VARCHAR(64)",
+        "label: stored NULL allowed, declared NOT NULL",
+        "former: stored but not declared",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a b.db", "q?x.db", "p%20.db", "h#.db", "ünïcode.db", "a&b=c.db"])

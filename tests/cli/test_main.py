@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from landscape_compat.engine import locks
 from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.errors import ExitCode
 from support.commands import Run
@@ -90,6 +91,29 @@ def test_an_error_names_the_next_command(run: Run, tmp_path: Path) -> None:
     assert "Next:" not in run("doctor", path).err
     url = f"sqlite:///{path}"
     assert run("inspect", url).err.endswith("Next: landscape-compat doctor DB\n")
+
+
+def test_a_server_that_cannot_be_reached_is_told_in_one_line(run: Run, tmp_path: Path) -> None:
+    """In the driver's words; the password is in none of them."""
+    url = f"postgresql+psycopg://user:secret@/db?host={tmp_path}"
+    outcome = run("inspect", url)
+    assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
+    assert outcome.err.startswith("landscape-compat: The database could not be read: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert str(tmp_path) in outcome.err
+    assert "secret" not in outcome.err
+
+
+def test_the_doctor_is_not_sent_for_by_the_doctor(
+    run: Run, legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where it is SQLite that lacks a lock, as one of tomorrow's here."""
+    monkeypatch.setattr(locks, "_PRAGMAS", (("a_pragma_of_tomorrow", "ON", 1),))
+    outcome = run("doctor", legacy.path)
+    assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
+    assert "does not obey PRAGMA a_pragma_of_tomorrow=ON" in outcome.err
+    assert "Next:" not in outcome.err
+    assert "Next: landscape-compat doctor" in run("inspect", legacy.path).err
 
 
 def _absent(folder: Path) -> Path:

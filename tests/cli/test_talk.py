@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from landscape_compat.cli.talk import counted, print_pairs, print_table
+from landscape_compat import WriteRefusedError, open_landscape
+from landscape_compat.cli.talk import counted, print_pairs, print_table, set_up_logging
+from support.commands import running
 from support.legacy import Written
-from support.terminal import in_terminal
+from support.terminal import Shown, in_terminal
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PLAIN = ("rich",)
@@ -68,8 +70,53 @@ def test_brackets_in_names_are_no_markup(legacy: Written, tmp_path: Path) -> Non
     assert "[red]x" in shown.text
 
 
-def test_progress_is_told_to_a_terminal_alone(legacy: Written, tmp_path: Path) -> None:
+def test_progress_is_told_to_a_terminal_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """How far an export is, is shown while it lasts, and not at all where nobody looks."""
     items = range(100_000)
     assert list(counted(iter(items), "records", quiet=False)) == list(items)
     assert list(counted(iter(items), "records", quiet=True)) == list(items)
+    assert capsys.readouterr() == ("", "")
+
+
+SLOW = """
+import sys, time
+from landscape_compat.cli.talk import counted
+def slow():
+    for number in range(300):
+        if number in (0, 200):
+            time.sleep(0.25)
+        yield number
+total = int(sys.argv[1]) or None
+found = list(counted(slow(), "records", quiet=len(sys.argv) > 2, total=total, size=lambda _: 2))
+assert found == list(range(300))
+"""
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [
+        ("1200", ["256 of 1,200 records, N/s, N s left ", "512 of 1,200 records, N/s, N s left "]),
+        ("500", ["256 of 500 records, N/s, N s left ", "512 of 500 records, N/s "]),
+        ("0", ["256 records, N/s ", "512 records, N/s "]),
+    ],
+    ids=["so far", "more than expected", "no total"],
+)
+def test_progress_is_one_line_that_is_gone_at_the_end(total: str, expected: list[str]) -> None:
+    """Told now and then, with how fast it goes and how long it will take, if that is known."""
+    shown = in_terminal([total], columns=80, code=SLOW)
+    assert shown.code == 0
+    lines = [re.sub(r"[\d,]+(/s| s left)", r"N\1", line) for line in shown.text.split("\r\x1b[K")]
+    assert lines == ["", *expected, ""]
+    assert in_terminal([total, "quiet"], columns=80, code=SLOW) == Shown(0, "")
+
+
+def test_an_event_without_words_of_its_own_is_its_fields(
+    legacy: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(capsys), open_landscape(legacy.path) as db:
+        set_up_logging(quiet=False)
+        with pytest.raises(WriteRefusedError) as refused, db.connection() as connection:
+            connection.exec_driver_sql("DELETE FROM runs")
+        (line,) = capsys.readouterr().err.splitlines()[-1:]
+    start = f"warning: write_refused: database={legacy.path} reason={refused.value.reason}"
+    assert line.startswith(start)

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,6 +29,7 @@ from landscape_compat.engine.states import (
     Journal,
     Lock,
     Refusal,
+    State,
     Wal,
     Way,
     state_of,
@@ -409,6 +410,15 @@ def test_a_page_count_that_an_old_sqlite_left_stale_does_not_count(path: Path) -
         assert wal.read(path).answer == OLD
 
 
+def test_a_wal_whose_header_does_not_add_up_is_damaged(path: Path) -> None:
+    """SQLite takes it for none, so what it holds was never committed."""
+    with make_state("wal_frames", path):
+        _header(Path(f"{path}-wal"), 24, bytes(4))
+        with left_alone(path):
+            seen = wal.read(path)
+    assert (seen.state, seen.answer) == ("wal-damaged", OLD)
+
+
 def test_bytes_behind_the_last_page_are_no_damage(path: Path) -> None:
     make_database(path)
     with path.open("ab") as file:
@@ -435,6 +445,32 @@ def test_a_broken_database_is_refused_in_the_drivers_words(path: Path) -> None:
     _header(path, 21, b"\1")  # the largest fraction of a page that an index entry may take
     with left_alone(path), pytest.raises(OpeningRefusedError, match="file is not a database"):
         wal.read(path)
+
+
+def test_more_databases_than_a_process_may_read_are_refused(tmp_path: Path) -> None:
+    """As long as somebody reads them; the process keeps a descriptor of each."""
+    paths = [tmp_path / f"{number}.db" for number in range(11)]
+    for each in paths:
+        with closing(sqlite3.connect(each)) as connection:
+            connection.execute("CREATE TABLE t (id)")
+    code = """
+reading, said = [], ""
+for path in paths:
+    try:
+        reading.append(open_readonly(path, wal.connect)[0])
+    except LandscapeCompatError as error:
+        said = str(error)
+    else:
+        reading[-1].execute("BEGIN")
+        reading[-1].execute("SELECT * FROM t").fetchall()
+for connection in reading:
+    connection.close()
+print(json.dumps([len(reading), said]))
+"""
+    few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))\n"
+    read, said = wal.run_child(code, *paths, before=few)
+    assert read == 10
+    assert said.startswith(f"{paths[10]} cannot be reached (this process reads too many databases")
 
 
 def test_an_error_that_is_not_the_databases_is_passed_on(path: Path) -> None:
@@ -563,6 +599,71 @@ def test_damage_that_was_a_change_costs_another_look(
     monkeypatch.setattr(opening, "look", look)
     assert choose_opening(path).state == "rollback"
     assert len(looks) == 2
+
+
+@pytest.mark.parametrize("deed", ["replace", "unlink"])
+def test_a_file_that_goes_while_it_is_looked_at_is_looked_at_again(
+    deed: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_database(path)
+    deeds = [_replace if deed == "replace" else Path.unlink]
+
+    def look(*words: Any, **more: Any) -> Facts | Refusal:
+        if deeds:
+            deeds.pop()(path)
+        return classify.look(*words, **more)
+
+    monkeypatch.setattr(opening, "look", look)
+    if deed == "replace":
+        assert choose_opening(path).state == "rollback"
+    else:
+        with pytest.raises(OpeningRefusedError, match="does not exist"):
+            choose_opening(path)
+    assert not deeds
+
+
+def _once_chosen(monkeypatch: pytest.MonkeyPatch, *deeds: Callable[[], object]) -> None:
+    """Have something happen to the database between the choice and the opening, each time."""
+    left = list(deeds)
+
+    def chosen(facts: Facts) -> State:
+        if left:
+            left.pop(0)()
+        return state_of(facts)
+
+    monkeypatch.setattr(opening, "state_of", chosen)
+
+
+def test_a_shm_that_goes_between_choice_and_opening(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite would fail without it, and leave traces."""
+    with make_state("wal_frames", path) as truth:
+        _once_chosen(monkeypatch, Path(f"{path}-shm").unlink)
+        assert wal.read(path) == wal.Seen("private-copy", "wal-without-shm", truth)
+        assert _names(path.parent) == ["audit.db", "audit.db-wal"]
+
+
+def test_a_writer_that_has_the_file_to_himself_between_choice_and_opening(
+    path: Path, writer: Callable[..., wal.Writer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_state("wal_frames", path):
+        live: list[wal.Writer] = []
+        _once_chosen(
+            monkeypatch,
+            lambda: live.append(writer("PRAGMA locking_mode = EXCLUSIVE", UPDATE)),
+            lambda: live[0].close(),
+        )
+        assert wal.read(path) == wal.Seen("immutable", "wal-clean", NEWER)
+
+
+def test_a_file_that_goes_between_choice_and_copy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make_state("journal_hot", path):
+        _once_chosen(monkeypatch, path.unlink)
+        with pytest.raises(OpeningRefusedError, match="does not exist"):
+            wal.read(path)
 
 
 def test_the_pinned_sidecars_are_let_go_again(
@@ -814,6 +915,22 @@ def test_where_locks_fail_and_copies_are_not_allowed_it_is_refused(number: int, 
     assert kind == "OpeningRefusedError"
     assert "copying was not allowed" in message
     assert "cannot lock" in message
+
+
+@pytest.mark.parametrize(
+    ("number", "way", "state"),
+    [
+        # As a kernel answers that has never heard of them: the rest works.
+        (EINVAL, "read-only", "rollback"),
+        (ENOLCK, "private-copy", "rollback-without-locks"),
+    ],
+)
+def test_where_only_asking_for_locks_fails(number: int, way: str, state: str, path: Path) -> None:
+    make_database(path)
+    code = f"wal.forbid_locks({number}, (36, 37, 38)); seen = wal.read(path)\n"
+    with left_alone(path):
+        found = wal.run_child(code + "print(json.dumps([seen.way, seen.state, seen.answer]))", path)
+    assert found == [way, state, list(OLD)]
 
 
 # What a platform without F_OFD_GETLK has; SQLite's own locks work there.

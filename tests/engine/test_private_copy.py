@@ -525,6 +525,36 @@ def test_a_replaced_file_gets_a_descriptor_of_its_own(path: Path) -> None:
         assert os.fstat(source.descriptor).st_ino == path.stat().st_ino != old
 
 
+def test_a_descriptor_of_a_file_that_has_one_already_stays_open(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A race may open it under another's name; closing it would drop this process's locks."""
+    other = path.with_name("other.db")
+    for each in (path, other):
+        make_database(each)
+    kept = SourceDescriptors()
+    with kept.borrow(path) as source:
+        first = source.descriptor
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute(wal.ANSWER).fetchone()
+    real = os.open
+
+    def renaming(*words: Any) -> int:
+        path.replace(other)
+        return real(*words)
+
+    monkeypatch.setattr(os, "open", renaming)
+    with kept.borrow(other) as source:
+        assert source.descriptor == first
+    monkeypatch.undo()
+    assert len(kept) == 1
+    with wal.writing(other) as writer:
+        writer.run("PRAGMA busy_timeout = 0")
+        assert writer.attempt("UPDATE t SET word = 'new'") == ("error", "database is locked")
+    reader.close()
+
+
 def test_beyond_the_limit_those_that_nobody_has_locked_make_room(tmp_path: Path) -> None:
     kept = SourceDescriptors(limit=4)
     paths = [tmp_path / f"{number}.db" for number in range(12)]

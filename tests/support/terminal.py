@@ -36,6 +36,7 @@ def in_terminal(
     columns: int,
     without: Sequence[str] = (),
     environment: dict[str, str] | None = None,
+    code: str = "from landscape_compat.cli import main; sys.exit(main(sys.argv[1:]))",
 ) -> Shown:
     """Run the command line with its standard output and error on a terminal.
 
@@ -44,16 +45,14 @@ def in_terminal(
         columns: How wide the terminal is.
         without: Modules that the command shall not find.
         environment: Variables to set for it.
+        code: What to run in place of the command line.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    code = (
-        f"import sys; sys.modules.update(dict.fromkeys({list(without)!r})); "
-        "from landscape_compat.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
+    hiding = f"import sys; sys.modules.update(dict.fromkeys({list(without)!r}))"
     kept = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "NO_COLOR"}}
     child = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)],
+        [sys.executable, "-c", f"{hiding}\n{code}", *map(str, words)],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

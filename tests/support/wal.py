@@ -473,13 +473,16 @@ def read_without_locks(path: Path, number: int, *, allow_copy: bool = True) -> l
     return found[0]
 
 
-def forbid_locks(number: int) -> None:
+def forbid_locks(number: int, commands: tuple[int, ...] = (5, 6, 7, 36, 37, 38)) -> None:
     """Have the kernel refuse every `fcntl` lock to this process from now on.
 
     Source: seccomp(2); the filter looks at the number of the call and of the command.
+
+    Args:
+        number: The `errno` that each attempt fails with.
+        commands: F_GETLK, F_SETLK, F_SETLKW, and their F_OFD_ kin.
     """
     call = {"x86_64": 72, "aarch64": 25, "riscv64": 25, "ppc64le": 55, "s390x": 55}
-    commands = (5, 6, 7, 36, 37, 38)  # F_GETLK, F_SETLK, F_SETLKW, and their F_OFD_ kin
     load, equal, answer = 0x20, 0x15, 0x06
     program = [
         (load, 0, 0, 0),

@@ -125,7 +125,7 @@ def _die_of(error: BaseException) -> NoReturn:
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     sys.excepthook(type(error), error.with_traceback(trace), trace)
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, KeyboardInterrupt):  # pragma: no cover - ends by it, test_signals
         import atexit
         import signal
 

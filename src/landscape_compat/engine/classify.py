@@ -81,7 +81,7 @@ def look(path: Path, stamp: Stamp, *, encrypted: bool = False) -> Facts | Refusa
                 raise AgainError(REFUSALS["changing"].error(path))
             header = os.pread(source.descriptor, 100, 0)
             lock = _lock(source)
-    except PermissionError:
+    except PermissionError:  # pragma: no cover - root gets none, test_what_cannot_be_read
         return REFUSALS["unreadable"]
     except FileNotFoundError:
         raise
@@ -97,7 +97,7 @@ def look(path: Path, stamp: Stamp, *, encrypted: bool = False) -> Facts | Refusa
         wal, wal_page_size = _look_at_wal(_head(path, "-wal", 32))
         journal = _head(path, "-journal", 1)
         shm = is_readable(path, "-shm")
-    except PermissionError:
+    except PermissionError:  # pragma: no cover - root gets none, test_what_cannot_be_read
         return REFUSALS["unreadable-sidecar"]
     except OddError:
         return REFUSALS["odd-sidecar"]

@@ -141,7 +141,7 @@ class SourceDescriptors:
 
         Raises:
             BlockingIOError: Somebody has the file to himself right now.
-            OSError: The platform or the file system has no such locks.
+            OSError: The file system has no such locks.
         """
         with self._guard:
             if not source.pins:
@@ -157,8 +157,7 @@ class SourceDescriptors:
 
     @staticmethod
     def _lock(source: SourceFile, kind: int) -> None:
-        if _SETLK is None:
-            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        assert _SETLK is not None, "where locks cannot be told, nothing is pinned"
         fcntl.fcntl(source.descriptor, _SETLK, _flock(kind, SHARED, SHARED_SIZE))
 
     def _take(self, path: Path) -> SourceFile:

@@ -95,8 +95,7 @@ class DuckDBHooks(Connecting["DuckDBReading"]):
         self, dialect: Dialect, record: Any, arguments: list[Any], keywords: dict[str, Any]
     ) -> Any:
         """Open the file read-only if it is degraded; else leave it to the driver."""
-        if record is not None:
-            record.info.pop(_READER, None)
+        record.info.pop(_READER, None)
         path = _path_of(arguments, keywords)
         if path is None or (not self._read_only and self._current_version is not None):
             return None
@@ -120,8 +119,7 @@ class DuckDBHooks(Connecting["DuckDBReading"]):
         if found is None:
             connection.close()
             return None
-        if record is not None:
-            record.info[_READER] = found
+        record.info[_READER] = found
         return connection
 
     def _look_readonly(
@@ -283,7 +281,7 @@ def _is_same(path: Path, stamp: Stamp | None) -> bool:
 def _is_open(stamp: Stamp) -> bool:
     """Tell whether this process has a file open, where the system can tell."""
     folder = Path("/dev/fd")
-    if not folder.exists():
+    if not folder.exists():  # pragma: no cover - where /dev is not mounted, as in a bare chroot
         return True
     for descriptor in folder.iterdir():
         with suppress(OSError, ValueError):

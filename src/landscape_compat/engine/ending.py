@@ -42,19 +42,18 @@ def _telling(base: Any) -> type:
     class TellingConnection(base):  # type: ignore[misc]
         """A driver's connection that tells when a transaction ends."""
 
-        ends: Callable[[], None] | None = None
+        def ends(self) -> None:
+            """Stand for the listener as long as there is none."""
 
         def commit(self) -> None:
             try:
-                if self.ends is not None:
-                    self.ends()
+                self.ends()
             finally:
                 base.commit(self)
 
         def rollback(self) -> None:
             try:
-                if self.ends is not None:
-                    self.ends()
+                self.ends()
             finally:
                 base.rollback(self)
 

@@ -82,9 +82,8 @@ class Hooks(Connecting[Reading]):
     ) -> Any:
         """Open the file read-only if it is degraded; else leave it to the driver."""
         source = source_of(arguments, keywords)
-        if record is not None:
-            record.info.pop(READER, None)
-            self._sources[record] = source
+        record.info.pop(READER, None)
+        self._sources[record] = source
         if source.path is None or not source.steerable:
             return None
         if not self._read_only and (
@@ -132,8 +131,7 @@ class Hooks(Connecting[Reading]):
         """Lock a connection that was opened read-only; look at one that was not."""
         reader = record.info.get(READER)
         if reader is not None:
-            size = reader.opening.size if reader.opening is not None else 0
-            on_driver(connection, partial(lock_sqlite, size=size))
+            on_driver(connection, partial(lock_sqlite, size=reader.opening.size))
             on_driver(connection, lambda driver: tell_of_ends(driver, reader.end))
             self.reading.listen(self._alive())
             return
@@ -146,7 +144,7 @@ class Hooks(Connecting[Reading]):
     def close(self, connection: Any, record: Any) -> None:
         """Let go of what the connection was opened with, a private copy included."""
         reader = record.info.pop(READER, None)
-        if reader is not None and reader.opening is not None:
+        if reader is not None:
             reader.opening.close()
 
     def handle_error(self, context: ExceptionContext) -> None:

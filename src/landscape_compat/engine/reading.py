@@ -42,7 +42,7 @@ class Reader:
 
     prepared: PreparedPlan
     version: int
-    opening: Opening | None
+    opening: Opening
     transaction: Callable[[], object] = _nothing
     reads: bool = False
 
@@ -55,7 +55,7 @@ class Reader:
         self.transaction = _nothing
         if self.reads:
             self.reads = False
-            if self.opening is not None and self.opening.must_hold_to_the_end:
+            if self.opening.must_hold_to_the_end:
                 self.opening.check()
 
 
@@ -141,8 +141,7 @@ class Reading(Statements):
         """Take the transaction's snapshot and see that the plan was made for it."""
         transaction = connection.get_transaction()
         raw: Any = connection.connection.dbapi_connection
-        if reader.opening is not None:
-            reader.opening.check()
+        reader.opening.check()
         on_driver(raw, _begin)
         reader.reads = True
         version = self._lookout.catalogue.read_version(raw)
