@@ -254,6 +254,85 @@ def test_a_file_that_an_older_program_fills_later_is_read_as_degraded(tmp_path: 
     assert read(engine) == PROJECTED
 
 
+def test_what_the_driver_says_best_is_left_to_it(tmp_path: Path) -> None:
+    """Of what is no database, or cannot be opened; nothing of it was degraded."""
+    folder = tmp_path / "folder.db"
+    folder.mkdir()
+    deep = tmp_path.joinpath(*["d" * 100] * 5)
+    deep.mkdir(parents=True)
+    letter = deep / ("l" * 100)  # a path that SQLite does not open
+    letter.write_text("Dear reader,\n" * 99)
+    for path in (folder, letter):
+        engine = create_engine(f"sqlite:///{path}")
+        attach(engine, METADATA)
+        with pytest.raises(OperationalError, match="unable to open database file"):
+            engine.connect()
+        engine.dispose()
+    assert letter.read_text() == "Dear reader,\n" * 99
+
+
+def test_a_current_database_that_another_program_adds_to(tmp_path: Path) -> None:
+    """It is looked at again, by the next connection and by the next error, and stays current."""
+    path = tmp_path / "current.db"
+    run_script(path, OLD + NEW)
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    attach(engine, METADATA, rules=RULES)
+    assert len(read(engine)) == 2
+    run_script(path, "CREATE TABLE stranger (a)")
+    with engine.begin() as connection:
+        connection.execute(insert(ROWS).values(row_id="r3", run_id="C"))
+        with pytest.raises(OperationalError, match="no such table: elsewhere"):
+            connection.execute(text("SELECT 1 FROM elsewhere"))
+        connection.exec_driver_sql("CREATE TABLE own (a)")
+        with pytest.raises(OperationalError, match="no such table: elsewhere"):
+            connection.execute(text("SELECT 1 FROM elsewhere"))
+    assert len(read(engine, select(ROWS))) == 3
+
+
+def test_an_error_of_a_current_database_that_cannot_be_looked_at_again(tmp_path: Path) -> None:
+    """What went wrong first is told, in the driver's words."""
+    path = tmp_path / "current.db"
+    run_script(path, OLD + NEW)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 0.05})
+    attach(engine, METADATA, rules=RULES)
+    assert len(read(engine)) == 2
+    with writing(path) as writer:
+        writer.run("BEGIN EXCLUSIVE")
+        with pytest.raises(OperationalError, match="database is locked"):
+            read(engine)
+    assert len(read(engine)) == 2
+    engine.dispose()
+
+
+def test_an_error_on_a_connection_that_reads_what_is_current_by_now(
+    old: Path, engine: Engine
+) -> None:
+    """It still only reads, and what it is told is of its statement."""
+    attach(engine, METADATA, rules=RULES)
+    with engine.connect() as reading:
+        assert len(reading.execute(READ).all()) == 2
+        reading.rollback()
+        run_script(old, NEW)
+        assert len(read(engine)) == 2
+        with pytest.raises(OperationalError, match="no such table: elsewhere"):
+            reading.execute(text("SELECT 1 FROM elsewhere"))
+        with pytest.raises(WriteRefusedError):
+            reading.execute(TOKENS.delete())
+
+
+def test_memory_by_a_creator_is_left_alone() -> None:
+    """There is no file that could be degraded."""
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(":memory:"), poolclass=StaticPool
+    )
+    attach(engine, METADATA)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE rows (row_id)")
+        connection.exec_driver_sql("INSERT INTO rows VALUES ('r1')")
+        assert connection.exec_driver_sql("SELECT * FROM rows").all() == [("r1",)]
+    engine.dispose()
+
+
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///file:m?mode=memory&uri=true"])
 def test_memory_is_left_alone(url: str) -> None:
     """A database in memory is never looked at, even if it is older."""

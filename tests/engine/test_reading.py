@@ -23,12 +23,14 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.exc import OperationalError, ProgrammingError, StatementError
 from structlog.testing import capture_logs
 
 from landscape_compat.engine.attach import attach, detach
 from landscape_compat.errors import (
     AttachError,
+    OpeningRefusedError,
     SourceChangedError,
     UnreadableError,
     WriteRefusedError,
@@ -111,6 +113,73 @@ def test_writes_of_many_rows_are_refused(old: Path, engine: Engine) -> None:
                 with pytest.raises(WriteRefusedError):
                     connection.execute(statement, rows)
         engine.dispose()
+
+
+def test_what_is_read_for_many_parameters_is_rewritten(old: Path, engine: Engine) -> None:
+    """SQLite's driver refuses to read so; who executes it for himself gets the rewritten text."""
+    attach(engine, METADATA)
+    each = text("SELECT expand_group_id FROM tokens WHERE token_id = :id")
+    seen: list[str] = []
+
+    def execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+        seen.append(statement)
+        for one in parameters:
+            cursor.execute(statement, one)
+        return True
+
+    with untouched(old):
+        with engine.connect() as connection:
+            with pytest.raises(ProgrammingError, match="executemany"):
+                connection.execute(each, [{"id": "t1"}, {"id": "t2"}])
+            event.listen(engine, "do_executemany", execute)
+            connection.execute(each, [{"id": "t1"}, {"id": "t2"}])
+        engine.dispose()
+    assert [statement.startswith(_PRELUDE) for statement in seen] == [True]
+
+
+def test_many_rows_are_written_to_a_database_that_was_migrated(old: Path, engine: Engine) -> None:
+    attach(engine, METADATA)
+    assert read(engine) == PROJECTED
+    run_script(old, "ALTER TABLE tokens ADD COLUMN expand_group_id VARCHAR(32)")
+    assert read(engine) == PROJECTED
+    with engine.begin() as connection:
+        connection.execute(insert(TOKENS), [{"token_id": "t3"}, {"token_id": "t4"}])
+    assert read(engine) == [*PROJECTED, ("t3", None), ("t4", None)]
+
+
+class _Asking(SQLiteDialect_pysqlite):
+    """A dialect of the program's own, which asks the database before any connection is pooled."""
+
+    supports_statement_cache = True
+    found: Sequence[Any] = ()
+
+    def initialize(self, connection: Any) -> None:
+        super().initialize(connection)
+        self.found = connection.exec_driver_sql("SELECT * FROM tokens ORDER BY 1").all()
+
+
+def test_a_dialect_that_asks_the_database_itself(engine: Engine) -> None:
+    """It sees what is stored: there is no transaction yet that a plan could be for."""
+    dialect: Any = engine.dialect
+    dialect.__class__ = _Asking
+    attach(engine, METADATA)
+    assert read(engine) == PROJECTED
+    assert dialect.found == [("t1",), ("t2",)]
+
+
+def test_a_connection_that_was_lost_and_cannot_be_made_anew(old: Path, engine: Engine) -> None:
+    """What keeps it from being made is told, by SQLAlchemy's error around it."""
+    attach(engine, METADATA)
+    with engine.connect() as connection:
+        assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
+        connection.invalidate()
+        connection.rollback()
+        old.with_name("second.db").hardlink_to(old)
+        with pytest.raises(StatementError, match="has several names") as lost:
+            connection.execute(READ)
+        assert isinstance(lost.value.orig, OpeningRefusedError)
+        old.with_name("second.db").unlink()
+        assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
 
 
 def test_a_listener_that_only_watches_before_us(engine: Engine) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.statements import Statements
-from landscape_compat.errors import AttachError, DegradedDatabaseError
+from landscape_compat.errors import DegradedDatabaseError
 from landscape_compat.projection.plan import Plan
 
 __all__ = ["Connecting"]
@@ -45,8 +45,7 @@ class Connecting(Generic[S]):
 
     def _alive(self) -> Engine:
         engine = self._engine()
-        if engine is None:
-            raise AttachError("The engine is gone, and its attachment with it.")
+        assert engine is not None, "SQLAlchemy's own listener keeps it as long as its pool"
         return engine
 
     def _tell(self, plan: Plan, opened: str, close: Callable[[], object] | None = None) -> None:
