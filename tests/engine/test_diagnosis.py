@@ -67,6 +67,17 @@ def test_it_tells_what_the_header_says_and_what_would_read_it(tmp_path: Path) ->
     assert all(found.versions.values())
 
 
+def test_what_is_of_no_installed_package_has_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a program brings everything along in one archive."""
+    path = tmp_path / "a.db"
+    make_database(path)
+    assert diagnose_file(path).versions.keys() > {"python", "sqlite"}
+    monkeypatch.setattr("sys.path", [])
+    assert diagnose_file(path).versions.keys() == {"python", "sqlite"}
+
+
 def test_a_change_while_it_is_checked_is_no_damage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +236,13 @@ def test_what_cannot_be_read_is_a_finding_and_no_error(name: str, tmp_path: Path
     assert (found.path is None) == (name == "absent")
     assert [file.name for file in found.files] == [file.name for file in tmp_path.glob("a*")]
     assert not found.sound
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"encrypted"}))
+def test_a_passphrase_is_of_no_effect_on_what_cannot_be_read(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    REFUSED[name][0](path)
+    assert diagnose_file(path, passphrase="none of it") == diagnose_file(path)
 
 
 def test_a_path_cannot_act_on_a_terminal(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.errors import WriteRefusedError
 from landscape_compat.projection.rewrite import rewrite_statement
-from landscape_compat.projection.rules import RuleSet
+from landscape_compat.projection.rules import RuleSet, mapped
 from landscape_compat.schema.catalogue import catalogue_for
 from support.planned import plan_for
 
@@ -123,3 +123,21 @@ def test_a_text_that_holds_a_number_like_ours(prepared: PreparedPlan) -> None:
     """Even then the answer is that of a whole scan."""
     text = in_list(9).replace("branch_name", "branch_name, 90713558000")
     assert prepared.rewrite(text) == rewrite_statement(text, prepared.plan)
+
+
+def test_a_rule_that_holds_a_number_like_ours(scanned: list[str]) -> None:
+    """It comes in by what a statement is made into, where ours would be taken for it."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE tokens (token_id VARCHAR(64))")
+    rules = [mapped("tokens.token_id", {"old": "90713558000"})]
+    prepared = PreparedPlan(plan_for(connection, METADATA, rules), lambda _: None)
+    for _ in range(2):
+        rewritten = prepared.rewrite(in_list(9))
+        assert rewritten == rewrite_statement(in_list(9), prepared.plan)
+        assert "'90713558000'" in rewritten.text
+    connection.execute("INSERT INTO tokens VALUES ('old')")
+    found = connection.execute(
+        rewritten.text.replace("branch_name FROM", "token_id FROM"), ["90713558000"] * 9
+    )
+    assert found.fetchall() == [("90713558000",)]
+    connection.close()

@@ -131,10 +131,11 @@ def test_what_is_read_for_many_parameters_is_rewritten(old: Path, engine: Engine
         with engine.connect() as connection:
             with pytest.raises(ProgrammingError, match="executemany"):
                 connection.execute(each, [{"id": "t1"}, {"id": "t2"}])
+            event.listen(engine, "do_executemany", lambda _, statement, *__: seen.append(statement))
             event.listen(engine, "do_executemany", execute)
             connection.execute(each, [{"id": "t1"}, {"id": "t2"}])
         engine.dispose()
-    assert [statement.startswith(_PRELUDE) for statement in seen] == [True]
+    assert [statement.startswith(_PRELUDE) for statement in seen] == [True, True]
 
 
 def test_many_rows_are_written_to_a_database_that_was_migrated(old: Path, engine: Engine) -> None:
