@@ -107,7 +107,10 @@ def test_progress_is_one_line_that_is_gone_at_the_end(total: str, expected: list
     assert shown.code == 0
     lines = [re.sub(r"[\d,]+(/s| s left)", r"N\1", line) for line in shown.text.split("\r\x1b[K")]
     assert lines == ["", *expected, ""]
-    assert in_terminal([total, "quiet"], columns=80, code=SLOW) == Shown(0, "")
+
+
+def test_a_quiet_command_tells_no_progress() -> None:
+    assert in_terminal(["500", "quiet"], columns=80, code=SLOW) == Shown(0, "")
 
 
 def test_an_event_without_words_of_its_own_is_its_fields(

@@ -329,6 +329,42 @@ def test_new_databases_and_those_in_memory_are_left_alone(tmp_path: Path) -> Non
         engine.dispose()
 
 
+@pytest.mark.parametrize("text", ["", "Dear reader,\n" * 999], ids=["empty", "letter"])
+def test_what_is_no_database_is_told_by_duckdb(text: str, tmp_path: Path) -> None:
+    """In its own words."""
+    file = tmp_path / "letter.duckdb"
+    file.write_text(text)
+    engine = create_engine(f"duckdb:///{file}")
+    with (
+        untouched(file),
+        attach(engine, Base.metadata),
+        pytest.raises(SQLAlchemyError, match="not a valid DuckDB database"),
+    ):
+        engine.connect()
+    engine.dispose()
+
+
+def test_a_current_database_that_changes_is_looked_at_again(tmp_path: Path) -> None:
+    """By each new connection; what makes it degraded keeps that from being made."""
+    file = tmp_path / "new.duckdb"
+    engine = create_engine(f"duckdb:///{file}", poolclass=sa.pool.NullPool)
+    Base.metadata.create_all(engine)
+    with attach(engine, Base.metadata):
+        with engine.connect() as one:
+            one.exec_driver_sql("CREATE TABLE more (a INTEGER)")
+            one.commit()
+            with engine.begin() as other:
+                other.execute(sa.insert(Note).values(note_id=1, tags=["a"]))
+            one.exec_driver_sql("ALTER TABLE tokens DROP COLUMN grp")
+            one.commit()
+            with pytest.raises(AttachError, match="has opened it for writing already"):
+                engine.connect()
+        with engine.connect() as connection:
+            assert connection.execute(select(TOKENS.c.grp)).all() == []
+            with pytest.raises(WriteRefusedError):
+                connection.execute(sa.delete(Note))
+
+
 def test_posture_refuse_raises_when_it_is_opened(engine: Engine) -> None:
     """Before any work."""
     why = "lacks what is declared in 2 tables"
@@ -417,6 +453,36 @@ def test_a_file_that_is_replaced_is_noticed(file: Path, tmp_path: Path) -> None:
         with engine.begin() as connection:
             assert {row.grp for row in connection.execute(select(TOKENS))} == {"new"}
             connection.execute(sa.update(Token).values(grp="written"))
+    engine.dispose()
+
+
+def test_a_file_that_is_removed_is_noticed(file: Path) -> None:
+    """By the next statement; and what is made in its place is the program's own."""
+    engine = create_engine(f"duckdb:///{file}")
+    with attach(engine, Base.metadata):
+        with engine.connect() as connection:
+            assert len(connection.execute(select(TOKENS)).all()) == 3
+            file.unlink()
+            with pytest.raises(SourceChangedError, match="was replaced or removed"):
+                connection.execute(select(TOKENS))
+        Base.metadata.create_all(engine)
+        with engine.connect() as connection:
+            assert connection.execute(select(TOKENS)).all() == []
+            with pytest.raises(SQLAlchemyError, match="nowhere"):
+                connection.exec_driver_sql("FROM nowhere")
+    engine.dispose()
+
+
+def test_a_connection_that_was_lost_and_cannot_be_made_anew(file: Path) -> None:
+    """DuckDB's own error tells why, from whichever statement it is that needs it."""
+    engine = create_engine(f"duckdb:///{file}", poolclass=sa.pool.NullPool)
+    with attach(engine, Base.metadata), engine.connect() as connection:
+        assert len(connection.execute(select(TOKENS)).all()) == 3
+        connection.invalidate()
+        connection.rollback()
+        file.write_text("Dear reader,\n" * 999)
+        with pytest.raises(SQLAlchemyError, match="not a valid DuckDB database"):
+            connection.execute(select(TOKENS))
     engine.dispose()
 
 

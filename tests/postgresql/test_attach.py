@@ -315,6 +315,24 @@ def test_a_current_database_stays_as_it_is(postgres: PostgresDatabase, engine: E
     assert rows(engine, select(TOKENS.c.token_id)) == [("t9",)]
 
 
+def test_a_current_database_that_changes_is_looked_at_again(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """By each new connection: it stays current, or is read as degraded from then on."""
+    postgres.run(OLD + "; ALTER TABLE tokens ADD weight numeric(10, 2), ADD grp varchar(4)")
+    with attach(engine, METADATA) as attachment:
+        with engine.connect(), engine.connect():
+            assert not attachment.report().degraded
+            postgres.run("ALTER TABLE tokens ADD more text")
+            with engine.begin() as connection:
+                connection.execute(TOKENS.insert().values(token_id="t9", grp="x"))
+            postgres.run("ALTER TABLE tokens DROP grp")
+            with engine.connect(), engine.connect() as connection:  # the first is a pooled one
+                assert connection.execute(select(TOKENS.c.grp)).scalars().all() == [None] * 4
+                with pytest.raises(WriteRefusedError):
+                    connection.execute(TOKENS.delete())
+
+
 def test_a_fresh_database_can_be_filled(postgres: PostgresDatabase, engine: Engine) -> None:
     """A database that stores none of the declared tables is new, not degraded."""
     with attach(engine, METADATA):
@@ -322,6 +340,69 @@ def test_a_fresh_database_can_be_filled(postgres: PostgresDatabase, engine: Engi
         with engine.begin() as connection:
             connection.execute(ROWS.insert().values(row_id="r"))
         assert rows(engine, select(ROWS)) == [("r", None)]
+
+
+def test_reading_only_what_is_fresh(postgres: PostgresDatabase, engine: Engine) -> None:
+    """There is no table to lock yet."""
+    with unchanged(postgres), attach(engine, METADATA, read_only=True):
+        assert rows(engine, select(ROWS)) == []
+        with engine.begin() as connection, pytest.raises(WriteRefusedError):
+            METADATA.create_all(connection)
+
+
+def test_what_is_read_for_many_parameters_is_rewritten(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Also where somebody listens after us; nothing is given back, as without the shim."""
+    postgres.run(OLD)
+    seen: list[str] = []
+    each = sa.text("SELECT set_config('app.' || token_id, coalesce(grp, :value), true) FROM tokens")
+    with unchanged(postgres), attach(engine, METADATA), engine.connect() as connection:
+        for value in ("a", "b"):
+            connection.execute(each, [{"value": "first"}, {"value": value}])
+            connection.execute(sa.text("SELECT 1"))
+            kept = sa.text("SELECT current_setting('app.t1')")
+            assert connection.execute(kept).scalar() == value
+            event.listen(engine, "do_executemany", lambda *got: seen.append(got[1]))
+    assert ["AS NOT MATERIALIZED" in statement for statement in seen] == [True]
+
+
+def test_questions_about_the_connection_can_be_answered(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """The control of transactions, by who attached; nothing that reads a table."""
+    postgres.run(OLD)
+    asked: list[str] = []
+
+    def answer(statement: str, connection: Any) -> str | None:
+        asked.append(statement)
+        return "SELECT 'not yet'" if statement == "COMMIT" else None
+
+    with attach(engine, METADATA) as attachment, engine.connect() as connection:
+        attachment.answer_by(answer)
+        assert len(connection.execute(select(TOKENS)).all()) == 3
+        assert connection.exec_driver_sql("COMMIT").scalar() == "not yet"
+        connection.exec_driver_sql("SAVEPOINT one")
+        assert len(connection.execute(select(TOKENS)).all()) == 3
+    assert asked == ["COMMIT", "SAVEPOINT one"]
+
+
+def test_an_error_on_a_connection_that_writes_is_the_drivers(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Also where others of the engine only read."""
+    postgres.run(OLD)
+    with attach(engine, METADATA), engine.connect() as reading:
+        assert len(reading.execute(select(TOKENS)).all()) == 3
+        reading.rollback()
+        postgres.run("ALTER TABLE tokens ADD weight numeric(10, 2), ADD grp varchar(4)")
+        with engine.connect() as writing:
+            with pytest.raises(DBAPIError, match="nowhere"):
+                writing.exec_driver_sql("SELECT * FROM nowhere")
+            writing.rollback()
+            writing.exec_driver_sql("SET TRANSACTION READ ONLY")
+            with pytest.raises(DBAPIError, match="read-only transaction"):
+                writing.execute(TOKENS.delete())
 
 
 def test_refusing_is_a_posture(postgres: PostgresDatabase, engine: Engine) -> None:
@@ -382,6 +463,10 @@ def test_server_side_cursors_read_bit_by_bit(postgres: PostgresDatabase, engine:
         assert len(found.fetchall()) == 2497
         parts = streamed.execution_options(yield_per=400).execute(select(TOKENS)).partitions()
         assert [len(part) for part in parts] == [400] * 6 + [100]
+        free = engine.connect().execution_options(isolation_level="AUTOCOMMIT", yield_per=400)
+        with free:
+            parts = free.execute(select(TOKENS)).partitions()
+            assert [len(part) for part in parts] == [400] * 6 + [100]
 
 
 def test_the_same_statement_is_always_the_same_text(

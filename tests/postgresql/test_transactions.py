@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
-from landscape_compat import attach
+from landscape_compat import SourceChangedError, attach
 from support.postgres import OWNER, PostgresDatabase
 
 from .conftest import METADATA, MIGRATE, OLD, TOKENS
@@ -187,6 +188,88 @@ def test_a_lost_connection_is_told_as_sqlalchemy_tells_it(
         assert lost.value.connection_invalidated
         with engine.connect() as connection:
             assert connection.execute(select(TOKENS)).all() == [(1, None)]
+
+
+def test_a_table_that_stays_locked_is_given_up(postgres: PostgresDatabase, engine: Engine) -> None:
+    """After a few tries, where the program does not want to wait for ever."""
+    postgres.run(OLD)
+    postgres.set("lock_timeout", "20ms")
+    with (
+        attach(engine, METADATA),
+        engine.connect() as connection,
+        postgres.server.connect(postgres.name, OWNER) as other,
+        capture_logs() as logs,
+    ):
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        connection.rollback()
+        with other.transaction():
+            other.execute("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(SourceChangedError, match="keeps changing") as caught:
+                connection.execute(select(TOKENS))
+        assert "lock timeout" in str(caught.value.__cause__)
+        connection.rollback()
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+    assert [log for log in logs if log["event"] == "landscape_compat.source_changed"] == []
+
+
+def test_a_schema_that_changes_before_each_look_is_given_up(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    postgres.run(OLD)
+    names = iter(range(99))
+
+    def meddle(*got: Any) -> None:
+        if got[2].startswith("LOCK TABLE"):
+            with postgres.server.connect(postgres.name, OWNER) as other:
+                other.execute(f"ALTER TABLE tokens ADD c{next(names)} int".encode())
+
+    with attach(engine, METADATA), engine.connect() as connection:
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        connection.rollback()
+        sa.event.listen(engine, "before_cursor_execute", meddle)
+        with pytest.raises(SourceChangedError, match="keeps changing"):
+            connection.execute(select(TOKENS))
+        sa.event.remove(engine, "before_cursor_execute", meddle)
+        connection.rollback()
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+    assert next(names) == 5
+
+
+def test_a_connection_lost_while_it_is_looked_at_again(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Is told as SQLAlchemy tells it, too."""
+    postgres.run(OLD)
+
+    def end(*got: Any) -> None:
+        if "md5" in got[2]:
+            with postgres.server.connect("postgres") as admin:
+                admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    with attach(engine, METADATA), engine.connect() as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        connection.rollback()
+        postgres.run("DROP TABLE tokens")
+        sa.event.listen(engine, "before_cursor_execute", end)
+        with pytest.raises(OperationalError) as lost:
+            connection.execute(select(TOKENS))
+        assert lost.value.connection_invalidated
+        sa.event.remove(engine, "before_cursor_execute", end)
+
+
+def test_a_connection_that_was_lost_and_cannot_be_made_anew(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """What keeps it from being made is told."""
+    postgres.run(OLD)
+    with attach(engine, METADATA), engine.connect() as connection:
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        connection.invalidate()
+        connection.rollback()
+        with postgres.server.connect("postgres") as admin:
+            admin.execute(f"ALTER DATABASE {postgres.name} ALLOW_CONNECTIONS false".encode())
+        with pytest.raises(OperationalError, match="not currently accepting connections"):
+            connection.execute(select(TOKENS))
 
 
 def test_the_check_is_two_statements_a_transaction(

@@ -100,8 +100,6 @@ class DuckDBHooks(Connecting["DuckDBReading"]):
         if path is None or (not self._read_only and self._current_version is not None):
             return None
         try:
-            if path.stat().st_size == 0:
-                return None
             stamp = Stamp.of(path.stat())
         except OSError:
             return None  # a new one; or the driver says best what is wrong
