@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, MetaData, String, Table
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Column, MetaData, String, Table, create_engine
 
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.errors import SourceChangedError
@@ -21,8 +20,7 @@ from landscape_compat.schema.shape import SchemaShape
 
 METADATA = MetaData()
 Table("tokens", METADATA, Column("token_id", String(64)), Column("branch_name", String(64)))
-DIALECT = sqlite.dialect()
-DIALECT.dbapi = sqlite3
+DIALECT = create_engine("sqlite://").dialect
 
 
 @pytest.fixture

@@ -320,17 +320,16 @@ def test_a_current_database_that_changes_is_looked_at_again(
 ) -> None:
     """By each new connection: it stays current, or is read as degraded from then on."""
     postgres.run(OLD + "; ALTER TABLE tokens ADD weight numeric(10, 2), ADD grp varchar(4)")
-    with attach(engine, METADATA) as attachment:
-        with engine.connect(), engine.connect():
-            assert not attachment.report().degraded
-            postgres.run("ALTER TABLE tokens ADD more text")
-            with engine.begin() as connection:
-                connection.execute(TOKENS.insert().values(token_id="t9", grp="x"))
-            postgres.run("ALTER TABLE tokens DROP grp")
-            with engine.connect(), engine.connect() as connection:  # the first is a pooled one
-                assert connection.execute(select(TOKENS.c.grp)).scalars().all() == [None] * 4
-                with pytest.raises(WriteRefusedError):
-                    connection.execute(TOKENS.delete())
+    with attach(engine, METADATA) as attachment, engine.connect(), engine.connect():
+        assert not attachment.report().degraded
+        postgres.run("ALTER TABLE tokens ADD more text")
+        with engine.begin() as connection:
+            connection.execute(TOKENS.insert().values(token_id="t9", grp="x"))
+        postgres.run("ALTER TABLE tokens DROP grp")
+        with engine.connect(), engine.connect() as connection:  # the first is a pooled one
+            assert connection.execute(select(TOKENS.c.grp)).scalars().all() == [None] * 4
+            with pytest.raises(WriteRefusedError):
+                connection.execute(TOKENS.delete())
 
 
 def test_a_fresh_database_can_be_filled(postgres: PostgresDatabase, engine: Engine) -> None:
