@@ -331,16 +331,16 @@ def test_new_databases_and_those_in_memory_are_left_alone(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", ["", "Dear reader,\n" * 999], ids=["empty", "letter"])
 def test_what_is_no_database_is_told_by_duckdb(text: str, tmp_path: Path) -> None:
-    """In its own words."""
+    """In its own words, and nobody opens it for writing then."""
     file = tmp_path / "letter.duckdb"
     file.write_text(text)
     engine = create_engine(f"duckdb:///{file}")
-    with (
-        untouched(file),
-        attach(engine, Base.metadata),
-        pytest.raises(SQLAlchemyError, match="not a valid DuckDB database"),
-    ):
-        engine.connect()
+    asked: list[Any] = []
+    with untouched(file), attach(engine, Base.metadata):
+        event.listen(engine, "do_connect", lambda *given: asked.append(given))
+        with pytest.raises(SQLAlchemyError, match="not a valid DuckDB database"):
+            engine.connect()
+    assert asked == []
     engine.dispose()
 
 
@@ -483,6 +483,26 @@ def test_a_connection_that_was_lost_and_cannot_be_made_anew(file: Path) -> None:
         file.write_text("Dear reader,\n" * 999)
         with pytest.raises(SQLAlchemyError, match="not a valid DuckDB database"):
             connection.execute(select(TOKENS))
+        with pytest.raises(SQLAlchemyError, match="not a valid DuckDB database"):
+            engine.connect()
+    engine.dispose()
+
+
+def test_what_a_program_reads_only_of_its_own_will_is_not_ours(file: Path) -> None:
+    """A current database has no remedy, though the same engine has read a degraded one."""
+    engine = create_engine(
+        f"duckdb:///{file}", connect_args={"read_only": True}, poolclass=sa.pool.NullPool
+    )
+    with attach(engine, Base.metadata):
+        with engine.connect() as connection, pytest.raises(WriteRefusedError):
+            connection.execute(sa.delete(Token))
+        with duckdb.connect(str(file)) as raw:
+            raw.execute("ALTER TABLE tokens ADD COLUMN grp VARCHAR")
+            raw.execute("ALTER TABLE tokens ADD COLUMN label VARCHAR")
+            raw.execute("ALTER TABLE tokens ADD COLUMN status VARCHAR")
+            raw.execute("CREATE TABLE notes (note_id INTEGER, tags JSON)")
+        with engine.connect() as connection, pytest.raises(SQLAlchemyError, match="read-only mode"):
+            connection.execute(sa.delete(Token))
     engine.dispose()
 
 

@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import create_engine
 
 from landscape_compat.engine import diagnosis
+from landscape_compat.engine.classify import looks_encrypted
 from landscape_compat.engine.diagnosis import diagnose_file
 from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.states import REFUSALS, STATES
@@ -242,6 +243,7 @@ def test_what_cannot_be_read_is_a_finding_and_no_error(name: str, tmp_path: Path
 def test_a_passphrase_is_of_no_effect_on_what_cannot_be_read(name: str, tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     REFUSED[name][0](path)
+    assert not looks_encrypted(path)
     assert diagnose_file(path, passphrase="none of it") == diagnose_file(path)
 
 

@@ -634,14 +634,22 @@ def _once_chosen(monkeypatch: pytest.MonkeyPatch, *deeds: Callable[[], object]) 
     monkeypatch.setattr(opening, "state_of", chosen)
 
 
-def test_a_shm_that_goes_between_choice_and_opening(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("gone", "seen"),
+    [
+        (("-shm",), wal.Seen("private-copy", "wal-without-shm", NEW)),
+        # SQLite would leave an empty -wal behind.
+        (("-wal", "-shm"), wal.Seen("immutable", "wal-clean", OLD)),
+    ],
+)
+def test_sidecars_that_go_between_choice_and_opening(
+    gone: tuple[str, ...], seen: wal.Seen, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQLite would fail without it, and leave traces."""
-    with make_state("wal_frames", path) as truth:
-        _once_chosen(monkeypatch, Path(f"{path}-shm").unlink)
-        assert wal.read(path) == wal.Seen("private-copy", "wal-without-shm", truth)
-        assert _names(path.parent) == ["audit.db", "audit.db-wal"]
+    with make_state("wal_frames", path):
+        _once_chosen(monkeypatch, lambda: [Path(f"{path}{suffix}").unlink() for suffix in gone])
+        assert wal.read(path) == seen
+        left = {"audit.db", "audit.db-wal", "audit.db-shm"} - {f"audit.db{each}" for each in gone}
+        assert _names(path.parent) == sorted(left)
 
 
 def test_a_writer_that_has_the_file_to_himself_between_choice_and_opening(

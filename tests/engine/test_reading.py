@@ -169,7 +169,9 @@ def test_a_dialect_that_asks_the_database_itself(engine: Engine) -> None:
 
 
 def test_a_connection_that_was_lost_and_cannot_be_made_anew(old: Path, engine: Engine) -> None:
-    """What keeps it from being made is told, by SQLAlchemy's error around it."""
+    """What keeps it from being made is told, by SQLAlchemy's error around it; it is tried once."""
+    tries: list[Any] = []
+    event.listen(engine, "do_connect", lambda *given: tries.append(given))
     attach(engine, METADATA)
     with engine.connect() as connection:
         assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
@@ -179,6 +181,7 @@ def test_a_connection_that_was_lost_and_cannot_be_made_anew(old: Path, engine: E
         with pytest.raises(StatementError, match="has several names") as lost:
             connection.execute(READ)
         assert isinstance(lost.value.orig, OpeningRefusedError)
+        assert len(tries) == 2
         old.with_name("second.db").unlink()
         assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
 

@@ -260,8 +260,10 @@ def test_a_connection_lost_while_it_is_looked_at_again(
 def test_a_connection_that_was_lost_and_cannot_be_made_anew(
     postgres: PostgresDatabase, engine: Engine
 ) -> None:
-    """What keeps it from being made is told."""
+    """What keeps it from being made is told, and it is tried once."""
     postgres.run(OLD)
+    tries: list[Any] = []
+    sa.event.listen(engine, "do_connect", lambda *given: tries.append(given))
     with attach(engine, METADATA), engine.connect() as connection:
         assert connection.execute(select(TOKENS)).all() == [(1, None)]
         connection.invalidate()
@@ -270,6 +272,9 @@ def test_a_connection_that_was_lost_and_cannot_be_made_anew(
             admin.execute(f"ALTER DATABASE {postgres.name} ALLOW_CONNECTIONS false".encode())
         with pytest.raises(OperationalError, match="not currently accepting connections"):
             connection.execute(select(TOKENS))
+        assert len(tries) == 2
+        with pytest.raises(OperationalError, match="not currently accepting connections"):
+            engine.connect()
 
 
 def test_the_check_is_two_statements_a_transaction(
