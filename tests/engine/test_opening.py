@@ -646,7 +646,8 @@ def test_sidecars_that_go_between_choice_and_opening(
     gone: tuple[str, ...], seen: wal.Seen, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with make_state("wal_frames", path):
-        _once_chosen(monkeypatch, lambda: [Path(f"{path}{suffix}").unlink() for suffix in gone])
+        beside = [Path(f"{path}{suffix}") for suffix in gone]
+        _once_chosen(monkeypatch, lambda: list(map(Path.unlink, beside)))
         assert wal.read(path) == seen
         left = {"audit.db", "audit.db-wal", "audit.db-shm"} - {f"audit.db{each}" for each in gone}
         assert _names(path.parent) == sorted(left)
