@@ -159,13 +159,11 @@ def counted(
 
 def _progress(number: int, total: int | None, what: str, seconds: float) -> str:
     """Say how far something is: `1,000 of 4,000 records, 500/s, 6 s left`."""
-    rate = number / seconds if seconds > 0 else 0.0
+    rate = number / max(seconds, 1e-9)  # a clock may not have moved yet
     of = f" of {total:,}" if total else ""
-    text = f"{number:,}{of} {what}"
-    if rate:
-        text += f", {rate:,.0f}/s"
-        if total and total > number:
-            text += f", {(total - number) / rate:,.0f} s left"
+    text = f"{number:,}{of} {what}, {rate:,.0f}/s"
+    if total and total > number:
+        text += f", {(total - number) / rate:,.0f} s left"
     return text
 
 
