@@ -79,6 +79,9 @@ def test_what_comes_near_to_a_known_shape_is_said_to(database: Path) -> None:
     """With how far it is from it."""
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("ALTER TABLE tokens DROP COLUMN branch_name")
+    said = words(section(page(database), "what"))
+    assert "It comes nearest to 2026-01-18/df2fa70fb: 1 column or whole table differs." in said
+    with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("DROP TABLE artifacts")
     said = words(section(page(database), "what"))
     assert "It comes nearest to 2026-01-18/df2fa70fb: 2 columns or whole tables differ." in said

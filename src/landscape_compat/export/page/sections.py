@@ -91,7 +91,10 @@ def _whereabouts(report: SchemaReport) -> str:
         return f"Its tables and columns are exactly those of {names}."
     if found.confidence == "tie":
         return f"Its tables and columns are those of {names}, which cannot be told apart by them."
-    return f"It comes nearest to {names}: {found.distance} columns or whole tables differ."
+    differ = "column or whole table differs"
+    if found.distance != 1:
+        differ = "columns or whole tables differ"
+    return f"It comes nearest to {names}: {found.distance} {differ}."
 
 
 def drift(report: SchemaReport) -> Markup:
