@@ -455,8 +455,35 @@ def test_what_does_not_fit_at_once_comes_in_the_same_order(
     with order_of(legacy.path) as (order, _):
         at_once = everything(order)
         counts = {source.record_type: source.given for source in order.sources}
-    monkeypatch.setattr(order_module, "_MOST_AT_ONCE", 0)
-    for window in (1, 2, 1000):
+    for most, window in ((0, 1), (0, 2), (0, 1000), (3, 1000), (10, 1000)):
+        monkeypatch.setattr(order_module, "_MOST_AT_ONCE", most)
         with order_of(legacy.path, window) as (order, _):
             assert everything(order) == at_once
             assert {source.record_type: source.given for source in order.sources} == counts
+
+
+def test_many_children_of_many_parents_are_read_in_smaller_lots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand batches of a hundred members each had all indexes compared, which took longer."""
+    path = make(
+        tmp_path,
+        "CREATE TABLE runs (run_id TEXT PRIMARY KEY)",
+        "CREATE TABLE batches (batch_id TEXT PRIMARY KEY, run_id TEXT)",
+        "CREATE TABLE batch_members (batch_id TEXT, token_id TEXT, ordinal INTEGER)",
+        "INSERT INTO runs VALUES ('r1')",
+        *(f"INSERT INTO batches VALUES ('b{batch}', 'r1')" for batch in range(10, 30)),
+        *(
+            f"INSERT INTO batch_members SELECT batch_id, 't{token}', {token} FROM batches"
+            for token in range(5)
+        ),
+    )
+    monkeypatch.setattr(order_module, "_MOST_AT_ONCE", 12)
+    with order_of(path) as (order, sent):
+        order.prove()
+        found = [record["record_type"] for record in everything(order)]
+    assert found == ["run", *["batch", *["batch_member"] * 5] * 20]
+    assert not any("integrity_check" in statement for statement in sent)
+    # 20, 10 and 5 were too many, two at a time were not.
+    asked = [s for s in sent if "json_each" in s and '"batch_members"' in s]
+    assert len(asked) == 3 + 10, asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice
@@ -82,7 +83,7 @@ class RecordOrder:
         self._is_by_rowid = False
         self._of_run: dict[str, Select[Any]] = {}
         self._below_of: dict[tuple[str, str, bool], ListQuery] = {}
-        self._merged: set[str] = set()
+        self._at_most: dict[str, int] = {}
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -324,19 +325,21 @@ class RecordOrder:
         self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
     ) -> Iterator[list[Any]]:
         """Give each row of a window with all that is below it."""
-        if branch.table not in self._merged:
+        while window and (size := self._at_most.get(branch.table, self._window)):
             made = list[tuple[Source, Sequence[Any]]]()
             try:
-                families = self._at_once(branch, source, window, run_id, made)
-            except _NotAtOnce:
-                # What is below one row may be more than fits in memory: from now on, merged.
-                self._merged.add(branch.table)
-                self._count_only()
+                families = self._at_once(branch, source, window[:size], run_id, made)
+            except _NotAtOnce as error:
+                # From now on, fewer at once; at last none, and what is below them is merged.
+                self._at_most[branch.table] = len(window[:size]) // 2 if error.fewer_may else 0
             else:
                 for of, given in made:
                     of.give(given)
                 yield from _in_chunks(families)
-                return
+                window = window[size:]
+        if not window:
+            return
+        self._count_only()
         merged = self._family(branch, source, window, run_id)
         while records := [record for _, record in islice(merged, CHUNK)]:
             yield records
@@ -375,23 +378,23 @@ class RecordOrder:
             if source.repeated(link.parent_key):
                 raise _NotAtOnce
             groups = self._groups(source, below, link, rows, run_id)
-            children = list(chain.from_iterable(groups))
+            children = list(chain.from_iterable(groups.values()))
             if child.below:
                 grown = iter(self._at_once(child, below, children, run_id, made))
-                for family, group in zip(families, groups, strict=True):
+                for place, group in groups.items():
                     for _ in group:
-                        family += next(grown)
+                        families[place] += next(grown)
             else:
                 make = below.make
                 made.append((below, children))
-                for family, group in zip(families, groups, strict=True):
-                    family += [make(row, run_id) for row in group]
+                for place, group in groups.items():
+                    families[place] += [make(row, run_id) for row in group]
         return families
 
     def _groups(
         self, parent: Source, source: Source, link: Link, rows: Sequence[Any], run_id: Any
-    ) -> list[list[Any]]:
-        """Read what belongs to each of some rows, in its order.
+    ) -> dict[int, list[Any]]:
+        """Read what belongs to some rows: by the place of each that has something, in its order.
 
         Raises:
             _NotAtOnce: There is too much, or two rows may own the same.
@@ -402,26 +405,22 @@ class RecordOrder:
         if source.by_rowid and len(places) < len(keys):
             raise _NotAtOnce
         query = self._below_query(parent, source, link, by_rowid=source.by_rowid)
-        children = list[Any]()
+        at, count = source.position_of(link.key) if source.by_rowid else 0, 0
+        groups: defaultdict[Any, list[Any]] = defaultdict(list)
         for chunk in query.chunks(self._connection, keys, {"run_id": run_id}):
-            children += chunk
-            if len(children) > _MOST_AT_ONCE:
-                raise _NotAtOnce
-        groups: list[list[Any]] = [[] for _ in rows]
+            for row in chunk:
+                groups[row[at]].append(row)
+            count += len(chunk)
+            if count > _MOST_AT_ONCE:
+                raise _NotAtOnce(fewer_may=True)
         if source.by_rowid is None:
-            for row in children:
-                groups[row[0]].append(row)
             return groups
-        at = source.position_of(link.key)
-        try:
-            for row in children:
-                groups[places[row[at]]].append(row)
-        except KeyError:
-            raise _NotAtOnce from None
-        for group in groups:
+        if not places.keys() >= groups.keys():
+            raise _NotAtOnce
+        for group in groups.values():
             if len(group) > 1:
                 source.sorting.sort(group)
-        return groups
+        return {places[key]: group for key, group in groups.items()}
 
     def _family(
         self, branch: Branch, source: Source, window: Sequence[Any], run_id: Any
@@ -526,7 +525,14 @@ def _in_chunks(families: Iterable[list[Any]]) -> Iterator[list[Any]]:
 
 
 class _NotAtOnce(Exception):  # noqa: N818 - it is no error, and nobody outside sees it
-    """What is below a window is to be merged instead of being read at once."""
+    """What is below a window is not to be read at once.
+
+    Args:
+        fewer_may: Whether what is below fewer rows may be.
+    """
+
+    def __init__(self, *, fewer_may: bool = False) -> None:
+        self.fewer_may = fewer_may
 
 
 class _Merge:
