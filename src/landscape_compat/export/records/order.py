@@ -38,7 +38,7 @@ __all__ = ["WINDOW", "MakeOf", "RecordOrder"]
 MakeOf: TypeAlias = Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]]
 
 WINDOW: Final = 500
-_MOST_AT_ONCE: Final = 20_000
+_MOST_AT_ONCE: Final = 5_000
 _NO_CHILD: Final[tuple[int, Any]] = -1, None
 _NOTHING: Final = Additions()
 _RUN: Final[BindParameter[Any]] = bindparam("run_id")
