@@ -170,18 +170,26 @@ def test_a_source_that_changes_is_told(legacy: Written, tmp_path: Path, last: bo
     assert not is_complete(tmp_path / "ds")
 
 
-def test_a_source_that_changes_after_the_last_task_is_told(
-    legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def after_the_last_task(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], object]) -> None:
+    """Have something happen when all is written that belongs to no run."""
+
     def late(task: Task) -> Any:
         done = write_partition(task)
         if task.run is None:
-            with closing(sqlite3.connect(legacy.path)) as connection:
-                connection.execute("UPDATE runs SET status = status || '!'")
-                connection.commit()
+            deed()
         return done
 
     monkeypatch.setattr("landscape_compat.export.dataset.running.write_partition", late)
+
+
+def test_a_source_that_changes_after_the_last_task_is_told(
+    legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change() -> None:
+        with closing(sqlite3.connect(legacy.path)) as connection, connection:
+            connection.execute("UPDATE runs SET status = status || '!'")
+
+    after_the_last_task(monkeypatch, change)
     with pytest.raises(SourceChangedError):
         export_dataset(legacy.path, tmp_path / "ds")
     assert not is_complete(tmp_path / "ds")
@@ -216,13 +224,7 @@ def test_a_place_that_not_every_process_reaches_is_told(legacy: Written, tmp_pat
 def test_a_place_that_is_gone_when_all_is_written_is_told(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(task: Task) -> Any:
-        done = write_partition(task)
-        if task.run is None:
-            shutil.rmtree(tmp_path / "ds")
-        return done
-
-    monkeypatch.setattr("landscape_compat.export.dataset.running.write_partition", late)
+    after_the_last_task(monkeypatch, lambda: shutil.rmtree(tmp_path / "ds"))
     with pytest.raises(OutputError, match="ds cannot be written: No such file"):
         export_dataset(small, tmp_path / "ds")
     assert not (tmp_path / "ds").exists()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from operator import attrgetter
@@ -80,7 +80,6 @@ class RecordOrder:
             for table in self._schema
         }
         self._proves = False
-        self._is_by_rowid = False
         self._of_run: dict[str, Select[Any]] = {}
         self._below_of: dict[tuple[str, str, bool], ListQuery] = {}
         self._at_most: dict[str, int] = {}
@@ -113,7 +112,6 @@ class RecordOrder:
         Args:
             run_id: The run.
         """
-        self._read_by_rowid()
         for branch in (Branch(RUNS), *HOST_ORDER, *AFTER_HOST):
             yield from self._branch(branch, run_id)
 
@@ -126,8 +124,6 @@ class RecordOrder:
             run_ids: The runs to give rows of; every row of every table if not given.
         """
         only = run_ids[0] if run_ids is not None and len(run_ids) == 1 else None
-        if run_ids is not None:
-            self._read_by_rowid()
         for source in self.sources:
             if not self.wants(source.table.name) or source.is_empty:
                 continue
@@ -189,12 +185,11 @@ class RecordOrder:
             UnreadableError: An index disagrees with its table, or the database is damaged.
         """
         self._proves = True
-        if in_parts or not self._read_by_rowid():
+        if in_parts or self._by_rowid is None:
             self._trust_indexes()
             return
         for source in self._of_runs():
-            assert source.by_rowid
-            source.numbers = source.by_rowid.numbers(source.stored)
+            source.numbers = self._by_rowid[source].numbers(source.stored)
             if source.numbers is None:
                 self._count_only()
                 return
@@ -217,18 +212,18 @@ class RecordOrder:
                 )
 
     @cached_property
-    def _can_read_by_rowid(self) -> bool:
-        return sorts_as_python(self._connection) and all(
-            source.table.rowid and not source.table.filled for source in self._all_of_runs()
-        )
+    def _by_rowid(self) -> Mapping[Source, ByRowid] | None:
+        """Give what reads rows by their number; None if not all that belong to runs can be."""
+        sources = list(self._all_of_runs())
+        if not sorts_as_python(self._connection) or not all(
+            source.table.rowid and not source.table.filled for source in sources
+        ):
+            return None
+        return {s: ByRowid(self._connection, self._schema, s.table) for s in sources}
 
-    def _read_by_rowid(self) -> bool:
-        """Read rows by their number from now on, if all that belong to runs can be read so."""
-        if self._can_read_by_rowid and not self._is_by_rowid:
-            self._is_by_rowid = True
-            for source in self._all_of_runs():
-                source.by_rowid = ByRowid(self._connection, self._schema, source.table)
-        return self._is_by_rowid
+    def _numbered(self, source: Source) -> ByRowid | None:
+        """Find what reads a table's rows by their number, with which they begin then."""
+        return self._by_rowid.get(source) if self._by_rowid else None
 
     def _trust_indexes(self) -> None:
         """Take what indexes say from now on; compare them first, where proof was asked for.
@@ -289,16 +284,17 @@ class RecordOrder:
 
     def _select(self, source: Source) -> tuple[Select[Any], StoredTable]:
         """Select what records are made of; give the table, too, by which they are found."""
-        if source.by_rowid is None:
+        by_rowid = self._numbered(source)
+        if by_rowid is None:
             return source.select(), source.table
-        return source.by_rowid.select(source.form.columns), source.by_rowid.entry
+        return by_rowid.select(source.form.columns), by_rowid.entry
 
     def _select_of_run(self, source: Source) -> tuple[Select[Any], StoredTable]:
         """Select what the records of a run are made of."""
         statement, table = self._select(source)
-        if source.by_rowid is None:
-            return statement.where(self._schema.of_run(table, _RUN)), table
-        return statement.where(source.by_rowid.of_run(_RUN)), table
+        by_rowid = self._numbered(source)
+        belongs = by_rowid.of_run(_RUN) if by_rowid else self._schema.of_run(table, _RUN)
+        return statement.where(belongs), table
 
     def _branch(self, branch: Branch, run_id: Any) -> Iterator[list[Any]]:
         source = self._source(branch.table)
@@ -402,10 +398,11 @@ class RecordOrder:
         at = parent.position_of(link.parent_key)
         keys = [row[at] for row in rows]
         places = {key: place for place, key in enumerate(keys) if type(key) is str}
-        if source.by_rowid and len(places) < len(keys):
+        by_rowid = self._numbered(source)
+        if by_rowid and len(places) < len(keys):
             raise _NotAtOnce
-        query = self._below_query(parent, source, link, by_rowid=source.by_rowid)
-        at, count = source.position_of(link.key) if source.by_rowid else 0, 0
+        query = self._below_query(parent, source, link, by_rowid)
+        at, count = source.position_of(link.key) if by_rowid else 0, 0
         groups: defaultdict[Any, list[Any]] = defaultdict(list)
         for chunk in query.chunks(self._connection, keys, {"run_id": run_id}):
             for row in chunk:
@@ -413,7 +410,7 @@ class RecordOrder:
             count += len(chunk)
             if count > _MOST_AT_ONCE:
                 raise _NotAtOnce(fewer_may=True)
-        if source.by_rowid is None:
+        if by_rowid is None:
             return groups
         if not places.keys() >= groups.keys():
             raise _NotAtOnce

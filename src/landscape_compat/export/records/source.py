@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from landscape_compat.export.records.additions import Additions
-from landscape_compat.export.records.by_rowid import ByRowid, Numbers
+from landscape_compat.export.records.by_rowid import Numbers
 from landscape_compat.export.records.sorting import Sorting
 from landscape_compat.export.records.values import RecordForm, record_form
 from landscape_compat.landscape.stored import StoredTable, read, read_chunks
@@ -45,8 +45,6 @@ class Source:
     Attributes:
         given: How many of its rows became records.
         unreached: How many of those no run reaches.
-        by_rowid: What finds its rows, if they are read by their number: what rows then begin
-            with.
         numbers: The numbers of the rows given, where it is to be proved that those are all.
     """
 
@@ -60,7 +58,6 @@ class Source:
         self.table, more = additions.to(table)
         self.given = 0
         self.unreached = 0
-        self.by_rowid: ByRowid | None = None
         self.numbers: Numbers | None = None
         self._connection = connection
         self.form = record_form(table, more)

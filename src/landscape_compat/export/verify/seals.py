@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from landscape_compat.errors import LandscapeCompatError, printable
 from landscape_compat.export.bag.bag import STATEMENT
@@ -202,28 +202,31 @@ def _base64(data: bytes) -> str:
 
 def _asked(command: Sequence[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
     """Ask a tool whether a signature is good."""
-    try:
-        return subprocess.run(command, input=data, capture_output=True, check=False)
-    except FileNotFoundError as error:
-        raise LandscapeCompatError(
-            f"{command[0]} is not at hand, so the signature cannot be verified by it.",
-            remedy=f"Install {command[0]}, or verify the bag without that signature.",
-        ) from error
+    what = "the signature cannot be verified", "verify the bag without that signature"
+    return _tool(command, data, what)
 
 
 def _run(command: Sequence[str], data: bytes = b"") -> bytes:
-    try:
-        done = subprocess.run(command, input=data, capture_output=True, check=True)
-    except FileNotFoundError as error:
-        raise LandscapeCompatError(
-            f"{command[0]} is not at hand, so the statement cannot be signed by it.",
-            remedy=f"Install {command[0]}, or sign {STATEMENT} afterwards.",
-        ) from error
-    except subprocess.CalledProcessError as error:
-        said = printable(error.stderr.decode(errors="replace").strip())
+    what = "the statement cannot be signed", f"sign {STATEMENT} afterwards"
+    done = _tool(command, data, what)
+    if done.returncode:
+        said = printable(done.stderr.decode(errors="replace").strip())
         raise LandscapeCompatError(
             f"{command[0]} did not sign the statement: {said}",
             remedy="Check the key, its permissions and its password.",
+        )
+    return done.stdout
+
+
+def _tool(
+    command: Sequence[str], data: bytes, otherwise: tuple[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a tool; where it is not at hand, say what cannot be done and what can instead."""
+    try:
+        return subprocess.run(command, input=data, capture_output=True, check=False)
+    except FileNotFoundError as error:
+        cannot, instead = otherwise
+        raise LandscapeCompatError(
+            f"{command[0]} is not at hand, so {cannot} by it.",
+            remedy=f"Install {command[0]}, or {instead}.",
         ) from error
-    result: Any = done.stdout
-    return bytes(result)
