@@ -164,7 +164,7 @@ def _no_driver(_: Path) -> str:
 
 
 def _other_dialect(_: Path) -> str:
-    return "mysql://user:secret@host/db"
+    return "oracle://user:secret@host/db"
 
 
 def _asynchronous(folder: Path) -> str:
@@ -182,7 +182,7 @@ BAD = [
     (_url, "not a database URL"),
     (_bad_port, "not a database URL"),
     (_no_driver, "no module pg8000"),
-    (_other_dialect, "'mysql' is not known"),
+    (_other_dialect, "'oracle' is not known"),
     (_asynchronous, "asynchronous"),
 ]
 

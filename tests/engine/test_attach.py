@@ -920,6 +920,6 @@ def test_an_async_engine(old: Path) -> None:
 
 def test_another_dialect_is_refused_not_guessed() -> None:
     """A dialect whose catalogue is not known is told so at once."""
-    engine = create_engine("mysql+pymysql://", module=sqlite3)  # any driver: it does not connect
-    with pytest.raises(AttachError, match="mysql"):
+    engine = create_engine("mssql+pymssql://", module=sqlite3)  # any driver: it does not connect
+    with pytest.raises(AttachError, match="mssql"):
         attach(engine, METADATA)

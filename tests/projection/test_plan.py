@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, column, literal, select, table
-from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import oracle
 
 from landscape_compat.errors import AttachError, RuleError
 from landscape_compat.projection.plan import make_plan
@@ -173,8 +173,8 @@ def test_the_alias_is_no_name_in_use(empty: sqlite3.Connection) -> None:
 
 def test_a_dialect_that_cannot_be_scanned_is_refused() -> None:
     """Statements whose rules are not known are not guessed at."""
-    with pytest.raises(AttachError, match="mysql"):
-        make_plan(SchemaShape(), SchemaShape(), RuleSet(), mysql.dialect(), "main")
+    with pytest.raises(AttachError, match="oracle"):
+        make_plan(SchemaShape(), SchemaShape(), RuleSet(), oracle.dialect(), "main")
 
 
 def test_an_undeclared_table_has_no_drift(stored: sqlite3.Connection) -> None:

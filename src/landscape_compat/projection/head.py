@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from landscape_compat.projection.admitted import admitted_effect, skip_explain
 from landscape_compat.projection.statement import CteBody, Effect
 from landscape_compat.projection.tokens import (
     NAMES,
@@ -64,6 +65,9 @@ class Head:
         return depth == 0
 
     def _skip_explain(self) -> None:
+        if self._syntax.name == "mariadb":
+            self._at = skip_explain(self._tokens, self._at)
+            return
         if not self._takes("EXPLAIN"):
             return
         if self._syntax.name == "sqlite":
@@ -106,6 +110,9 @@ class Head:
         if here is None or here.kind is not TokenKind.WORD:
             return
         self.verb = here.text
+        if self._syntax.name == "mariadb":
+            self.effect = admitted_effect(self._tokens, self._at)
+            return
         not_here = {"sqlite": ("TABLE", "FROM"), "postgresql": ("FROM",)}
         if self.verb in _READS and self.verb not in not_here.get(self._syntax.name, ()):
             self.effect = Effect.READS

@@ -11,21 +11,30 @@ from types import MappingProxyType
 from sqlalchemy.engine.interfaces import Dialect
 
 from landscape_compat.errors import AttachError
+from landscape_compat.projection import mariadb
 from landscape_compat.projection.joins import join_for
 from landscape_compat.projection.prelude import (
     ProjectedColumn,
     Projection,
     quote_name,
     render_rule,
+    shown_as,
 )
 from landscape_compat.projection.rules import Rule, RuleKind, RuleSet
-from landscape_compat.projection.tokens import DUCKDB, POSTGRESQL, SQLITE, Syntax
+from landscape_compat.projection.tokens import DUCKDB, MARIADB, POSTGRESQL, SQLITE, Syntax
 from landscape_compat.schema.drift import TableDrift, compare_tables
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
+from landscape_compat.schema.types import is_mariadb
 
 __all__ = ["Plan", "make_plan"]
 
-_SYNTAXES = {"duckdb": DUCKDB, "postgresql": POSTGRESQL, "sqlite": SQLITE}
+_SYNTAXES = {
+    "duckdb": DUCKDB,
+    "mariadb": MARIADB,
+    "mysql": MARIADB,
+    "postgresql": POSTGRESQL,
+    "sqlite": SQLITE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,8 @@ def make_plan(
         projection = planner.projection(table)
         if projection is not None:
             projections[syntax.fold(table.name, quoted=True)] = projection
+    if is_mariadb(dialect.name):
+        _refuse_alike(stored, declared, projections)
     elsewhere = {
         name: make_plan(
             stored.elsewhere.get(name, SchemaShape.of(exact=stored.exact)),
@@ -149,6 +160,26 @@ def make_plan(
         syntax,
         MappingProxyType(elsewhere),
     )
+
+
+def _refuse_alike(
+    stored: SchemaShape, declared: SchemaShape, projections: Mapping[str, Projection]
+) -> None:
+    """Refuse to hide a table by a name that is another table's but for the case of letters.
+
+    MariaDB compares the names of common table expressions without regard to case, whatever it does
+    for tables.
+    """
+    for projection in projections.values():
+        for table in (*stored, *declared):
+            is_one = projection.name == table.name or not stored.exact
+            if not is_one and projection.name.casefold() == table.name.casefold():
+                raise AttachError(
+                    f"The tables {projection.name!r} and {table.name!r} differ by the case of "
+                    "letters only, and one of them lacks what is declared: a statement that names "
+                    "one of them would be given the other's rows.",
+                    remedy="Declare the table as it is stored, or read a copy without the other.",
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +219,11 @@ class _Planner:
                 declared.name, "", None, columns, self.dialect, schema=self.schema, label=label
             )
         home = stored.schema or self.schema
-        schema = self.dialect.identifier_preparer.quote_schema(home)
+        schema = (
+            quote_name(self.dialect, home)
+            if is_mariadb(self.dialect.name)
+            else self.dialect.identifier_preparer.quote_schema(home)
+        )
         source = f"{schema}.{quote_name(self.dialect, stored.name)}"
         columns = _refuse_without_key(columns, declared)
         return Projection(declared.name, source, stored, columns, self.dialect, alias, home, label)
@@ -211,8 +246,12 @@ class _Planner:
             spelling=self.spelling,
             homes=self.homes,
             stored=stored,
+            everything=self.stored,
         )
         refusal = None
+        if is_mariadb(self.dialect.name):
+            shown, order = shown_as(column, rule, stored, self.stored)
+            refusal = mariadb.refusal_of(rule, shown, self.stored, self.dialect, order)
         essential = stored is not None and self.rules.is_essential(table.name, column.name)
         if essential and (rule is None or rule.kind is RuleKind.ABSENT):
             refusal = (

@@ -15,15 +15,16 @@ from sqlalchemy.sql import quoted_name, visitors
 from sqlalchemy.sql.expression import Alias, ColumnClause, False_, TableClause, True_
 
 from landscape_compat.errors import RuleError, UnreadableError
+from landscape_compat.projection import mariadb
 from landscape_compat.projection.joins import Joined
 from landscape_compat.projection.rules import Rule, RuleKind
-from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
-from landscape_compat.schema.types import affinity, unbounded_type
+from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
+from landscape_compat.schema.types import affinity, is_mariadb, unbounded_type
 
-__all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule"]
+__all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule", "shown_as"]
 
 # Source: https://www.sqlite.org/limits.html, SQLITE_MAX_COLUMN.
-_MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600}
+_MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600, "mariadb": 4096, "mysql": 4096}
 # SQLite's own words that SQLAlchemy takes for ordinary names.
 _UNKNOWN_WORDS = frozenset({"nothing", "recursive", "returning", "window"})
 # Those that every connection has. Source: https://www.sqlite.org/datatype3.html, section 7.
@@ -129,7 +130,9 @@ class Projection:
             else self._select(named, row_numbers, everything, filtered)
         )
         # Without the hint, a table used twice is copied whole before the first row is read.
-        return f"{self._quote(cte)} AS NOT MATERIALIZED ({body})"
+        # MariaDB has none, and merges what is as plain as this into the statement.
+        hint = "" if is_mariadb(self.dialect.name) else " NOT MATERIALIZED"
+        return f"{self._quote(cte)} AS{hint} ({body})"
 
     def _refuse_unnameable(self, named: frozenset[str], everything: bool) -> None:
         if self.dialect.name != "sqlite":
@@ -146,11 +149,12 @@ class Projection:
                 )
 
     def _empty(self, row_numbers: frozenset[str], everything: bool) -> str:
-        items = [f"{c.sql} AS {self._quote(c.column.name)}" for c in self.columns]
+        items = [f"{c.sql or 'NULL'} AS {self._quote(c.column.name)}" for c in self.columns]
         carried = self._carried(row_numbers, everything)
         items += [f"CAST(NULL AS INTEGER) AS {name}" for name in carried]
         never = "0" if self.dialect.name == "sqlite" else "false"
-        return f"SELECT {', '.join(items)} WHERE {never}"
+        nowhere = " FROM DUAL" if is_mariadb(self.dialect.name) else ""
+        return f"SELECT {', '.join(items)}{nowhere} WHERE {never}"
 
     def _select(
         self,
@@ -180,7 +184,7 @@ class Projection:
                 table=self.name,
                 remedy="Read fewer of the missing columns in one statement.",
             )
-        items = self._stored_items(wanted)
+        items = self._stored_items(wanted) + self._unhidden(named, everything)
         source = f"{self.source} AS {self.alias}"
         for c in added:
             joined = c.joined if self._fold(c.column.name) in filtered else None
@@ -202,6 +206,20 @@ class Projection:
             else f"{self.alias}.{self._quote(name)}"
             for name in self.stored.column_names
         ]
+
+    def _unhidden(self, named: frozenset[str], everything: bool) -> list[str]:
+        """Name the columns that `*` leaves out, where the statement does."""
+        assert self.stored is not None
+        asked = [c.name for c in self.stored.columns if c.hidden and self._fold(c.name) in named]
+        if asked and (everything or any(c.replaces for c in self.columns)):
+            raise UnreadableError(
+                "The statement reads an invisible column and every other at once; it would be "
+                "shown among them.",
+                table=self.name,
+                column=asked[0],
+                remedy="Name the columns instead of `*`.",
+            )
+        return [f"{self.alias}.{self._quote(name)}" for name in asked]
 
     def row_numbers(self, names: frozenset[str]) -> list[str]:
         """Tell by which of the names the table's hidden row number is read.
@@ -238,6 +256,7 @@ def render_rule(
     spelling: Mapping[str, str],
     homes: Mapping[str, str] | None = None,
     stored: TableShape | None = None,
+    everything: SchemaShape | None = None,
 ) -> str:
     """Write the value that a rule gives a column, in the dialect's SQL.
 
@@ -250,10 +269,20 @@ def render_rule(
         spelling: Folded table name to the name as stored.
         homes: Name as stored to the schema of a table that is in another one.
         stored: The stored table; None for a missing one.
+        everything: All that is stored.
 
     Raises:
         RuleError: The dialect cannot express the rule.
     """
+    own = table_clause(alias)
+    if is_mariadb(dialect.name):
+        assert everything is not None
+        shown, order = shown_as(declared, rule, stored, everything)
+        if rule is None or rule.expression is None:
+            return mariadb.null_of(shown, order)
+        bound = _bind(rule.expression, rule.table, own, dialect, schema, spelling, homes or {})
+        sql = _compile(rule, bound, own, dialect)
+        return mariadb.value_of(rule, sql, shown, everything, dialect, order)
     if dialect.name == "sqlite":
         type_ = affinity(declared.type)
     elif dialect.name == "duckdb":
@@ -266,7 +295,6 @@ def render_rule(
         # way. An order that the database does not know would make an error of every read.
         is_known = dialect.name == "sqlite" and fold_name(declared.collation) in _COLLATIONS
         return f"CAST(NULL AS {type_}){collated if is_known else ''}"
-    own = table_clause(alias)
     expression = rule.expression
     bound = _bind(expression, rule.table, own, dialect, schema, spelling, homes or {})
     sql = _compile(rule, bound, own, dialect)
@@ -283,6 +311,22 @@ def render_rule(
     first = stored.column_names[0] if stored and stored.column_names else ""
     here = f"{alias}.{quote_name(dialect, first)}" if first else ""
     return f"{_stored_as(type_, sql, expression, here)}{collated}"
+
+
+def shown_as(
+    declared: ColumnShape, rule: Rule | None, stored: TableShape | None, everything: SchemaShape
+) -> tuple[ColumnShape, str]:
+    """Give the column as which a value is shown, and the order of text it has if none is declared.
+
+    Args:
+        declared: The declared column.
+        rule: Where its value comes from.
+        stored: The stored table; None for a missing one.
+        everything: All that is stored.
+    """
+    replaced = stored.column(declared.name) if stored and rule and rule.replaces else None
+    order = stored.collation if stored is not None else everything.collation
+    return replaced or declared, order or everything.collation
 
 
 def _collated(column: ColumnShape, dialect: Dialect) -> str:
@@ -344,6 +388,9 @@ def quote_name(dialect: Dialect, name: str) -> str:
         dialect: The dialect.
         name: The bare name.
     """
+    if is_mariadb(dialect.name):
+        # Which words are reserved differs from version to version.
+        return dialect.identifier_preparer.quote_identifier(name)
     return dialect.identifier_preparer.quote(_quotable(name))
 
 

@@ -63,10 +63,15 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
         UnreadableError: The statement cannot be answered faithfully from what is stored.
     """
     scan = scan_statement(text, plan.syntax)
+    if scan.executes:
+        raise UnreadableError(
+            "The statement has a comment whose content the server executes (`/*! ... */`).",
+            remedy="Write into the statement what the comment holds, or leave it out.",
+        )
     if scan.effect is Effect.WRITES:
         raise WriteRefusedError(
-            f"{scan.verb} was refused before it reached the database, which is open read-only "
-            "because its schema is not the one this program was written for.",
+            f"{scan.verb or 'The statement'} was refused before it reached the database, which is "
+            "open read-only because its schema is not the one this program was written for.",
             remedy=_REMEDIES,
         )
     if scan.multiple:
@@ -89,6 +94,7 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
             remedy="Read the table by a SELECT.",
         )
     _refuse_hidden_names(scan, plan, uses)
+    _refuse_beside_tables(scan, uses)
     _refuse_row_numbers(scan, plan)
     _refuse_same_names(scan, plan)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
@@ -267,6 +273,18 @@ def _refuse_hidden_names(scan: StatementScan, plan: Plan, uses: list[_Use]) -> N
             "is stored.",
             table=uses[0].projection.label,
             remedy="Name the table in FROM.",
+        )
+
+
+def _refuse_beside_tables(scan: StatementScan, uses: list[_Use]) -> None:
+    # Some of it MariaDB ignores without a word, where a common table expression is named.
+    for said in sorted(scan.beside_tables):
+        raise UnreadableError(
+            f"The statement says {said} of a table, which cannot be said of one that is shown in "
+            "another shape than it is stored in.",
+            table=uses[0].projection.label,
+            remedy="Leave it out, or read what is stored "
+            "(execution_options(landscape_compat_stored=True)).",
         )
 
 

@@ -44,6 +44,8 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
     if syntax.name == "duckdb":
         body.names |= _names_in_strings(text, tokens, syntax)
     effect = head.effect
+    if syntax.name == "mariadb" and head.verb in ("", "WITH"):
+        effect = Effect.WRITES  # none that is known
     if effect is Effect.READS and (body.modifies or body.locks or body.into):
         effect = Effect.WRITES
     return StatementScan(
@@ -72,6 +74,8 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         aliases=frozenset(body.aliases),
         hides_names=body.hides_names,
         bodies=tuple(head.bodies),
+        beside_tables=frozenset(body.beside_tables),
+        executes=body.executes,
     )
 
 

@@ -110,6 +110,8 @@ class StatementScan:
         aliases: Each table that is read, with a name it goes by: its own, or an alias.
         hides_names: Whether it may read tables that it does not name in a way that can be followed.
         bodies: The bodies of a leading WITH that is not recursive, in order.
+        beside_tables: What it says of tables that only a stored one can be told, as PARTITION.
+        executes: Whether it has a comment whose content is executed.
     """
 
     effect: Effect
@@ -133,3 +135,5 @@ class StatementScan:
     aliases: frozenset[tuple[str, str]] = frozenset()
     hides_names: bool = False
     bodies: tuple[CteBody, ...] = ()
+    beside_tables: frozenset[str] = frozenset()
+    executes: bool = False

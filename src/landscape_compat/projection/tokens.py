@@ -12,6 +12,7 @@ from landscape_compat.schema.shape import fold_name
 
 __all__ = [
     "DUCKDB",
+    "MARIADB",
     "NAMES",
     "POSTGRESQL",
     "SQLITE",
@@ -168,6 +169,31 @@ DUCKDB = Syntax(
     row_numbers=frozenset({"rowid"}),
 )
 
+# What makes up a name; it may begin with a digit, and behind a point be nothing else.
+_IN_NAME = r"[0-9A-Za-z_$\u0080-\U0010ffff]"
+
+# Source: https://mariadb.com/kb/en/identifier-names/, /comment-syntax/ and /string-literals/, and
+# what 10.11 does, with no sql_mode that changes it: a dash is a comment's only before a space, what
+# a comment with `!` holds is executed, and a number that goes on as a name is one.
+MARIADB = Syntax(
+    name="mariadb",
+    pattern=rf"""(?P<space>[ \t\n\v\f\r]+|\#[^\n]*|--(?=[\x00-\x20\x7f]|\Z)[^\n]*)
+        |(?P<executed>/\*M?!)
+        |(?P<comment>/\*)
+        |(?P<blob>[xXbB]'[^']*(?:'|\Z))
+        |(?P<escaped>[nN]?'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z))
+        |(?P<quoted>`(?:[^`]|``)*(?:`|\Z))
+        |(?P<parameter>\?|%s|%\([^)]*\)s|@@?(?:{_IN_NAME}|\.)+)
+        |(?P<word>(?<=\.){_IN_NAME}+)
+        |(?P<number>(?:0x[0-9A-Fa-f]+|0b[01]+)(?!{_IN_NAME})|\d+[eE][+-]?\d+
+            |(?:\d+\.\d*|(?<!{_IN_NAME})\.\d+)(?:[eE][+-]?\d+)?|\d+(?!{_IN_NAME}))
+        |(?P<name>{_IN_NAME}+)
+        |(?P<operator>:=|<=>|<=|>=|<>|!=|<<|>>|&&|\|\||%%|.)""",
+    folds_quoted=True,
+    nested_comments=False,
+    strings_as_names=False,
+)
+
 _UESCAPE = re.compile(r"\s*UESCAPE\s*'([^0-9A-Fa-f+'\"\s])'", re.IGNORECASE)
 # Not `str.upper`, which makes a keyword of a name with a long s or a dotless i.
 _ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
@@ -206,7 +232,7 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
         group = match.lastgroup
         if group == "space":
             pass
-        elif group == "word":
+        elif group in ("word", "name"):
             word = match.group()
             add(
                 Token(
@@ -233,6 +259,8 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
             closed = text.find(match.group(), end)
             end = length if closed < 0 else closed + len(match.group())
             add(Token(TokenKind.STRING, "", "", position, end))
+        elif group == "executed":
+            add(Token(TokenKind.OPERATOR, "/*!", "", position, end))
         elif group == "unicode":
             escape = _UESCAPE.match(text, end)
             end = escape.end() if escape else end

@@ -11,7 +11,13 @@ from sqlalchemy.exc import CompileError
 from sqlalchemy.types import TypeEngine
 
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
-from landscape_compat.schema.types import is_builtin, normalize_type, spelled_type
+from landscape_compat.schema.types import (
+    is_builtin,
+    is_mariadb,
+    normalize_type,
+    spelled_in_mariadb,
+    spelled_type,
+)
 
 __all__ = ["declared_for", "declared_schema"]
 
@@ -95,7 +101,9 @@ def _declared_table(
                 collation=collation,
             )
         )
-    return TableShape(table.name, tuple(columns), exact=stored is not None and stored.exact)
+    # MariaDB compares the names of columns without regard to case, whatever it does for tables.
+    exact = stored is not None and stored.exact and not is_mariadb(dialect.name)
+    return TableShape(table.name, tuple(columns), exact=exact)
 
 
 def _compiled(declared: TypeEngine[object], dialect: Dialect) -> tuple[str, str]:
@@ -119,6 +127,8 @@ def _types(
         word = re.split(r"[ (\[]", type_, maxsplit=1)[0]
         array = type_[type_.index("[") :] if type_.endswith("]") else ""
         return type_, "" if word in stored.types else _HELD_BY.get(word, "VARCHAR") + array
+    if type_ and is_mariadb(dialect.name):
+        return spelled_in_mariadb(type_), ""
     if not type_ or dialect.name != "postgresql" or stored is None:
         return type_, ""
     type_ = spelled_type(type_)

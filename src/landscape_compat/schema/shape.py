@@ -8,7 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-__all__ = ["ColumnShape", "SchemaShape", "TableKind", "TableShape", "fold_name"]
+__all__ = ["ColumnShape", "Hindrance", "SchemaShape", "TableKind", "TableShape", "fold_name"]
 
 TableKind = Literal["table", "view", "virtual", "partition"]
 
@@ -39,6 +39,7 @@ class ColumnShape(NamedTuple):
             the database has no such type; "" where it is the type itself.
         collation: The order of text that it is declared with; "" where none is, or none is told.
         computed: Whether it does so at each reading, so that none of them is stored.
+        hidden: Whether `*` leaves it out.
     """
 
     name: str
@@ -49,6 +50,19 @@ class ColumnShape(NamedTuple):
     base: str = ""
     collation: str = ""
     computed: bool = False
+    hidden: bool = False
+
+
+class Hindrance(NamedTuple):
+    """Why a database could not be read faithfully if it were degraded.
+
+    Args:
+        reason: What is so.
+        remedy: What to do.
+    """
+
+    reason: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +77,7 @@ class TableShape:
         schema: The schema that it is in; "" for the database's only or default one.
         exact: Whether names compare as they are written, as on PostgreSQL.
         readable: Whether whoever looks at it may read all of it.
+        collation: The order of text that a column added to it gets; "" where none is told.
     """
 
     name: str
@@ -72,6 +87,7 @@ class TableShape:
     schema: str = ""
     exact: bool = False
     readable: bool = True
+    collation: str = ""
     _found: Mapping[str, ColumnShape] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -104,6 +120,8 @@ class SchemaShape:
         exact: Whether names compare as they are written, as on PostgreSQL.
         catalog: The database's name, where that may stand before a table's; "" where not.
         routines: The names of what a statement may call that reads tables itself, folded, and how.
+        collation: The order of text that a table added to it gets; "" where none is told.
+        hindrance: Why it could not be read if it were degraded; None if it could.
     """
 
     tables: Mapping[str, TableShape] = field(default_factory=lambda: MappingProxyType({}))
@@ -113,6 +131,8 @@ class SchemaShape:
     exact: bool = False
     catalog: str = ""
     routines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    collation: str = ""
+    hindrance: Hindrance | None = None
 
     @classmethod
     def of(
@@ -124,6 +144,8 @@ class SchemaShape:
         exact: bool = False,
         catalog: str = "",
         routines: Mapping[str, str] | None = None,
+        collation: str = "",
+        hindrance: Hindrance | None = None,
     ) -> SchemaShape:
         """Make a schema of tables."""
         found = {table.name if exact else fold_name(table.name): table for table in tables}
@@ -135,6 +157,8 @@ class SchemaShape:
             exact,
             catalog,
             MappingProxyType(routines or {}),
+            collation,
+            hindrance,
         )
 
     def table(self, name: str) -> TableShape | None:

@@ -8,7 +8,9 @@ from functools import lru_cache
 __all__ = [
     "affinity",
     "is_builtin",
+    "is_mariadb",
     "normalize_type",
+    "spelled_in_mariadb",
     "spelled_type",
     "type_class",
     "unbounded_type",
@@ -80,6 +82,17 @@ _SPELLED = {
     "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
     "TIMETZ": "TIME WITH TIME ZONE",
 }
+_SPELLED_IN_MARIADB = {
+    "BOOL": "TINYINT",
+    "BOOLEAN": "TINYINT",
+    "DEC": "DECIMAL",
+    "INT": "INTEGER",
+    "JSON": "LONGTEXT",
+    "NUMERIC": "DECIMAL",
+}
+_WIDTH = re.compile(r"^((?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?|YEAR)\(\d+\)")
+# Its booleans are numbers, and its JSON is text.
+_NOT_OWN_IN_MARIADB = frozenset({"boolean", "json"})
 _CHARACTERS = re.compile(r"^(?:VARCHAR|(CHAR|BPCHAR))(?:\(\d+\))?")
 _ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
@@ -129,6 +142,30 @@ def is_builtin(type_: str) -> bool:
     return _word(normalize_type(type_)) in _OTHER_BUILTIN
 
 
+def is_mariadb(dialect: str) -> bool:
+    """Tell whether a dialect is MariaDB's, by either of the names that SQLAlchemy has for it.
+
+    Args:
+        dialect: SQLAlchemy's name of the dialect.
+    """
+    return dialect in ("mariadb", "mysql")
+
+
+def spelled_in_mariadb(type_: str) -> str:
+    """Spell a type that MariaDB has several names for always in the same way.
+
+    Args:
+        type_: The type as in DDL, or as the catalogue tells it.
+    """
+    normal = _WIDTH.sub(r"\1", normalize_type(type_))
+    word = _word(normal)
+    if normal.startswith("DOUBLE PRECISION"):
+        return "DOUBLE" + normal[len("DOUBLE PRECISION") :]
+    if normal == "NUMERIC" or normal in ("DEC", "DECIMAL"):
+        return "DECIMAL(10,0)"
+    return _SPELLED_IN_MARIADB.get(word, word) + normal[len(word) :]
+
+
 def unbounded_type(type_: str) -> str:
     """Take the length off a type of text: a cast would cut what is longer, without a word.
 
@@ -170,6 +207,9 @@ def type_class(type_: str, dialect: str) -> str:
         found = "array"
     elif dialect in ("postgresql", "duckdb"):
         found = _OWN_CLASS_OF.get(word, found)
+    elif is_mariadb(dialect):
+        own = _OWN_CLASS_OF.get(word)
+        found = own if own and own not in _NOT_OWN_IN_MARIADB else found
     if dialect == "duckdb" and found is None and word not in _OTHER_IN_DUCKDB:
         return "a named type"  # that of an enumeration is told by its values alone
     if dialect == "sqlite":

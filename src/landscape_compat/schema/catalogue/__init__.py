@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from landscape_compat.errors import AttachError
-from landscape_compat.schema.catalogue import duckdb, postgresql, sqlite
+from landscape_compat.schema.catalogue import duckdb, mariadb, postgresql, sqlite
 from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted
 
 __all__ = ["Catalogue", "Moment", "Wanted", "catalogue_for"]
 
 _CATALOGUES: Mapping[str, Callable[[Wanted], Catalogue]] = {
     "duckdb": duckdb.catalogue,
+    "mariadb": mariadb.catalogue,
+    "mysql": mariadb.catalogue,
     "postgresql": postgresql.catalogue,
     "sqlite": lambda _: sqlite.CATALOGUE,
 }

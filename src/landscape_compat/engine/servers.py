@@ -1,0 +1,88 @@
+"""What differs from server to server: how transactions are kept to reading, what errors tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.engine.interfaces import Dialect
+
+__all__ = ["SERVERS", "Server"]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One kind of server.
+
+    Args:
+        opened: How a degraded database is read, for people.
+        keep_to_reading: Has the transactions of a raw connection read only, each from one snapshot.
+        begin: The statement that begins one; "" where the driver does.
+        code_of: Gives the code of a driver's error.
+        read_only: The code of a statement that was refused because it writes.
+        no_transaction: The code of one that was refused because no transaction runs.
+        altered: The code of one that reads a table which is younger than its snapshot.
+    """
+
+    opened: str
+    keep_to_reading: Callable[[Any, Dialect], None]
+    begin: str
+    code_of: Callable[[BaseException | None], object]
+    read_only: object
+    no_transaction: object = None
+    altered: object = None
+
+
+def _by_driver(connection: Any, dialect: Dialect) -> None:
+    """Have the driver begin such transactions.
+
+    Nothing is set in the session: where a pool of the server's hands that to other programs,
+    they are not to find it read-only.
+    """
+    dialect.set_isolation_level(connection, "REPEATABLE READ")
+    setter: Callable[[Any, bool], None] = dialect.set_readonly  # type: ignore[attr-defined]
+    setter(connection, True)
+
+
+def _by_session(connection: Any, dialect: Dialect) -> None:
+    """Have the session begin such transactions, also where nobody says that one begins."""
+    cursor = connection.cursor()
+    try:
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    finally:
+        cursor.close()
+
+
+def _state_of(error: BaseException | None) -> object:
+    return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+
+
+def _number_of(error: BaseException | None) -> object:
+    return error.args[0] if error is not None and error.args else None
+
+
+# Source: PostgreSQL manual, appendix A.
+_POSTGRESQL = Server(
+    "in transactions that only read, each from one snapshot, enforced by the server",
+    _by_driver,
+    "",
+    _state_of,
+    "25006",
+    "25P01",
+)
+# Source: https://mariadb.com/kb/en/mariadb-error-code-reference/.
+_MARIADB = Server(
+    "in a session and in transactions that only read, each from one snapshot, enforced by the "
+    "server",
+    _by_session,
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    _number_of,
+    1792,
+    altered=1412,
+)
+SERVERS: Mapping[str, Server] = {
+    "mariadb": _MARIADB,
+    "mysql": _MARIADB,
+    "postgresql": _POSTGRESQL,
+}
