@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from landscape_compat import attach
 from landscape_compat.errors import LandscapeCompatError
 from support.drifts import Draw
-from support.pg_cases import DUCK_PATH, PgCase, draw_pg_case, draw_pg_query
+from support.pg_cases import DUCKDB, PgCase, draw_pg_case, draw_pg_query
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 QUERIES = 8
@@ -30,7 +30,7 @@ OUTCOMES: Counter[str] = Counter()
 def problems(draw: st.DrawFn) -> tuple[PgCase, tuple[tuple[str, bool], ...]]:
     """Draw an older database, and what is asked of it."""
     choices = Draw(draw)
-    case = draw_pg_case(choices, DUCK_PATH)
+    case = draw_pg_case(choices, DUCKDB)
     return case, tuple(draw_pg_query(choices, case) for _ in range(QUERIES))
 
 

@@ -12,11 +12,9 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from landscape_compat.engine.attach import attach
-from landscape_compat.errors import LandscapeCompatError
+from support.answers import ask, compare
 from support.drifts import Draw
 from support.pg_cases import PATH, PgCase, draw_pg_case, draw_pg_query
 from support.postgres import PostgresDatabase, PostgresServer
@@ -31,20 +29,6 @@ def problems(draw: st.DrawFn) -> tuple[PgCase, tuple[tuple[str, bool], ...]]:
     choices = Draw(draw)
     case = draw_pg_case(choices)
     return case, tuple(draw_pg_query(choices, case) for _ in range(QUERIES))
-
-
-def ask(connection: Connection, text: str) -> list[str] | Exception:
-    """Ask one question: the rows, each cell with its type, or why there are none."""
-    try:
-        found = connection.exec_driver_sql(text)
-        return [
-            repr(list(found.keys())),
-            *(repr([(type(cell).__name__, cell) for cell in row]) for row in found),
-        ]
-    except (SQLAlchemyError, LandscapeCompatError) as error:
-        return error
-    finally:
-        connection.rollback()
 
 
 @contextmanager
@@ -110,20 +94,3 @@ def test_any_query_answers_as_on_a_migrated_copy(postgres_server: PostgresServer
 
 def _prepare_nothing(connection: Any, record: Any) -> None:
     connection.prepare_threshold = None
-
-
-def compare(expected: Any, found: Any, *, ordered: bool) -> str:
-    """Compare two answers; tell what came of it.
-
-    Raises:
-        AssertionError: They differ.
-    """
-    if isinstance(expected, Exception):
-        assert isinstance(found, Exception), f"{found} where the copy says {expected}"
-        return "error"
-    assert not isinstance(found, Exception), repr(found)
-    if ordered:
-        assert found == expected
-    else:
-        assert (found[0], Counter(found)) == (expected[0], Counter(expected))
-    return "rows" if len(found) > 1 else "no rows"

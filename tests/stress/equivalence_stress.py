@@ -1,6 +1,7 @@
 """Ask drawn older databases and their migrated copies as many questions as wanted.
 
     python tests/stress/equivalence_stress.py 20000 --seed 1
+    python tests/stress/equivalence_stress.py 5000 --on mariadb
 
 Each database is drawn by a seed of its own, which is printed where an answer differs, so that it
 can be asked again by `equivalence_stress.py 1 --seed SEED`. Ends with status 1 if one does.
@@ -15,6 +16,8 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")]
@@ -27,6 +30,8 @@ from support.equivalence import (  # noqa: E402
     draw_problem,
     migrated,
 )
+from support.maria_twins import MariaTwins, draw_maria_problem  # noqa: E402
+from support.mariadb import running_mariadb  # noqa: E402
 from support.queries import Query  # noqa: E402
 
 
@@ -48,18 +53,44 @@ def ask_one(seed: int, path: Path) -> Counter[str]:
     return outcomes
 
 
+@contextmanager
+def asking(on: str) -> Iterator[Callable[[int], Counter[str]]]:
+    """Give what asks the questions of one seed.
+
+    Args:
+        on: Of which kind the databases are.
+    """
+    if on == "sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            yield lambda seed: ask_one(seed, Path(folder) / "old.db")
+        return
+    with running_mariadb() as older, running_mariadb() as copy:
+        twins = MariaTwins(older, copy)
+
+        def ask(seed: int) -> Counter[str]:
+            said: list[str] = []
+            try:
+                return twins.ask(draw_maria_problem(Chosen(seed)), said.append)
+            except AssertionError as error:
+                print(f"seed {seed}:\n{said[0]}\n{said[-1]}\n{error}", flush=True)
+                return Counter({"different": 1})
+
+        yield ask
+
+
 def main() -> int:
     """Run as the arguments say; print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("count", type=int, help="how many databases")
     parser.add_argument("--seed", type=int, default=1, help="of the first database")
+    parser.add_argument("--on", choices=("sqlite", "mariadb"), default="sqlite")
     options = parser.parse_args()
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", DegradedReadWarning)
     outcomes, begun = Counter[str](), time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
+    with asking(options.on) as ask:
         for number in range(options.count):
-            outcomes += ask_one(options.seed + number, Path(folder) / "old.db")
+            outcomes += ask(options.seed + number)
             if number % 500 == 499:
                 print(f"{number + 1}: {dict(outcomes)}", flush=True)
     took = time.monotonic() - begun

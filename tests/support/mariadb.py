@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -45,7 +46,8 @@ class MariaServer:
             driver: The dialect and the driver.
             user: Who connects.
         """
-        query = {"unix_socket": str(self.socket), "charset": "utf8mb4"}
+        # Without, each connection reads all certificates of the system.
+        query = {"unix_socket": str(self.socket), "charset": "utf8mb4", "ssl_disabled": "1"}
         return URL.create(driver, user, database=database, query=query)
 
     def connect(self, database: str | None = None, user: str = "root") -> Any:
@@ -56,6 +58,7 @@ class MariaServer:
             database=database,
             charset="utf8mb4",
             autocommit=True,
+            ssl_disabled=True,
             client_flag=CLIENT.MULTI_STATEMENTS,
         )
 
@@ -138,8 +141,9 @@ def running_mariadb(settings: Mapping[str, str] | None = None) -> Iterator[Maria
     if install is None:
         raise ServerError("No mariadb-install-db was found beside mariadbd.")
     run_as = unprivileged()
-    # Short: the path of a socket has at most 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="lc-mdb-", dir="/tmp"))
+    # Short: the path of a socket has at most 107 bytes. In memory, where nothing waits for a disk.
+    place = next(p for p in ("/dev/shm", "/tmp") if os.access(p, os.W_OK | os.X_OK))
+    folder = Path(tempfile.mkdtemp(prefix="lc-mdb-", dir=place))
     try:
         if run_as:
             os.chown(folder, run_as["user"], run_as["group"])
@@ -162,6 +166,8 @@ def running_mariadb(settings: Mapping[str, str] | None = None) -> Iterator[Maria
             "innodb-flush-log-at-trx-commit": "0",
             "innodb-buffer-pool-size": "32M",
             "innodb-doublewrite": "0",
+            "character-set-server": "utf8mb4",
+            "collation-server": "utf8mb4_unicode_ci",
             **(settings or {}),
         }
         given = [f"--{name}={value}" for name, value in options.items()]
@@ -177,9 +183,12 @@ def _await(folder: Path, watch: subprocess.Popen[bytes]) -> MariaServer:
     server = MariaServer(folder / "s")
     while True:
         try:
+            # Not by the driver, which leaves open what it could not connect.
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.connect(str(server.socket))
             server.connect().close()
             return server
-        except pymysql.OperationalError as error:
+        except OSError as error:
             if watch.poll() is not None or time.monotonic() > deadline:
                 log = (folder / "log").read_text(errors="replace")
                 raise ServerError(f"The server did not start: {error}\n{log}") from error

@@ -294,6 +294,8 @@ class Body:
                 level.in_from = level.expects_table = True
         elif word == "JOIN":
             level.in_from = level.expects_table = True
+        elif word == "WITH" and is_word(after, "ROLLUP", "TIES"):
+            level.in_from = False
         elif word in ("SELECT", "VALUES", "WITH"):
             self.withs += word == "WITH"
             self._end_select(level)

@@ -8,6 +8,7 @@ own type tells that nothing of the kind can happen to it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import BindParameter, Case, ColumnElement, ScalarSelect, Select
@@ -20,7 +21,7 @@ from landscape_compat.projection.rules import Rule
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from landscape_compat.schema.types import spelled_in_mariadb, type_class
 
-__all__ = ["null_of", "refusal_of", "value_of"]
+__all__ = ["empty_table", "is_stored", "null_of", "refusal_of", "type_of", "value_of"]
 
 _INTEGER = re.compile(r"(?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?( UNSIGNED)?( ZEROFILL)?|YEAR")
 _DECIMAL = re.compile(r"DECIMAL\((\d+)(?:,(\d+))?\)")
@@ -40,15 +41,62 @@ _REMEDY = (
 )
 
 
-def null_of(declared: ColumnShape, collation: str) -> str:
+def null_of(declared: ColumnShape, collation: str, here: str = "") -> str:
     """Write the NULL of a declared type; "" where none can be written.
 
     Args:
         declared: The declared column.
         collation: The order of text that it gets where it is declared with none.
+        here: A stored column of the row. With it, the NULL is no constant: of those alone MariaDB
+            shows the same row again where it is to show it once.
     """
     target = _cast_target(declared, collation, widest=False)
-    return f"CAST(NULL AS {target})" if target else ""
+    null = f"CAST(NULL AS {target})" if target else ""
+    return f"CASE WHEN {here} IS NULL THEN {null} END" if here and null else null
+
+
+def type_of(declared: ColumnShape, collation: str) -> str:
+    """Name the type that `empty_table` gives a column.
+
+    Args:
+        declared: The declared column.
+        collation: The order of text that it gets where it is declared with none.
+    """
+    type_ = declared.type or "TEXT"
+    if not _TEXT.fullmatch(type_):
+        is_known = any(p.fullmatch(type_) for p in (_INTEGER, _DECIMAL, _REAL, _MOMENT, _BYTES))
+        if is_known:
+            return type_
+        type_ = "VARCHAR(255)"
+    order = _order(declared, collation)
+    characters = _character_set(declared, collation)
+    plain = re.sub(r" CHARACTER SET \w+", "", type_)
+    return f"{plain} CHARACTER SET {characters}" + (f" COLLATE {order}" if order else "")
+
+
+def empty_table(columns: Sequence[tuple[str, str]]) -> str:
+    """Write a SELECT of no rows whose columns are those of a stored table.
+
+    Not constants with a condition that is never true: MariaDB mistakes a table without rows for one
+    that has the same row again and again, and forgets to leave out what it is to show once.
+
+    Args:
+        columns: The quoted name of each, and its type.
+    """
+    listed = ", ".join(f"{name} {type_} PATH '$'" for name, type_ in columns)
+    return f"SELECT j.* FROM JSON_TABLE('[]', '$[*]' COLUMNS ({listed})) AS j"
+
+
+def is_stored(rule: Rule | None) -> bool:
+    """Tell whether a value is a stored column's, or NULL, and so NULL where its row is none.
+
+    Of any other, MariaDB gives what it is worked out to be also to a row that an outer join makes
+    up, where a window function or a subquery asks for it; unless it was worked out before.
+
+    Args:
+        rule: Where it comes from; None for NULL.
+    """
+    return rule is None or rule.expression is None or _is_column(rule.expression)
 
 
 def refusal_of(
@@ -116,7 +164,7 @@ def value_of(
     assert rule.expression is not None
     found = _sources(rule.expression, rule, stored, dialect)
     kept = found is not None and all(_is_same(source, target, collation) for source in found)
-    is_bare = isinstance(rule.expression, ColumnClause)
+    is_bare = _is_column(rule.expression)
     # As it is, a column's index can be used; and no cast is needed between whole numbers.
     if (kept and (is_bare or not _TEXT.fullmatch(target.type))) or _INTEGER.fullmatch(target.type):
         return sql
@@ -163,6 +211,8 @@ def _character_set(column: ColumnShape, collation: str) -> str:
 
 def _is_same(source: ColumnShape, target: ColumnShape, collation: str) -> bool:
     """Tell whether a value of one type is a value of the other with nothing done to it."""
+    if not source.name:
+        return False  # only said to be: 7 is no 7.00
     if _TEXT.fullmatch(target.type) is None and not _WORDS.match(target.type):
         return source.type == target.type
     return (
@@ -184,13 +234,14 @@ def _sources(
 ) -> list[ColumnShape] | None:
     """Find the types that a rule's value may have, each as a column's; None if one is not known."""
     if isinstance(expression, Label | Grouping):
-        return _sources(expression.element, rule, stored, dialect)
+        within: Any = expression.element
+        return _sources(within, rule, stored, dialect)
     if isinstance(expression, Null):
         return []
     if isinstance(expression, True_ | False_):
         return [ColumnShape("", "TINYINT", base="ascii")]
     if isinstance(expression, Case):
-        results = [result for _, result in expression.whens]
+        results: list[Any] = [result for _, result in expression.whens]
         results += [] if expression.else_ is None else [expression.else_]
         found = [_sources(result, rule, stored, dialect) for result in results]
         return None if None in found else [one for some in found if some for one in some]
@@ -204,7 +255,7 @@ def _sources(
         (value,) = expression.element.selected_columns
         return _sources(value, rule, stored, dialect)
     if isinstance(expression, FunctionElement) and expression.name in ("max", "min", "coalesce"):
-        arguments: list[Any] = list(expression.clauses)
+        arguments: Any = expression.clauses
         parts = [_sources(part, rule, stored, dialect) for part in arguments]
         return None if None in parts else [one for some in parts if some for one in some]
     if isinstance(expression, ColumnClause):
@@ -222,6 +273,11 @@ def _of_type(expression: ColumnElement[Any], dialect: Dialect) -> list[ColumnSha
         type_ = "VARCHAR" if is_text else ""
     # What has no type of its own is compiled to NULL.
     return [] if type_ in ("", "NULL") else [ColumnShape("", type_.partition(" COLLATE ")[0])]
+
+
+def _is_column(expression: ColumnElement[Any]) -> bool:
+    # What is written as text is of the same class, and of no table.
+    return isinstance(expression, ColumnClause) and isinstance(expression.table, TableClause)
 
 
 def _stored_column(expression: ColumnClause[Any], stored: SchemaShape) -> ColumnShape | None:

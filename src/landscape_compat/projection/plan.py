@@ -248,10 +248,13 @@ class _Planner:
             stored=stored,
             everything=self.stored,
         )
-        refusal = None
+        refusal, is_made = None, False
         if is_mariadb(self.dialect.name):
             shown, order = shown_as(column, rule, stored, self.stored)
             refusal = mariadb.refusal_of(rule, shown, self.stored, self.dialect, order)
+            is_made = not mariadb.is_stored(rule)
+            if stored is None:
+                return ProjectedColumn(column, partial(mariadb.type_of, column, order))
         essential = stored is not None and self.rules.is_essential(table.name, column.name)
         if essential and (rule is None or rule.kind is RuleKind.ABSENT):
             refusal = (
@@ -273,7 +276,7 @@ class _Planner:
                 quote=partial(quote_name, self.dialect),
             )
         replaces = bool(rule and rule.replaces)
-        return ProjectedColumn(column, write, kind, rule, replaces, refusal, join)
+        return ProjectedColumn(column, write, kind, rule, replaces, refusal, join, is_made)
 
     def _alias(self, rules: list[Rule | None]) -> str:
         taken = {*self.stored.tables, *self.declared.tables}

@@ -21,10 +21,18 @@ from landscape_compat.projection.rules import Rule, RuleKind
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 from landscape_compat.schema.types import affinity, is_mariadb, unbounded_type
 
-__all__ = ["ProjectedColumn", "Projection", "quote_name", "render_rule", "shown_as"]
+__all__ = [
+    "ProjectedColumn",
+    "Projection",
+    "quote_name",
+    "render_rule",
+    "shown_as",
+]
 
 # Source: https://www.sqlite.org/limits.html, SQLITE_MAX_COLUMN.
 _MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600, "mariadb": 4096, "mysql": 4096}
+# With a limit, MariaDB works a common table expression out before it reads from it.
+_ALL_ROWS = " LIMIT 18446744073709551615"
 # SQLite's own words that SQLAlchemy takes for ordinary names.
 _UNKNOWN_WORDS = frozenset({"nothing", "recursive", "returning", "window"})
 # Those that every connection has. Source: https://www.sqlite.org/datatype3.html, section 7.
@@ -45,6 +53,7 @@ class ProjectedColumn:
         replaces: Whether a stored column's values are replaced.
         refusal: Why it cannot be read, if it cannot.
         join: Writes the same value as a join, if that can be; None if it cannot.
+        is_made: Whether it must be worked out before an outer join makes up rows.
     """
 
     column: ColumnShape
@@ -54,6 +63,7 @@ class ProjectedColumn:
     replaces: bool = False
     refusal: str | None = None
     join: Callable[[], Joined | None] | None = None
+    is_made: bool = False
 
     @cached_property
     def sql(self) -> str:
@@ -110,6 +120,7 @@ class Projection:
         everything: bool,
         row_numbers: frozenset[str] = frozenset(),
         filtered: frozenset[str] = frozenset(),
+        has_outer_join: bool = False,
     ) -> str:
         """Write the common table expression for one statement.
 
@@ -119,6 +130,7 @@ class Projection:
             everything: Whether the statement may read columns it does not name (`*`, NATURAL).
             row_numbers: The names by which it may read the table's hidden row number.
             filtered: The folded names by which rows are looked for, where that may be by a join.
+            has_outer_join: Whether it may have an outer join.
 
         Raises:
             UnreadableError: The statement needs a column that cannot be projected faithfully.
@@ -127,7 +139,7 @@ class Projection:
         body = (
             self._empty(row_numbers, everything)
             if self.stored is None
-            else self._select(named, row_numbers, everything, filtered)
+            else self._select(named, row_numbers, everything, filtered, has_outer_join)
         )
         # Without the hint, a table used twice is copied whole before the first row is read.
         # MariaDB has none, and merges what is as plain as this into the statement.
@@ -149,12 +161,13 @@ class Projection:
                 )
 
     def _empty(self, row_numbers: frozenset[str], everything: bool) -> str:
-        items = [f"{c.sql or 'NULL'} AS {self._quote(c.column.name)}" for c in self.columns]
+        if is_mariadb(self.dialect.name):
+            return mariadb.empty_table([(self._quote(c.column.name), c.sql) for c in self.columns])
+        items = [f"{c.sql} AS {self._quote(c.column.name)}" for c in self.columns]
         carried = self._carried(row_numbers, everything)
         items += [f"CAST(NULL AS INTEGER) AS {name}" for name in carried]
         never = "0" if self.dialect.name == "sqlite" else "false"
-        nowhere = " FROM DUAL" if is_mariadb(self.dialect.name) else ""
-        return f"SELECT {', '.join(items)}{nowhere} WHERE {never}"
+        return f"SELECT {', '.join(items)} WHERE {never}"
 
     def _select(
         self,
@@ -162,6 +175,7 @@ class Projection:
         row_numbers: frozenset[str],
         everything: bool,
         filtered: frozenset[str],
+        has_outer_join: bool,
     ) -> str:
         assert self.stored is not None
         wanted = [c for c in self.columns if everything or self._fold(c.column.name) in named]
@@ -184,7 +198,7 @@ class Projection:
                 table=self.name,
                 remedy="Read fewer of the missing columns in one statement.",
             )
-        items = self._stored_items(wanted) + self._unhidden(named, everything)
+        items = self._stored_items(wanted, self._unhidden(named, everything))
         source = f"{self.source} AS {self.alias}"
         for c in added:
             joined = c.joined if self._fold(c.column.name) in filtered else None
@@ -192,26 +206,28 @@ class Projection:
             source += joined.clause if joined else ""
         carried = self._carried(row_numbers, everything)
         items += [f"{self.alias}.{name} AS {name}" for name in carried]
-        return f"SELECT {', '.join(items)} FROM {source}"
+        is_copied = has_outer_join and any(c.is_made for c in wanted)
+        return f"SELECT {', '.join(items)} FROM {source}{_ALL_ROWS if is_copied else ''}"
 
-    def _stored_items(self, wanted: list[ProjectedColumn]) -> list[str]:
+    def _stored_items(self, wanted: list[ProjectedColumn], unhidden: list[str]) -> list[str]:
         """Take `t.*`, so that a column which appears meanwhile is seen, unless one is replaced."""
         assert self.stored is not None
         replaced = {self._fold(c.column.name): c.sql for c in wanted if c.replaces}
         if not replaced:
-            return [f"{self.alias}.*"]
+            return [f"{self.alias}.*", *(f"{self.alias}.{self._quote(name)}" for name in unhidden)]
         return [
-            f"{replaced[self._fold(name)]} AS {self._quote(name)}"
-            if self._fold(name) in replaced
-            else f"{self.alias}.{self._quote(name)}"
-            for name in self.stored.column_names
+            f"{replaced[self._fold(c.name)]} AS {self._quote(c.name)}"
+            if self._fold(c.name) in replaced
+            else f"{self.alias}.{self._quote(c.name)}"
+            for c in self.stored.columns
+            if not c.hidden or c.name in unhidden
         ]
 
     def _unhidden(self, named: frozenset[str], everything: bool) -> list[str]:
-        """Name the columns that `*` leaves out, where the statement does."""
+        """Name the columns that `*` leaves out and the statement names."""
         assert self.stored is not None
         asked = [c.name for c in self.stored.columns if c.hidden and self._fold(c.name) in named]
-        if asked and (everything or any(c.replaces for c in self.columns)):
+        if asked and everything:
             raise UnreadableError(
                 "The statement reads an invisible column and every other at once; it would be "
                 "shown among them.",
@@ -219,7 +235,7 @@ class Projection:
                 column=asked[0],
                 remedy="Name the columns instead of `*`.",
             )
-        return [f"{self.alias}.{self._quote(name)}" for name in asked]
+        return asked
 
     def row_numbers(self, names: frozenset[str]) -> list[str]:
         """Tell by which of the names the table's hidden row number is read.
@@ -278,11 +294,15 @@ def render_rule(
     if is_mariadb(dialect.name):
         assert everything is not None
         shown, order = shown_as(declared, rule, stored, everything)
+        first = stored.column_names[0] if stored and stored.column_names else ""
+        here = f"{alias}.{quote_name(dialect, first)}" if first else ""
         if rule is None or rule.expression is None:
-            return mariadb.null_of(shown, order)
+            return mariadb.null_of(shown, order, here)
         bound = _bind(rule.expression, rule.table, own, dialect, schema, spelling, homes or {})
         sql = _compile(rule, bound, own, dialect)
-        return mariadb.value_of(rule, sql, shown, everything, dialect, order)
+        value = mariadb.value_of(rule, sql, shown, everything, dialect, order)
+        is_constant = here and f"{alias}." not in sql
+        return f"CASE WHEN {here} IS NULL THEN {value} ELSE {value} END" if is_constant else value
     if dialect.name == "sqlite":
         type_ = affinity(declared.type)
     elif dialect.name == "duckdb":

@@ -20,6 +20,7 @@ from landscape_compat.projection.scan import (
 )
 from landscape_compat.projection.statement import CteBody
 from landscape_compat.schema.shape import fold_name
+from landscape_compat.schema.types import is_mariadb
 
 __all__ = ["Rewritten", "rewrite_statement"]
 
@@ -185,6 +186,7 @@ def _merge(
             everything=everything,
             row_numbers=scan.row_numbers,
             filtered=filtered.get(name, frozenset()),
+            has_outer_join=scan.has_outer_join,
         )
         if use.bare and name not in scan.own_ctes:
             ctes.append(render(projection.name))
@@ -277,6 +279,13 @@ def _refuse_hidden_names(scan: StatementScan, plan: Plan, uses: list[_Use]) -> N
 
 
 def _refuse_beside_tables(scan: StatementScan, uses: list[_Use]) -> None:
+    if scan.inner_ctes and is_mariadb(uses[0].projection.dialect.name):
+        # There, it looks among the stored tables and not among the expressions further out.
+        raise UnreadableError(
+            "The statement has a WITH within, whose tables MariaDB would read as they are stored.",
+            table=uses[0].projection.label,
+            remedy="Write all common table expressions at its beginning.",
+        )
     # Some of it MariaDB ignores without a word, where a common table expression is named.
     for said in sorted(scan.beside_tables):
         raise UnreadableError(
