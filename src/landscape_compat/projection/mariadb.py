@@ -24,11 +24,11 @@ from landscape_compat.schema.types import spelled_in_mariadb, type_class
 __all__ = ["empty_table", "is_stored", "null_of", "refusal_of", "type_of", "value_of"]
 
 _INTEGER = re.compile(r"(?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?( UNSIGNED)?( ZEROFILL)?|YEAR")
-_DECIMAL = re.compile(r"DECIMAL\((\d+)(?:,(\d+))?\)")
-_REAL = re.compile(r"(FLOAT|DOUBLE|REAL)(?:\(\d+(?:,\d+)?\))?")
+_DECIMAL = re.compile(r"DECIMAL\((\d+)(?:,(\d+))?\)(?:UNSIGNED)?")
+_REAL = re.compile(r"(FLOAT|DOUBLE|REAL)(?:\(\d+(?:,\d+)?\))?(?: ?UNSIGNED)?")
 _MOMENT = re.compile(r"(DATE|TIME|DATETIME|TIMESTAMP)(\(\d\))?")
 _TEXT = re.compile(
-    r"(VARCHAR|CHAR|TINYTEXT|TEXT|MEDIUMTEXT|LONGTEXT)(?:\(\d+\))?(?: CHARACTER SET (\w+))?"
+    r"(VARCHAR|CHAR|TINYTEXT|TEXT|MEDIUMTEXT|LONGTEXT)(?:\(\d+\))?(?: ?CHARACTER SET (\w+))?"
 )
 _BYTES = re.compile(r"(VARBINARY|BINARY|TINYBLOB|BLOB|MEDIUMBLOB|LONGBLOB)(?:\(\d+\))?")
 _OTHER = frozenset({"INET4", "INET6", "UUID"})
@@ -70,7 +70,7 @@ def type_of(declared: ColumnShape, collation: str) -> str:
         type_ = "VARCHAR(255)"
     order = _order(declared, collation)
     characters = _character_set(declared, collation)
-    plain = re.sub(r" CHARACTER SET \w+", "", type_)
+    plain = re.sub(r" ?CHARACTER SET \w+", "", type_)
     return f"{plain} CHARACTER SET {characters}" + (f" COLLATE {order}" if order else "")
 
 
@@ -216,7 +216,7 @@ def _is_same(source: ColumnShape, target: ColumnShape, collation: str) -> bool:
     if _TEXT.fullmatch(target.type) is None and not _WORDS.match(target.type):
         return source.type == target.type
     return (
-        re.sub(r" CHARACTER SET \w+", "", target.type) == source.type
+        re.sub(r" ?CHARACTER SET \w+", "", target.type) == source.type
         and source.collation != ""
         and source.collation == _order(target, collation)
     )

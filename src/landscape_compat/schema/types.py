@@ -90,7 +90,7 @@ _SPELLED_IN_MARIADB = {
     "JSON": "LONGTEXT",
     "NUMERIC": "DECIMAL",
 }
-_WIDTH = re.compile(r"^((?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?|YEAR)\(\d+\)")
+_WIDTH = re.compile(r"^((?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?|YEAR)\(\d+\)(?=(\w?))")
 # Its booleans are numbers, and its JSON is text.
 _NOT_OWN_IN_MARIADB = frozenset({"boolean", "json"})
 _CHARACTERS = re.compile(r"^(?:VARCHAR|(CHAR|BPCHAR))(?:\(\d+\))?")
@@ -157,7 +157,7 @@ def spelled_in_mariadb(type_: str) -> str:
     Args:
         type_: The type as in DDL, or as the catalogue tells it.
     """
-    normal = _WIDTH.sub(r"\1", normalize_type(type_))
+    normal = _WIDTH.sub(lambda found: found[1] + " " * bool(found[2]), normalize_type(type_))
     word = _word(normal)
     if normal.startswith("DOUBLE PRECISION"):
         return "DOUBLE" + normal[len("DOUBLE PRECISION") :]

@@ -91,14 +91,14 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
             remedy="Name the database in the URL.",
         )
     exact = int(folding) == 0
-    tables = list(_tables(connection, home, ""))
+    # Of two that have a name, the last one is found.
+    found = [*_tables(connection, home, ""), *_unreadable(connection, home, wanted)]
     engines = dict(_engines(connection, home, wanted))
-    found = [*tables, *_hidden(connection, home, wanted, tables)]
     elsewhere = {}
     for schema in sorted(wanted.schemas - {home}):
         others = list(_tables(connection, schema, _which(wanted)))
+        others += _unreadable(connection, schema, wanted)
         engines.update(_engines(connection, schema, wanted))
-        others += _hidden(connection, schema, wanted, others)
         orders = _rows(connection, _ORDER.format(schema=_literal(schema)))
         order = orders[0][0] if orders else ""
         elsewhere[schema] = SchemaShape.of(*others, schema=schema, exact=exact, collation=order)
@@ -210,19 +210,18 @@ def _tables(connection: Any, schema: str, which: str) -> Iterator[TableShape]:
         )
 
 
-def _hidden(
-    connection: Any, schema: str, wanted: Wanted, found: Iterable[TableShape]
-) -> Iterator[TableShape]:
-    """Find the wanted tables that are there and not shown, because this user may not read them.
+def _unreadable(connection: Any, schema: str, wanted: Wanted) -> Iterator[TableShape]:
+    """Find the wanted tables that this user may not read all of, whether they are shown or not.
 
-    They are given no columns: whoever reads one gets the server's refusal, not an empty table.
+    They are given no columns: whoever reads one gets the server's refusal, not an empty table, and
+    no column that is there is taken for one that is not.
     """
-    known = {table.name for table in found}
-    for name in sorted(wanted.tables - known):
+    for name in sorted(wanted.tables):
         try:
-            _rows(connection, f"SELECT 1 FROM {_quoted(schema)}.{_quoted(name)} LIMIT 0")
+            _rows(connection, f"SELECT * FROM {_quoted(schema)}.{_quoted(name)} LIMIT 0")
         except Exception as error:
-            if error.args and error.args[0] in (_NO_SUCH_TABLE, _NO_SUCH_DATABASE):
+            cause = getattr(error, "orig", None) or error  # SQLAlchemy's, where it asks for us
+            if cause.args and cause.args[0] in (_NO_SUCH_TABLE, _NO_SUCH_DATABASE):
                 continue
             yield TableShape(name, (), has_rowid=False, schema=schema, readable=False)
 
