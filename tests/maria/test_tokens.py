@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """MariaDB itself, asked the same of two servers, never contradicts the scanner."""
 
 from __future__ import annotations

@@ -184,7 +184,8 @@ def _cast_target(column: ColumnShape, collation: str, *, widest: bool) -> str:
     if found := _MOMENT.fullmatch(type_):
         return ("DATETIME" if found[1] == "TIMESTAMP" else found[1]) + (found[2] or "")
     if _BYTES.fullmatch(type_):
-        return "BINARY"
+        # One of a fixed length pads what it is put together with.
+        return "" if type_.startswith("BINARY") else "BINARY"
     if type_ in _OTHER:
         return type_
     if _TEXT.fullmatch(type_) or _WORDS.match(type_):
@@ -224,7 +225,7 @@ def _is_same(source: ColumnShape, target: ColumnShape, collation: str) -> bool:
 
 def _fits(source: ColumnShape, characters: str) -> bool:
     """Tell whether a character set has every letter of a value."""
-    if characters == _UNICODE or source.base == "ascii":
+    if characters == _UNICODE or source.base == "ascii" or _INTEGER.fullmatch(source.type):
         return True
     return bool(source.collation) and source.collation.partition("_")[0] == characters
 

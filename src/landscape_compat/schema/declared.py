@@ -90,6 +90,8 @@ def _declared_table(
     for column in table.columns:
         compiled, collation = _compiled(column.type, dialect)
         type_, base = _types(column.type, compiled, dialect, stored)
+        if is_mariadb(dialect.name) and compiled == "JSON":
+            collation = "utf8mb4_bin"  # whatever that of the table is
         columns.append(
             ColumnShape(
                 name=column.name,
