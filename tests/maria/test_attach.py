@@ -118,8 +118,8 @@ def test_core_and_text_see_what_is_declared(shop: Engine) -> None:
         assert connection.execute(sa.text(text), {"status": "failed"}).all() == [(3,)]
         driver = "SELECT label FROM items WHERE item_id = %s AND '%%' = '%%'"
         assert connection.exec_driver_sql(driver, (1,)).all() == [("plain",)]
-        found = connection.execute(sa.text("SELECT * FROM runs ORDER BY run_id")).mappings()
-        assert found.first() == {"run_id": "r1", "status": "done", "owner": None}
+        (found, _) = connection.execute(sa.text("SELECT * FROM runs ORDER BY run_id")).mappings()
+        assert dict(found) == {"run_id": "r1", "status": "done", "owner": None}
 
 
 @pytest.mark.parametrize("load", [joinedload, selectinload])
@@ -160,8 +160,9 @@ def test_a_derived_value_behind_an_outer_join(shop: Engine) -> None:
 def test_what_is_missing_is_shown_once(shop: Engine) -> None:
     """MariaDB forgets that of a table that has no rows, and of constants."""
     with shop.connect() as connection:
-        text = "SELECT DISTINCT 5, grp FROM items ORDER BY 1, 2 LIMIT 9 OFFSET 1"
-        assert connection.exec_driver_sql(text).all() == []
+        for text in ("5, grp", "grp"):
+            text = f"SELECT DISTINCT {text} FROM items ORDER BY 1 LIMIT 9 OFFSET 1"
+            assert connection.exec_driver_sql(text).all() == []
         text = (
             "SELECT DISTINCT nullif(n.tags, '') FROM notes n "
             "RIGHT JOIN items ON items.item_id = n.note_id ORDER BY 1 LIMIT 9 OFFSET 1"
@@ -420,7 +421,7 @@ def test_names_where_case_does_not_count(tmp_path: Path) -> None:
 def test_without_a_server_the_tests_say_so(tmp_path: Path) -> None:
     """Loudly: skipped tests are easily taken for passed ones."""
     script = Path(__file__).parent / "test_catalogue.py"
-    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", script]
+    command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", str(script)]
     done = subprocess.run(
         command,
         capture_output=True,

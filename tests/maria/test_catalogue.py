@@ -16,7 +16,7 @@ from landscape_compat.schema.drift import compare_tables
 from landscape_compat.schema.shape import SchemaShape
 from support.mariadb import MariaDatabase, running_mariadb
 
-TYPES = {
+TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "flag": sa.Boolean(),
     "small": sa.SmallInteger(),
     "whole": sa.Integer(),
@@ -51,7 +51,7 @@ def read(maria: MariaDatabase, wanted: Wanted) -> SchemaShape:
 def test_what_sqlalchemy_creates_is_what_it_declares(maria: MariaDatabase) -> None:
     """Type by type, there is no drift, and nothing to note."""
     metadata = sa.MetaData()
-    columns = (sa.Column(name, type_) for name, type_ in TYPES.items())
+    columns = [sa.Column(name, type_) for name, type_ in TYPES.items()]
     table = sa.Table("every", metadata, sa.Column("id", sa.Integer, primary_key=True), *columns)
     engine = sa.create_engine(maria.url())
     metadata.create_all(engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine
@@ -212,8 +213,8 @@ def test_the_third_lock_is_the_session(connection: Connection, engine: Engine) -
     """It stops what goes past the engine, where no transaction was begun by us."""
     raw = engine.raw_connection()
     for text in ("DELETE FROM plain", "CREATE TABLE more (a int)", "SELECT writes()"):
-        with raw.cursor() as cursor, pytest.raises(Exception, match="READ ONLY transaction"):
-            cursor.execute(text)
+        with pytest.raises(Exception, match="READ ONLY transaction"):
+            raw.cursor().execute(text)
     raw.close()
 
 
@@ -230,8 +231,7 @@ def test_a_session_that_reads_texts_otherwise_is_refused(connection: Connection)
     """Somebody may do that past the engine; the next transaction sees it."""
     connection.exec_driver_sql("SELECT grp FROM tokens")
     connection.rollback()
-    with connection.connection.cursor() as cursor:
-        cursor.execute("SET sql_mode = 'ANSI_QUOTES'")
+    connection.connection.cursor().execute("SET sql_mode = 'ANSI_QUOTES'")
     with pytest.raises(LandscapeCompatError, match="ANSI_QUOTES"):
         connection.exec_driver_sql('SELECT "grp" FROM "tokens"')
 
@@ -239,7 +239,8 @@ def test_a_session_that_reads_texts_otherwise_is_refused(connection: Connection)
 @pytest.mark.parametrize("level", ["AUTOCOMMIT", "READ COMMITTED", "SERIALIZABLE"])
 def test_other_levels_of_isolation_read_only_as_well(connection: Connection, level: str) -> None:
     """Whatever a program asks for."""
-    connection = connection.execution_options(isolation_level=level)  # type: ignore[call-overload]
+    options: dict[str, Any] = {"isolation_level": level}
+    connection = connection.execution_options(**options)
     assert connection.exec_driver_sql("SELECT count(*), max(grp) FROM tokens").all() == [(3, None)]
     for text in ("DELETE FROM plain", "SELECT writes()"):
         with pytest.raises((WriteRefusedError, SQLAlchemyError)):

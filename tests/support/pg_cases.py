@@ -305,7 +305,7 @@ class PgCase:
         ]
         columns += [f"{quoted(extra)} text" for extra in table.extra]
         if self.form.is_mariadb and table.is_keyed:
-            columns.append("`#` int NOT NULL AUTO_INCREMENT PRIMARY KEY INVISIBLE")
+            columns.insert(0, "`#` int NOT NULL AUTO_INCREMENT PRIMARY KEY INVISIBLE")
         lines = [f"CREATE TABLE {name} ({', '.join(columns)})"]
         if table.rows:
             values = ", ".join(f"({', '.join(row)})" for row in table.rows)

@@ -21,7 +21,7 @@ from landscape_compat.projection.rules import Rule
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from landscape_compat.schema.types import spelled_in_mariadb, type_class
 
-__all__ = ["empty_table", "is_stored", "null_of", "refusal_of", "type_of", "value_of"]
+__all__ = ["empty_table", "is_stored", "null_of", "of_the_row", "refusal_of", "type_of", "value_of"]
 
 _INTEGER = re.compile(r"(?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?( UNSIGNED)?( ZEROFILL)?|YEAR")
 _DECIMAL = re.compile(r"DECIMAL\((\d+)(?:,(\d+))?\)(?:UNSIGNED)?")
@@ -47,12 +47,22 @@ def null_of(declared: ColumnShape, collation: str, here: str = "") -> str:
     Args:
         declared: The declared column.
         collation: The order of text that it gets where it is declared with none.
-        here: A stored column of the row. With it, the NULL is no constant: of those alone MariaDB
-            shows the same row again where it is to show it once.
+        here: A stored column of the row, if there is one.
     """
     target = _cast_target(declared, collation, widest=False)
     null = f"CAST(NULL AS {target})" if target else ""
-    return f"CASE WHEN {here} IS NULL THEN {null} END" if here and null else null
+    return of_the_row(null, here) if null else ""
+
+
+def of_the_row(sql: str, here: str) -> str:
+    """Have a constant not be one: of those alone MariaDB shows a row twice that it is to show once.
+
+    Args:
+        sql: The constant.
+        here: A stored column of the row; "" where there is none.
+    """
+    # `IS NULL` would be worked out beforehand where the column never is.
+    return f"CASE WHEN {here} <=> NULL THEN {sql} ELSE {sql} END" if here else sql
 
 
 def type_of(declared: ColumnShape, collation: str) -> str:

@@ -301,8 +301,7 @@ def render_rule(
         bound = _bind(rule.expression, rule.table, own, dialect, schema, spelling, homes or {})
         sql = _compile(rule, bound, own, dialect)
         value = mariadb.value_of(rule, sql, shown, everything, dialect, order)
-        is_constant = here and f"{alias}." not in sql
-        return f"CASE WHEN {here} IS NULL THEN {value} ELSE {value} END" if is_constant else value
+        return value if f"{alias}." in sql else mariadb.of_the_row(value, here)
     if dialect.name == "sqlite":
         type_ = affinity(declared.type)
     elif dialect.name == "duckdb":
