@@ -435,3 +435,5 @@ def test_without_a_server_the_tests_say_so(tmp_path: Path) -> None:
     )
     assert "MariaDB IS NOT TESTED" in done.stdout
     assert "passed" not in done.stdout
+    assert "skipped" in done.stdout
+    assert "error" not in done.stdout

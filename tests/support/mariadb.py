@@ -119,9 +119,12 @@ class MariaDatabase:
 
 def find_server() -> Path | None:
     """Find the program of the server: in the folder that MARIADB_BIN names, else installed."""
+    return next((p for p in (Path(place, "mariadbd") for place in _places()) if p.exists()), None)
+
+
+def _places() -> list[str]:
     named = os.environ.get("MARIADB_BIN")
-    places = [named] if named else [*_PLACES, *os.get_exec_path()]
-    return next((p for p in (Path(place, "mariadbd") for place in places) if p.exists()), None)
+    return [named] if named else [*_PLACES, *os.get_exec_path()]
 
 
 @contextmanager
@@ -137,7 +140,7 @@ def running_mariadb(settings: Mapping[str, str] | None = None) -> Iterator[Maria
     program = find_server()
     if program is None:
         raise ServerError("No mariadbd was found: install the package mariadb-server.")
-    install = shutil.which("mariadb-install-db")
+    install = shutil.which("mariadb-install-db", path=os.pathsep.join(_places()))
     if install is None:
         raise ServerError("No mariadb-install-db was found beside mariadbd.")
     run_as = unprivileged()
