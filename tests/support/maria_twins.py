@@ -38,6 +38,8 @@ class MariaTwins:
     def __init__(self, older: MariaServer, copy: MariaServer) -> None:
         self._older, self._copy = older, copy
         self._engine = sa.create_engine(copy.url("app"), poolclass=sa.NullPool)
+        for server in (older, copy):
+            server.run("SET GLOBAL max_statement_time = 10")
 
     def ask(
         self, problem: MariaProblem, say: Callable[[str], object] = lambda _: None

@@ -140,7 +140,7 @@ def running_mariadb(settings: Mapping[str, str] | None = None) -> Iterator[Maria
     program = find_server()
     if program is None:
         raise ServerError("No mariadbd was found: install the package mariadb-server.")
-    install = shutil.which("mariadb-install-db", path=os.pathsep.join(_places()))
+    install = shutil.which("mariadb-install-db", path=os.pathsep.join([*_places(), *_PLACES]))
     if install is None:
         raise ServerError("No mariadb-install-db was found beside mariadbd.")
     run_as = unprivileged()

@@ -241,12 +241,8 @@ class Body:
 
     def _end_of_hint(self, at: int, level: _Level) -> int | None:
         """Tell where `USE INDEX FOR JOIN (...)` or its like ends, if one stands here."""
-        if not (
-            self.syntax.name == "mariadb"
-            and is_word(self.tokens[at], *_HINTS)
-            and is_word(self._token(at + 1), "INDEX", "KEY")
-            and level.in_from
-        ):
+        begins = is_word(self.tokens[at], *_HINTS) and is_word(self._token(at + 1), "INDEX", "KEY")
+        if not begins or level.expects_table or not level.in_from:
             return None
         end = at + 2
         while (token := self._token(end)) is not None:
@@ -260,9 +256,8 @@ class Body:
     def _name(self, at: int, level: _Level) -> int:
         """Take in a name or keyword; return where to go on."""
         token = self.tokens[at]
-        hint_end = None if level.expects_table else self._end_of_hint(at, level)
-        if hint_end is not None:
-            return hint_end
+        if self.syntax.name == "mariadb" and (end := self._end_of_hint(at, level)) is not None:
+            return end
         if token.kind is TokenKind.WORD and not self._is_dot(at - 1) and not self._is_dot(at + 1):
             self.names.add(token.name)
             if self._keyword(at, token.text, level):

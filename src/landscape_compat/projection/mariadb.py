@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BindParameter, Case, ColumnElement, ScalarSelect, Select
+from sqlalchemy import BindParameter, Case, ColumnElement, ScalarSelect, Select, String
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql.elements import False_, Grouping, Label, Null, True_
@@ -280,8 +280,7 @@ def _of_type(expression: ColumnElement[Any], dialect: Dialect) -> list[ColumnSha
     try:
         type_ = spelled_in_mariadb(expression.type.compile(dialect))
     except CompileError:
-        is_text = getattr(expression.type, "python_type", None) is str
-        type_ = "VARCHAR" if is_text else ""
+        type_ = "VARCHAR" if isinstance(expression.type, String) else ""  # of no length
     # What has no type of its own is compiled to NULL.
     return [] if type_ in ("", "NULL") else [ColumnShape("", type_.partition(" COLLATE ")[0])]
 

@@ -184,10 +184,9 @@ MARIADB = Syntax(
         |(?P<escaped>[nN]?'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z))
         |(?P<quoted>`(?:[^`]|``)*(?:`|\Z))
         |(?P<parameter>\?|%s|%\([^)]*\)s|@@?(?:{_IN_NAME}|\.)+)
-        |(?P<word>(?<=\.){_IN_NAME}+)
-        |(?P<number>(?:0x[0-9A-Fa-f]+|0b[01]+)(?!{_IN_NAME})|\d+[eE][+-]?\d+
-            |(?:\d+\.\d*|(?<!{_IN_NAME})\.\d+)(?:[eE][+-]?\d+)?|\d+(?!{_IN_NAME}))
-        |(?P<name>{_IN_NAME}+)
+        |(?P<number>(?<!\.)(?:(?:0x[0-9A-Fa-f]+|0b[01]+)(?!{_IN_NAME})|\d+[eE][+-]?\d+
+            |(?:\d+\.\d*|(?<!{_IN_NAME})\.\d+)(?:[eE][+-]?\d+)?|\d+(?!{_IN_NAME})))
+        |(?P<word>{_IN_NAME}+)
         |(?P<operator>:=|<=>|<=|>=|<>|!=|<<|>>|&&|\|\||%%|.)""",
     folds_quoted=True,
     nested_comments=False,
@@ -232,7 +231,7 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
         group = match.lastgroup
         if group == "space":
             pass
-        elif group in ("word", "name"):
+        elif group == "word":
             word = match.group()
             add(
                 Token(
