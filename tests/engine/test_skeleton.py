@@ -71,6 +71,15 @@ def test_a_statement_with_our_mark_is_left_alone() -> None:
     assert skeleton_of(text).text == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["/*! SELECT */ a", "/*M! SELECT */ a", "SELECT a /*!50000 INTO @x */", "SELECT a /*M!1 x */"],
+)
+def test_a_comment_that_is_executed_is_not_taken_off(text: str) -> None:
+    """MariaDB executes what it holds, so that it must be scanned."""
+    assert skeleton_of(text).text == text
+
+
 def test_what_does_not_fit() -> None:
     """A text that lost a mark, or has it twice, cannot be filled."""
     skeleton = skeleton_of(f"SELECT a FROM t WHERE b IN ({lists('?', 9)})")
