@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from landscape_compat.engine.attach import attach
 from support.answers import ask, compare
 from support.drifts import Draw
+from support.maria_queries import draw_maria_query
 from support.mariadb import MariaDatabase, MariaServer
 from support.pg_cases import MARIADB, PgCase, draw_pg_case, draw_pg_query
 
@@ -24,7 +25,8 @@ MariaProblem = tuple[PgCase, tuple[tuple[str, bool], ...]]
 def draw_maria_problem(draw: Draw) -> MariaProblem:
     """Draw an older database, and what is asked of it."""
     case = draw_pg_case(draw, MARIADB)
-    return case, tuple(draw_pg_query(draw, case) for _ in range(_QUERIES))
+    writers = (draw_pg_query, draw_maria_query)
+    return case, tuple(writers[at % 2](draw, case) for at in range(_QUERIES))
 
 
 class MariaTwins:

@@ -217,6 +217,7 @@ class PgTable:
     Args:
         extra: Names of what is stored besides, as texts.
         is_keyed: Whether MariaDB stores a column besides that is never NULL.
+        indexes: The stored columns that MariaDB has an index of.
     """
 
     name: str
@@ -226,6 +227,7 @@ class PgTable:
     extra: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     is_keyed: bool = True
+    indexes: tuple[str, ...] = ()
 
     def visible(self, form: Form) -> list[tuple[str, PgKind]]:
         """Name the columns that a reader sees of it on a migrated copy, in order."""
@@ -306,6 +308,7 @@ class PgCase:
         columns += [f"{quoted(extra)} text" for extra in table.extra]
         if self.form.is_mariadb and table.is_keyed:
             columns.insert(0, "`#` int NOT NULL AUTO_INCREMENT PRIMARY KEY INVISIBLE")
+        columns += [f"KEY ({index})" for index in table.indexes]
         lines = [f"CREATE TABLE {name} ({', '.join(columns)})"]
         if table.rows:
             values = ", ".join(f"({', '.join(row)})" for row in table.rows)
@@ -356,10 +359,28 @@ def _drifted(draw: Draw, form: Form, table: PgTable, *, is_first: bool) -> PgTab
     stored = [c.kind for c in columns if c.is_stored] + [form.kinds["text"]] * len(extra)
     rows = tuple(
         tuple("NULL" if draw.chance(3) else draw.pick(kind.values) for kind in stored)
-        for _ in range(draw.below(6))
+        for _ in range(draw.below(draw.pick((6, 6, 6, 30)) if form.is_mariadb else 6))
     )
     is_keyed = not (form.is_mariadb and draw.chance(5))
-    return replace(table, columns=tuple(columns), extra=extra, rows=rows, is_keyed=is_keyed)
+    indexes = _indexes(draw, form, columns) if form.is_mariadb else ()
+    return replace(
+        table,
+        columns=tuple(columns),
+        extra=extra,
+        rows=rows,
+        is_keyed=is_keyed,
+        indexes=indexes,
+    )
+
+
+def _indexes(draw: Draw, form: Form, columns: list[PgColumn]) -> tuple[str, ...]:
+    """Draw what MariaDB has indexes of; of a long text, only what it begins with."""
+    parts = [
+        form.quoted(c.stored_as or c.name) + "(9)" * (c.kind.name in ("text", "json", "bytes"))
+        for c in columns
+        if c.is_stored
+    ]
+    return tuple(", ".join(draw.several(parts, 1, 2)) for _ in range(draw.pick((0, 1, 2))))
 
 
 def _ruled(draw: Draw, form: Form, table: PgTable, tables: list[PgTable]) -> PgTable:

@@ -51,6 +51,7 @@ _NOT_AN_ALIAS_IN_MARIADB = frozenset(
 )
 _ENDS_FROM_IN_MARIADB = _ENDS_FROM | {"INTO", "LOCK", "PROCEDURE"}
 _HINTS = ("USE", "FORCE", "IGNORE")
+_COMPOUNDS = ("UNION", "EXCEPT", "INTERSECT", "ALL", "DISTINCT")
 _AFTER_STAR = ("FROM", "UNION", "EXCEPT", "INTERSECT", "INTO", "LIMIT", "ORDER", "WHERE")
 _BEFORE_STAR = frozenset({"SELECT", "DISTINCT", "ALL"})
 
@@ -75,6 +76,9 @@ class _Level:
         numbers: The row numbers that stand alone in its SELECT, each with what SELECTs further in
             read that it is looked for in first.
         given: The names of a row number that its SELECT gives to results.
+        test: The word that makes a test of its SELECT: EXISTS, or IN for any that compares a value
+            with what it gives; "" for none.
+        has_window: Whether its SELECT has a window function.
     """
 
     in_from: bool = False
@@ -90,6 +94,8 @@ class _Level:
     shown: list[str] = field(default_factory=list)
     numbers: set[tuple[str, frozenset[str]]] = field(default_factory=set)
     given: set[str] = field(default_factory=set)
+    test: Literal["", "IN", "EXISTS"] = ""
+    has_window: bool = False
 
 
 @dataclass(slots=True)
@@ -120,6 +126,9 @@ class Body:
     hides_names: bool = False
     beside_tables: set[str] = field(default_factory=set)
     executes: bool = False
+    tests: int = 0
+    tests_groups: bool = False
+    compares_windows: bool = False
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -143,7 +152,9 @@ class Body:
                     in_call = is_word(before, *_CALLS_WITH_FROM)
                     in_using = is_word(before, "USING")
                     expects = level.expects_table
+                    test = self._test(at, level)
                     levels.append(_Level(expects, expects, "", in_call, in_using, expects))
+                    levels[-1].test = test
                 elif token.text == ")":
                     if len(levels) > 1:
                         self._close(levels.pop(), levels[-1])
@@ -169,12 +180,27 @@ class Body:
         if self.syntax.name != "sqlite" and self.visible & self.bare:
             self.has_star = True  # a whole row as one value
 
+    def _test(self, at: int, level: _Level) -> Literal["", "IN", "EXISTS"]:
+        """Tell what a SELECT in the parenthesis that opens here would be a test by, if it were."""
+        before, further = self._token(at - 1), self._token(at - 2)
+        if is_word(before, "EXISTS"):
+            return "EXISTS"
+        if is_word(before, "IN", "ANY", "SOME"):
+            return "IN"
+        if is_word(before, "ALL") and further is not None and is_operator(further):
+            return "IN"
+        # One within it, alone or put together with others.
+        is_part = before is not None and before.text == "(" and is_operator(before)
+        return level.test if is_part or is_word(before, *_COMPOUNDS) else ""
+
     def _close(self, level: _Level, outer: _Level) -> None:
         """Take in what a pair of parentheses held."""
         if level.selects:
             self._end_select(level)
             outer.tables += [""] * level.is_source
+            self.compares_windows |= level.has_window and level.test == "IN"
         else:
+            outer.has_window |= level.has_window
             outer.tables += level.tables
             outer.shown += level.shown
         outer.numbers |= level.numbers
@@ -294,6 +320,7 @@ class Body:
         elif word in ("SELECT", "VALUES", "WITH"):
             self.withs += word == "WITH"
             self._end_select(level)
+            self.tests += bool(level.test) and not level.selects
             level.selects = True
             level.listed = word == "SELECT"
             level.in_from = level.expects_table = level.in_call = False
@@ -340,6 +367,10 @@ class Body:
             self.into = True
         elif word == "PROCEDURE":
             self.beside_tables.add("PROCEDURE")
+        elif word == "OVER":
+            level.has_window = True
+        if word in ("GROUP", "HAVING", "OVER"):
+            self.tests_groups |= bool(level.test)
         return False
 
     def _is_friendly(self, at: int, word: str, level: _Level) -> bool:

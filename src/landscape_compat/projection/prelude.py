@@ -121,6 +121,7 @@ class Projection:
         row_numbers: frozenset[str] = frozenset(),
         filtered: frozenset[str] = frozenset(),
         has_outer_join: bool = False,
+        is_whole: bool = False,
     ) -> str:
         """Write the common table expression for one statement.
 
@@ -131,6 +132,7 @@ class Projection:
             row_numbers: The names by which it may read the table's hidden row number.
             filtered: The folded names by which rows are looked for, where that may be by a join.
             has_outer_join: Whether it may have an outer join.
+            is_whole: Whether MariaDB is to work the projection out before it reads from it.
 
         Raises:
             UnreadableError: The statement needs a column that cannot be projected faithfully.
@@ -139,7 +141,9 @@ class Projection:
         body = (
             self._empty(row_numbers, everything)
             if self.stored is None
-            else self._select(named, row_numbers, everything, filtered, has_outer_join)
+            else self._select(
+                named, row_numbers, everything, filtered, has_outer_join, is_whole=is_whole
+            )
         )
         # Without the hint, a table used twice is copied whole before the first row is read.
         # MariaDB has none, and merges what is as plain as this into the statement.
@@ -176,6 +180,8 @@ class Projection:
         everything: bool,
         filtered: frozenset[str],
         has_outer_join: bool,
+        *,
+        is_whole: bool,
     ) -> str:
         assert self.stored is not None
         wanted = [c for c in self.columns if everything or self._fold(c.column.name) in named]
@@ -206,7 +212,7 @@ class Projection:
             source += joined.clause if joined else ""
         carried = self._carried(row_numbers, everything)
         items += [f"{self.alias}.{name} AS {name}" for name in carried]
-        is_copied = has_outer_join and any(c.is_made for c in wanted)
+        is_copied = is_whole or (has_outer_join and any(c.is_made for c in wanted))
         return f"SELECT {', '.join(items)} FROM {source}{_ALL_ROWS if is_copied else ''}"
 
     def _stored_items(self, wanted: list[ProjectedColumn], unhidden: list[str]) -> list[str]:

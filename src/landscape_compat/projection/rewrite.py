@@ -96,6 +96,7 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
         )
     _refuse_hidden_names(scan, plan, uses)
     _refuse_beside_tables(scan, uses)
+    _refuse_compared_windows(scan, uses)
     _refuse_row_numbers(scan, plan)
     _refuse_same_names(scan, plan)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
@@ -177,6 +178,11 @@ def _merge(
     # Within its own body, and before it, a common table expression of PostgreSQL's that has a
     # table's name means the table by it, unless it is recursive.
     within: dict[CteBody, list[str]] = {}
+    # Of a test within another that looks for a merged column which an outer join may leave empty,
+    # MariaDB looks for each group among the groups themselves, and finds it.
+    is_whole = (
+        is_mariadb(uses[0].projection.dialect.name) and scan.has_outer_join and scan.tests_groups
+    )
     for use in uses:
         name, projection = use.name, use.projection
         everything = scan.has_star or scan.has_natural or name in scan.operands
@@ -187,6 +193,7 @@ def _merge(
             row_numbers=scan.row_numbers,
             filtered=filtered.get(name, frozenset()),
             has_outer_join=scan.has_outer_join,
+            is_whole=is_whole,
         )
         if use.bare and name not in scan.own_ctes:
             ctes.append(render(projection.name))
@@ -294,6 +301,18 @@ def _refuse_beside_tables(scan: StatementScan, uses: list[_Use]) -> None:
             table=uses[0].projection.label,
             remedy="Leave it out, or read what is stored "
             "(execution_options(landscape_compat_stored=True)).",
+        )
+
+
+def _refuse_compared_windows(scan: StatementScan, uses: list[_Use]) -> None:
+    # Worked out for each row, the comparison is forgotten, or what was found for another row.
+    if scan.compares_windows:
+        raise UnreadableError(
+            "The statement compares a value with what a subquery gives by a window function, which "
+            "MariaDB does not always do.",
+            table=uses[0].projection.label,
+            remedy="Let the subquery read from another: "
+            "`IN (SELECT x FROM (SELECT ... OVER (...) AS x ...) AS w)`.",
         )
 
 

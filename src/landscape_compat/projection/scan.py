@@ -76,6 +76,8 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         bodies=tuple(head.bodies),
         beside_tables=frozenset(body.beside_tables),
         executes=body.executes,
+        tests_groups=body.tests_groups and body.tests > 1,
+        compares_windows=body.compares_windows,
     )
 
 

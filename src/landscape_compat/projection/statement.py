@@ -112,6 +112,8 @@ class StatementScan:
         bodies: The bodies of a leading WITH that is not recursive, in order.
         beside_tables: What it says of tables that only a stored one can be told, as PARTITION.
         executes: Whether it has a comment whose content is executed.
+        tests_groups: Whether it tests by several subqueries (IN, ANY, ALL, EXISTS), and one groups.
+        compares_windows: Whether it compares a value with what a subquery gives by a window.
     """
 
     effect: Effect
@@ -137,3 +139,5 @@ class StatementScan:
     bodies: tuple[CteBody, ...] = ()
     beside_tables: frozenset[str] = frozenset()
     executes: bool = False
+    tests_groups: bool = False
+    compares_windows: bool = False
