@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from landscape_compat import UnreadableError, attach
+from landscape_compat import UnreadableError, attach, neutral
 from landscape_compat.projection.scan import scan_statement
 from landscape_compat.projection.tokens import MARIADB
 from support.answers import ask
@@ -64,6 +64,52 @@ def test_groups_that_are_looked_for_among_themselves(
     expected = ask(stored, text)
     assert expected[1:] in (["[('int', 0)]"], ["[('NoneType', None)]"])  # type: ignore[index]
     assert ask(shown, text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT coalesce(x.n, 5), count(*) FROM a AS x GROUP BY coalesce(x.n, 5) WITH ROLLUP",
+        "SELECT x.id, x.n + 1 AS m, count(*) FROM a AS x GROUP BY x.id, x.n + 1 WITH ROLLUP",
+        "SELECT coalesce(later, n) AS m, count(*) FROM b GROUP BY coalesce(later, n) WITH ROLLUP",
+    ],
+)
+def test_a_key_that_is_kept_in_the_row_for_all(
+    pair: tuple[Connection, Connection], text: str
+) -> None:
+    """Of a key that is worked out of merged columns, the last group's stood for all groups."""
+    stored, shown = pair
+    expected = ask(stored, text.replace("later", "NULL"))
+    assert expected[-1].startswith("[('NoneType', None)")  # type: ignore[index]
+    assert ask(shown, text) == expected
+
+
+@pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT later, count(*) FROM c WHERE id > 5",
+        "SELECT later, max(id) FROM c WHERE 1 = 0",
+        "SELECT (SELECT concat(later, count(*)) FROM c WHERE id > 5)",
+        "SELECT x.later, count(*) FROM c JOIN c AS x WHERE x.id > 5",
+    ],
+)
+def test_a_value_of_no_row(maria: MariaDatabase, text: str, key: str) -> None:
+    """Beside an aggregate of no rows, a value is NULL, as that of a stored column would be."""
+    maria.run(f"CREATE TABLE c (id int {key}); INSERT INTO c VALUES (1), (2)")
+    metadata = sa.MetaData()
+    sa.Table("c", metadata, sa.Column("id", sa.Integer), sa.Column("later", sa.String(9)))
+    engine = sa.create_engine(maria.url(), poolclass=sa.NullPool)
+    with (
+        attach(engine, metadata, rules=[neutral("c.later", sa.literal("x"))]),
+        engine.connect() as shown,
+    ):
+        found = ask(shown, text)
+        assert ask(shown, "SELECT later FROM c") == ["['later']", *["[('str', 'x')]"] * 2]
+    maria.run("ALTER TABLE c ADD COLUMN later varchar(9) DEFAULT 'x'")
+    with engine.connect() as stored:
+        assert found == ask(stored, text)
+    engine.dispose()
 
 
 def test_one_test_alone_leaves_a_table_as_it_is(pair: tuple[Connection, Connection]) -> None:

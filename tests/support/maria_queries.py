@@ -96,15 +96,25 @@ class _Writer:
         sources, text = self._from(outer, depth)
         within = [*sources, *outer]
         text = f" FROM {text}"
-        if not draw.chance(3):
-            text += f" WHERE {self._predicate(within, depth + 1)}"
-        distinct, how = "", draw.below(10)
+        where = "" if draw.chance(3) else f" WHERE {self._predicate(within, depth + 1)}"
+        how = draw.below(11)
+        if how == 10:
+            # Of no rows, a column is NULL beside an aggregate.
+            column = self._column(sources, draw.pick(self._kinds)) or "1"
+            where = f" WHERE {draw.pick(('1 = 0', f'{column} <> {column}'))}"
+        text += where
+        distinct = ""
         if how < 2:
             items = [self._aggregate(sources, kind, depth) for kind in kinds]
             if draw.chance(3):
                 text += f" HAVING {self._counted(sources)} {draw.pick(('>', '=', '<'))} 1"
         elif how < 4:
             keys = [self._column(sources, kind) for kind in kinds]
+            if draw.chance(2):
+                keys = [
+                    key and draw.pick((key, f"coalesce({key}, {draw.pick(kind.values)})"))
+                    for key, kind in zip(keys, kinds, strict=True)
+                ]
             grouped = list(dict.fromkeys(key for key in keys if key))[: 1 + draw.below(2)]
             items = [
                 key if key in grouped else self._aggregate(sources, kind, depth)
@@ -116,6 +126,12 @@ class _Writer:
                 text += f" HAVING {self._counted(sources)} {draw.pick(('>', '=', '<'))} 1"
         elif how < 5 and (names or not depth or draw.chance(4)):
             items = [self._windowed(sources, kind, depth) for kind in kinds]
+        elif how == 10:
+            items = [
+                self._column(sources, kind) or self._aggregate(sources, kind, depth)
+                for kind in kinds
+            ]
+            items[-1] = self._aggregate(sources, kinds[-1], depth)
         else:
             items = [self._value(within, kind, depth + 1) for kind in kinds]
             # What a table that is merged works out MariaDB also gives to rows that an outer join
@@ -146,7 +162,10 @@ class _Writer:
     def _windowed(self, sources: list[_Source], kind: PgKind, depth: int) -> str:
         draw = self._draw
         value = self._value(sources, kind, _DEEPEST)
-        key = self._column(sources, draw.pick(self._kinds)) or value
+        named = {k for s in sources for _, k in s.columns if k in self._kinds}
+        key = self._column(sources, draw.pick([k for k in self._kinds if k in named] or [kind]))
+        if not key:
+            return value  # beside a window by a constant, the server works others out wrongly
         # Peers count together, so that their order does not tell.
         over = draw.pick((f"PARTITION BY {key}", f"ORDER BY {key}", f"ORDER BY {key} DESC", ""))
         if kind.name in ("int", "big"):
@@ -154,7 +173,7 @@ class _Writer:
             if over.startswith("ORDER"):
                 called = draw.pick((called, "rank()", "dense_rank()"))
             return f"{called} OVER ({over})"
-        if draw.chance(2):
+        if draw.chance(2) and _COLUMN.fullmatch(value):
             return f"first_value({value}) OVER (PARTITION BY {value})"
         return f"{draw.pick(('max', 'min'))}({value}) OVER ({over})"
 
@@ -256,7 +275,8 @@ class _Writer:
     def _one(self, kind: PgKind, outer: list[_Source], depth: int) -> str:
         """Select one value, if need be the least."""
         inner, text = self._from(outer, depth)
-        value = self._value([*inner, *outer], kind, depth + 1)
+        # Not of what is further out: an aggregate of that is the outer SELECT's.
+        value = self._value(inner, kind, _DEEPEST)
         where = f" WHERE {self._predicate([*inner, *outer], depth + 1)}"
         if self._draw.chance(2):
             return f"SELECT {value} FROM {text}{where} ORDER BY 1 LIMIT 1"
@@ -269,6 +289,8 @@ class _Writer:
         value, literal = self._value(sources, kind, depth + 1), draw.pick(kind.values)
         how = draw.below(16) if depth < _DEEPEST else draw.below(7)
         outer = sources if draw.chance(2) else []
+        if how >= 9 and "SELECT" in value:
+            value = self._column(sources, kind) or literal  # the server compares none with a list
         match how:
             case 0 | 1:
                 return f"{value} {draw.pick(_COMPARED)} {literal}"

@@ -129,6 +129,7 @@ class Body:
     tests: int = 0
     tests_groups: bool = False
     compares_windows: bool = False
+    has_rollup: bool = False
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -316,6 +317,7 @@ class Body:
         elif word == "JOIN":
             level.in_from = level.expects_table = True
         elif word == "WITH" and is_word(after, "ROLLUP", "TIES"):
+            self.has_rollup |= is_word(after, "ROLLUP")
             level.in_from = False
         elif word in ("SELECT", "VALUES", "WITH"):
             self.withs += word == "WITH"

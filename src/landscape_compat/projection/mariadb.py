@@ -21,7 +21,16 @@ from landscape_compat.projection.rules import Rule
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from landscape_compat.schema.types import spelled_in_mariadb, type_class
 
-__all__ = ["empty_table", "is_stored", "null_of", "of_the_row", "refusal_of", "type_of", "value_of"]
+__all__ = [
+    "empty_table",
+    "is_stored",
+    "null_of",
+    "of_a_row",
+    "of_the_row",
+    "refusal_of",
+    "type_of",
+    "value_of",
+]
 
 _INTEGER = re.compile(r"(?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?( UNSIGNED)?( ZEROFILL)?|YEAR")
 _DECIMAL = re.compile(r"DECIMAL\((\d+)(?:,(\d+))?\)(?:UNSIGNED)?")
@@ -65,6 +74,16 @@ def of_the_row(sql: str, here: str) -> str:
     return f"CASE WHEN {here} <=> NULL THEN {sql} ELSE {sql} END" if here else sql
 
 
+def of_a_row(sql: str, key: str) -> str:
+    """Have a value be NULL where its row is none: behind an outer join, or of no rows at all.
+
+    Args:
+        sql: The value.
+        key: A stored column of the row that is never NULL.
+    """
+    return f"CASE WHEN {key} <=> NULL THEN NULL ELSE {sql} END"
+
+
 def type_of(declared: ColumnShape, collation: str) -> str:
     """Name the type that `empty_table` gives a column.
 
@@ -101,7 +120,8 @@ def is_stored(rule: Rule | None) -> bool:
     """Tell whether a value is a stored column's, or NULL, and so NULL where its row is none.
 
     Of any other, MariaDB gives what it is worked out to be also to a row that an outer join makes
-    up, where a window function or a subquery asks for it; unless it was worked out before.
+    up, where a window function or a subquery asks for it, and to the one row of an aggregate of no
+    rows; unless it was worked out before.
 
     Args:
         rule: Where it comes from; None for NULL.

@@ -248,11 +248,12 @@ class _Planner:
             stored=stored,
             everything=self.stored,
         )
-        refusal, is_made = None, False
+        refusal, is_made, is_loose = None, False, False
         if is_mariadb(self.dialect.name):
             shown, order = shown_as(column, rule, stored, self.stored)
             refusal = mariadb.refusal_of(rule, shown, self.stored, self.dialect, order)
             is_made = not mariadb.is_stored(rule)
+            is_loose = is_made and stored is not None and not stored.never_null
             if stored is None:
                 return ProjectedColumn(column, partial(mariadb.type_of, column, order))
         essential = stored is not None and self.rules.is_essential(table.name, column.name)
@@ -276,7 +277,9 @@ class _Planner:
                 quote=partial(quote_name, self.dialect),
             )
         replaces = bool(rule and rule.replaces)
-        return ProjectedColumn(column, write, kind, rule, replaces, refusal, join, is_made)
+        return ProjectedColumn(
+            column, write, kind, rule, replaces, refusal, join, is_made, is_loose
+        )
 
     def _alias(self, rules: list[Rule | None]) -> str:
         taken = {*self.stored.tables, *self.declared.tables}

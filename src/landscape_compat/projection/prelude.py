@@ -53,7 +53,8 @@ class ProjectedColumn:
         replaces: Whether a stored column's values are replaced.
         refusal: Why it cannot be read, if it cannot.
         join: Writes the same value as a join, if that can be; None if it cannot.
-        is_made: Whether it must be worked out before an outer join makes up rows.
+        is_made: Whether MariaDB must work it out before an outer join makes up rows.
+        is_loose: Whether it must do so always, as no column tells a row that was made up.
     """
 
     column: ColumnShape
@@ -64,6 +65,7 @@ class ProjectedColumn:
     refusal: str | None = None
     join: Callable[[], Joined | None] | None = None
     is_made: bool = False
+    is_loose: bool = False
 
     @cached_property
     def sql(self) -> str:
@@ -138,13 +140,14 @@ class Projection:
             UnreadableError: The statement needs a column that cannot be projected faithfully.
         """
         self._refuse_unnameable(named, everything)
-        body = (
-            self._empty(row_numbers, everything)
-            if self.stored is None
-            else self._select(
-                named, row_numbers, everything, filtered, has_outer_join, is_whole=is_whole
-            )
-        )
+        if self.stored is None:
+            body = self._empty(row_numbers, everything)
+        else:
+            wanted = self._wanted(named, everything)
+            body = self._select(wanted, named, row_numbers, everything, filtered)
+            made_up = has_outer_join and any(c.is_made for c in wanted)
+            if is_whole or made_up or any(c.is_loose for c in wanted):
+                body += _ALL_ROWS
         # Without the hint, a table used twice is copied whole before the first row is read.
         # MariaDB has none, and merges what is as plain as this into the statement.
         hint = "" if is_mariadb(self.dialect.name) else " NOT MATERIALIZED"
@@ -173,17 +176,7 @@ class Projection:
         never = "0" if self.dialect.name == "sqlite" else "false"
         return f"SELECT {', '.join(items)} WHERE {never}"
 
-    def _select(
-        self,
-        named: frozenset[str],
-        row_numbers: frozenset[str],
-        everything: bool,
-        filtered: frozenset[str],
-        has_outer_join: bool,
-        *,
-        is_whole: bool,
-    ) -> str:
-        assert self.stored is not None
+    def _wanted(self, named: frozenset[str], everything: bool) -> list[ProjectedColumn]:
         wanted = [c for c in self.columns if everything or self._fold(c.column.name) in named]
         for c in wanted:
             if c.refusal:
@@ -193,6 +186,17 @@ class Projection:
                     column=c.column.name,
                     remedy="Read the other columns, or give a rule that derives this one.",
                 )
+        return wanted
+
+    def _select(
+        self,
+        wanted: list[ProjectedColumn],
+        named: frozenset[str],
+        row_numbers: frozenset[str],
+        everything: bool,
+        filtered: frozenset[str],
+    ) -> str:
+        assert self.stored is not None
         # Only what is asked for: a derived column may cost much, and a name that the scan had
         # overlooked fails at the database, where a NULL in its place would be believed.
         added = [c for c in wanted if not c.replaces]
@@ -212,8 +216,7 @@ class Projection:
             source += joined.clause if joined else ""
         carried = self._carried(row_numbers, everything)
         items += [f"{self.alias}.{name} AS {name}" for name in carried]
-        is_copied = is_whole or (has_outer_join and any(c.is_made for c in wanted))
-        return f"SELECT {', '.join(items)} FROM {source}{_ALL_ROWS if is_copied else ''}"
+        return f"SELECT {', '.join(items)} FROM {source}"
 
     def _stored_items(self, wanted: list[ProjectedColumn], unhidden: list[str]) -> list[str]:
         """Take `t.*`, so that a column which appears meanwhile is seen, unless one is replaced."""
@@ -307,6 +310,10 @@ def render_rule(
         bound = _bind(rule.expression, rule.table, own, dialect, schema, spelling, homes or {})
         sql = _compile(rule, bound, own, dialect)
         value = mariadb.value_of(rule, sql, shown, everything, dialect, order)
+        if mariadb.is_stored(rule):
+            return value
+        if stored is not None and (key := stored.never_null):
+            return mariadb.of_a_row(value, f"{alias}.{quote_name(dialect, key)}")
         return value if f"{alias}." in sql else mariadb.of_the_row(value, here)
     if dialect.name == "sqlite":
         type_ = affinity(declared.type)

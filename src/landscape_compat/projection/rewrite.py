@@ -178,10 +178,13 @@ def _merge(
     # Within its own body, and before it, a common table expression of PostgreSQL's that has a
     # table's name means the table by it, unless it is recursive.
     within: dict[CteBody, list[str]] = {}
-    # Of a test within another that looks for a merged column which an outer join may leave empty,
-    # MariaDB looks for each group among the groups themselves, and finds it.
-    is_whole = (
-        is_mariadb(uses[0].projection.dialect.name) and scan.has_outer_join and scan.tests_groups
+    is_whole = is_mariadb(uses[0].projection.dialect.name) and (
+        # Of a test within another, of a merged column that an outer join may leave empty, it looks
+        # for each group among the groups themselves, and finds it.
+        (scan.has_outer_join and scan.tests_groups)
+        # It does not know a group's key again that is worked out of merged columns, and leaves that
+        # of the group before where one for all is to be NULL.
+        or scan.has_rollup
     )
     for use in uses:
         name, projection = use.name, use.projection

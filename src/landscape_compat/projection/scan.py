@@ -78,6 +78,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         executes=body.executes,
         tests_groups=body.tests_groups and body.tests > 1,
         compares_windows=body.compares_windows,
+        has_rollup=body.has_rollup,
     )
 
 

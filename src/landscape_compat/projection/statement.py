@@ -114,6 +114,7 @@ class StatementScan:
         executes: Whether it has a comment whose content is executed.
         tests_groups: Whether it tests by several subqueries (IN, ANY, ALL, EXISTS), and one groups.
         compares_windows: Whether it compares a value with what a subquery gives by a window.
+        has_rollup: Whether it has a GROUP BY with ROLLUP.
     """
 
     effect: Effect
@@ -141,3 +142,4 @@ class StatementScan:
     executes: bool = False
     tests_groups: bool = False
     compares_windows: bool = False
+    has_rollup: bool = False

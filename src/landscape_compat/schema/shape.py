@@ -102,6 +102,12 @@ class TableShape:
         """Name the columns, in order."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def never_null(self) -> str:
+        """Name a column that is never NULL in a row, of the primary key if it has one; else ""."""
+        found = [c for c in self.columns if not c.nullable and not c.computed]
+        return next((c.name for c in sorted(found, key=lambda c: not c.primary_key)), "")
+
     def column(self, name: str) -> ColumnShape | None:
         """Find a column by its name, as the database compares names."""
         return self._found.get(name if self.exact else fold_name(name))
