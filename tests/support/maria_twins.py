@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -19,6 +20,16 @@ __all__ = ["MariaProblem", "MariaTwins", "draw_maria_problem"]
 _QUERIES = 6
 # Else an assignment would see what the one before it made of the row.
 _MODE = "SET sql_mode = concat(@@sql_mode, ',SIMULTANEOUS_ASSIGNMENT');"
+# Each puts a part of the optimiser out of action.
+_SWITCHES = (
+    "semijoin=off",
+    "materialization=off",
+    "semijoin=off,materialization=off",
+    "semijoin=off,in_to_exists=off",
+    "derived_merge=off",
+    "exists_to_in=off",
+    "subquery_cache=off",
+)
 MariaProblem = tuple[PgCase, tuple[tuple[str, bool], ...]]
 
 
@@ -70,6 +81,40 @@ class MariaTwins:
             for text, ordered in questions:
                 say(f"\n{text}")
                 answers = ask(expected, text), ask(found, text)
-                outcomes[compare(*answers, ordered=ordered, on_mariadb=True)] += 1
+                try:
+                    outcome = compare(*answers, ordered=ordered, on_mariadb=True)
+                except AssertionError:
+                    if not self._is_of_the_copy(case, text, answers[1], ordered=ordered):
+                        raise
+                    outcome = "the server's own"
+                outcomes[outcome] += 1
         assert MariaDatabase(self._older, "app").content() == content
         return outcomes
+
+    def _is_of_the_copy(self, case: PgCase, text: str, found: Any, *, ordered: bool) -> bool:
+        """Tell whether the copy also gives an answer, if it is only told to plan otherwise.
+
+        MariaDB answers some statements wrongly, whatever they read. Then it depends on the plan,
+        and so on the indexes and on what is merged, what it says.
+        """
+        ways = [(_whole(case, text), "")] + [(text, switch) for switch in _SWITCHES]
+        for asked, switch in ways:
+            with self._engine.connect() as copy:
+                copy.exec_driver_sql(f"SET optimizer_switch = '{switch or 'default'}'")
+                copy.commit()
+                answer = ask(copy, asked)
+            try:
+                compare(answer, found, ordered=ordered, on_mariadb=True)
+            except AssertionError:
+                continue
+            return not isinstance(answer, Exception)
+        return False
+
+
+def _whole(case: PgCase, text: str) -> str:
+    """Have a statement read from tables that are worked out before it reads from them."""
+    rows = "LIMIT 18446744073709551615"
+    names = [case.form.quoted(table.name).replace("%", "%%") for table in case.tables]
+    ctes = ", ".join(f"{name} AS (SELECT * FROM app.{name} {rows})" for name in names)
+    body = text.removeprefix("WITH ")
+    return f"WITH {ctes}{', ' if body != text else ' '}{body.replace('app.`', '`')}"

@@ -141,13 +141,13 @@ class Projection:
         """
         self._refuse_unnameable(named, everything)
         if self.stored is None:
-            body = self._empty(row_numbers, everything)
+            body, made_up = self._empty(row_numbers, everything), False
         else:
             wanted = self._wanted(named, everything)
             body = self._select(wanted, named, row_numbers, everything, filtered)
-            made_up = has_outer_join and any(c.is_made for c in wanted)
-            if is_whole or made_up or any(c.is_loose for c in wanted):
-                body += _ALL_ROWS
+            made_up = any(c.is_loose or (has_outer_join and c.is_made) for c in wanted)
+        if is_whole or made_up:
+            body += _ALL_ROWS
         # Without the hint, a table used twice is copied whole before the first row is read.
         # MariaDB has none, and merges what is as plain as this into the statement.
         hint = "" if is_mariadb(self.dialect.name) else " NOT MATERIALIZED"
