@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from landscape_compat import UnreadableError, attach, neutral
+from landscape_compat import UnreadableError, attach, neutral, renamed
 from landscape_compat.projection.scan import scan_statement
 from landscape_compat.projection.tokens import MARIADB
 from support.answers import ask
@@ -112,6 +112,20 @@ def test_a_value_of_no_row(maria: MariaDatabase, text: str, key: str) -> None:
     maria.run("ALTER TABLE c ADD COLUMN later varchar(9) DEFAULT 'x'")
     with engine.connect() as stored:
         assert found == ask(stored, text)
+    engine.dispose()
+
+
+def test_a_column_by_two_names(maria: MariaDatabase) -> None:
+    """Of `a = b AND a <=> c`, where b and c are one stored column, both comparisons count."""
+    maria.run("CREATE TABLE c (id int, n int, KEY (n)); INSERT INTO c VALUES (1, 1), (NULL, NULL)")
+    metadata = sa.MetaData()
+    sa.Table("c", metadata, sa.Column("id", sa.Integer), sa.Column("later", sa.Integer))
+    engine = sa.create_engine(maria.url(), poolclass=sa.NullPool)
+    text = "SELECT c.id FROM c JOIN c AS x ON c.id = x.later WHERE c.id <=> x.n"
+    with attach(engine, metadata, rules=[renamed("c.later", "n")]), engine.connect() as shown:
+        assert ask(shown, text) == ["['id']", "[('int', 1)]"]
+        plan = shown.exec_driver_sql("EXPLAIN SELECT id FROM c WHERE later <=> 1").mappings().one()
+        assert plan["key"] == "n"
     engine.dispose()
 
 

@@ -30,6 +30,8 @@ _OF_VIEWS = (
     "SUBQUERY in ROW in left expression of IN/ALL/ANY",
 )
 _TOO_LONG = "max_statement_time exceeded"  # millions of rows are drawn, too
+# The database, or what a projection is named where something else has the table's name.
+_BEFORE_TABLE = re.compile(r"`?\bapp\b`?\s*\.\s*|landscape_compat_")
 # The server cuts a name of more than 64 letters, of which a database may be up to eight each.
 _SHORTEST_CUT = 30
 
@@ -99,7 +101,7 @@ def _number(error: Exception) -> int:
 def _are_alike(found: str, expected: str) -> bool:
     """Tell whether the names of results differ by case only, or by the database in a text."""
     names: list[list[str]] = [
-        [re.sub(r"`?\bapp\b`?\s*\.\s*", "", name.lower()) for name in ast.literal_eval(listed)]
+        [_BEFORE_TABLE.sub("", name.lower()) for name in ast.literal_eval(listed)]
         for listed in (found, expected)
     ]
     return len(names[0]) == len(names[1]) and all(

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from support.drifts import Draw
-from support.pg_cases import PgCase, PgKind
+from support.pg_cases import PgCase, PgKind, PgTable
 
 __all__ = ["draw_maria_query"]
 
 # Of a value that is one of several which compare as equal, any may be shown.
 _GREATEST = ("int", "big", "str", "text", "bytewise", "latin", "num", "float", "time", "day")
 _COMPARED = ("=", "=", "=", "<>", "<", ">=", "<=>")
+_PATTERNS = ("'a%'", "'%5'", "'_'", "'%'", "'it%'", "NULL")
 _JOINS = ("JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "CROSS JOIN", ",", "STRAIGHT_JOIN")
 _DEEPEST = 3
 _COLUMN = re.compile(r"\w+\.`(?:[^`]|``)*`")
@@ -57,14 +58,34 @@ class _Writer:
             name, names = self._new("w"), [f"c{at}" for at in range(len(kinds))]
             ctes.append(f"{name} AS ({self._query(kinds, [], 1, names)})")
             self._ctes.append(_Source(name, tuple(zip(names, kinds, strict=True))))
+        recursive = draw.chance(10)
+        if recursive:
+            ctes.append(self._recursive())
         kinds = self._some_kinds(1, 3)
         body = self._query(kinds, [], 0, [f"r{at}" for at in range(len(kinds))])
-        head = f"WITH {', '.join(ctes)} " if ctes else ""
+        word = "WITH RECURSIVE" if recursive else "WITH"
+        head = f"{word} {', '.join(ctes)} " if ctes else ""
         if draw.chance(8):
             return f"{head}SELECT {draw.pick(('*', 'q.*, 1'))} FROM ({body}) AS q", False
         if not draw.chance(3):
             return head + body, False
         return head + body + self._ordered(len(kinds)), True
+
+    def _recursive(self) -> str:
+        """Write a common table expression that goes from row to row, a few times."""
+        draw, name = self._draw, self._new("w")
+        table = draw.pick(self._case.tables)
+        source, text = self._table(table, self._new("x"))
+        further, more = self._table(table, self._new("x"))
+        key, kind = draw.pick([c for c in source.columns if c[1].name not in ("json", "bytes")])
+        to = draw.pick([c for c, its in further.columns if its.group == kind.group])
+        self._ctes.append(_Source(name, (("c0", kind),)))
+        first = f"SELECT {source.alias}.{self._quoted(key)} AS c0, 1 AS depth FROM {text}"
+        then = (
+            f"SELECT {further.alias}.{self._quoted(key)}, r.depth + 1 FROM {name} AS r JOIN {more} "
+            f"ON r.c0 {draw.pick(('=', '<=>'))} {further.alias}.{self._quoted(to)}"
+        )
+        return f"{name} AS ({first} UNION {then} WHERE r.depth < 3)"
 
     def _ordered(self, width: int) -> str:
         draw = self._draw
@@ -122,7 +143,10 @@ class _Writer:
             ]
             text += f" GROUP BY {', '.join(grouped)}" if grouped else ""
             text += " WITH ROLLUP" if grouped and draw.chance(5) else ""
-            if draw.chance(4):
+            if grouped and draw.chance(4):
+                kind = kinds[keys.index(grouped[0])]
+                text += f" HAVING {grouped[0]} {draw.pick(_COMPARED)} {draw.pick(kind.values)}"
+            elif draw.chance(4):
                 text += f" HAVING {self._counted(sources)} {draw.pick(('>', '=', '<'))} 1"
         elif how < 5 and (names or not depth or draw.chance(4)):
             items = [self._windowed(sources, kind, depth) for kind in kinds]
@@ -198,6 +222,14 @@ class _Writer:
             if how in ("CROSS JOIN", ","):
                 text += f"{'' if how == ',' else ' '}{how} {joined}"
                 continue
+            shared = [
+                name for name, _ in before.columns if added[0] is source and _has(source, name)
+            ]
+            if shared and len(sources) == 2 and how != "STRAIGHT_JOIN" and draw.chance(3):
+                natural = f" NATURAL {how} {joined}"
+                using = f" {how} {joined} USING ({self._quoted(draw.pick(shared))})"
+                text += draw.pick((natural, using))
+                continue
             text += f" {how} {joined} ON {self._on([before], draw.pick(added), depth)}"
         return sources, text
 
@@ -213,9 +245,11 @@ class _Writer:
         if self._ctes and draw.chance(3):
             cte = draw.pick(self._ctes)
             return _Source(alias, cte.columns), f"{cte.alias} AS {alias}"
-        table = draw.pick(self._case.tables)
-        name = self._case.form.quoted(table.name)
-        schema = f"{self._case.form.path[0]}." if draw.chance(6) else ""
+        return self._table(draw.pick(self._case.tables), alias)
+
+    def _table(self, table: PgTable, alias: str) -> tuple[_Source, str]:
+        name = self._quoted(table.name)
+        schema = f"{self._case.form.path[0]}." if self._draw.chance(6) else ""
         return _Source(alias, tuple(table.visible(self._case.form))), f"{schema}{name} AS {alias}"
 
     def _on(self, left: list[_Source], right: _Source, depth: int) -> str:
@@ -293,6 +327,10 @@ class _Writer:
             value = self._column(sources, kind) or literal  # the server compares none with a list
         match how:
             case 0 | 1:
+                if draw.chance(8):
+                    literal = draw.pick(draw.pick(self._kinds).values)
+                elif kind.group == "text" and draw.chance(4):
+                    return f"{value} {draw.pick(('LIKE', 'NOT LIKE'))} {draw.pick(_PATTERNS)}"
                 return f"{value} {draw.pick(_COMPARED)} {literal}"
             case 2:
                 return f"{value} {draw.pick(_COMPARED)} {self._value(sources, kind, depth + 1)}"
@@ -326,6 +364,10 @@ class _Writer:
             case _:
                 word = draw.pick(("EXISTS", "NOT EXISTS"))
                 return f"{word} ({self._query([kind], sources, depth + 1)})"
+
+
+def _has(source: _Source, name: str) -> bool:
+    return any(name == its for its, _ in source.columns)
 
 
 def _needs(text: str, sources: list[_Source]) -> bool:

@@ -116,5 +116,6 @@ def _whole(case: PgCase, text: str) -> str:
     rows = "LIMIT 18446744073709551615"
     names = [case.form.quoted(table.name).replace("%", "%%") for table in case.tables]
     ctes = ", ".join(f"{name} AS (SELECT * FROM app.{name} {rows})" for name in names)
-    body = text.removeprefix("WITH ")
-    return f"WITH {ctes}{', ' if body != text else ' '}{body.replace('app.`', '`')}"
+    head = next(word for word in ("WITH RECURSIVE ", "WITH ", "") if text.startswith(word))
+    body = text.removeprefix(head).replace("app.`", "`")
+    return f"{head or 'WITH '}{ctes}{', ' if head else ' '}{body}"

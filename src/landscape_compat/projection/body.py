@@ -130,6 +130,7 @@ class Body:
     tests_groups: bool = False
     compares_windows: bool = False
     has_rollup: bool = False
+    has_null_safe: bool = False
 
     def __post_init__(self) -> None:
         levels = [_Level()]
@@ -169,6 +170,7 @@ class Body:
                 elif self.syntax.name == "mariadb":
                     self.executes |= token.text == "/*!"
                     self.into |= token.text == ":="
+                    self.has_null_safe |= token.text == "<=>"
                     if token.text == "{":
                         self.beside_tables.add("{ ... }")
             else:

@@ -123,6 +123,7 @@ class Projection:
         row_numbers: frozenset[str] = frozenset(),
         filtered: frozenset[str] = frozenset(),
         has_outer_join: bool = False,
+        has_null_safe: bool = False,
         is_whole: bool = False,
     ) -> str:
         """Write the common table expression for one statement.
@@ -134,6 +135,7 @@ class Projection:
             row_numbers: The names by which it may read the table's hidden row number.
             filtered: The folded names by which rows are looked for, where that may be by a join.
             has_outer_join: Whether it may have an outer join.
+            has_null_safe: Whether it compares by `<=>`.
             is_whole: Whether MariaDB is to work the projection out before it reads from it.
 
         Raises:
@@ -146,6 +148,8 @@ class Projection:
             wanted = self._wanted(named, everything)
             body = self._select(wanted, named, row_numbers, everything, filtered)
             made_up = any(c.is_loose or (has_outer_join and c.is_made) for c in wanted)
+            # Of `a = b AND a <=> c`, where b and c are one column, MariaDB forgets the first.
+            made_up |= has_null_safe and self._shows_twice(wanted, named)
         if is_whole or made_up:
             body += _ALL_ROWS
         # Without the hint, a table used twice is copied whole before the first row is read.
@@ -175,6 +179,15 @@ class Projection:
         items += [f"CAST(NULL AS INTEGER) AS {name}" for name in carried]
         never = "0" if self.dialect.name == "sqlite" else "false"
         return f"SELECT {', '.join(items)} WHERE {never}"
+
+    def _shows_twice(self, wanted: list[ProjectedColumn], named: frozenset[str]) -> bool:
+        """Tell whether a statement may mention a stored column by two names."""
+        renamed = [
+            self._fold(c.rule.expression.name)
+            for c in wanted
+            if c.rule is not None and isinstance(c.rule.expression, ColumnClause)
+        ]
+        return len(set(renamed)) < len(renamed) or any(name in named for name in renamed)
 
     def _wanted(self, named: frozenset[str], everything: bool) -> list[ProjectedColumn]:
         wanted = [c for c in self.columns if everything or self._fold(c.column.name) in named]

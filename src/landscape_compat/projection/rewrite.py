@@ -196,6 +196,7 @@ def _merge(
             row_numbers=scan.row_numbers,
             filtered=filtered.get(name, frozenset()),
             has_outer_join=scan.has_outer_join,
+            has_null_safe=scan.has_null_safe,
             is_whole=is_whole,
         )
         if use.bare and name not in scan.own_ctes:

@@ -79,6 +79,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         tests_groups=body.tests_groups and body.tests > 1,
         compares_windows=body.compares_windows,
         has_rollup=body.has_rollup,
+        has_null_safe=body.has_null_safe,
     )
 
 

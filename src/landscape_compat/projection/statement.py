@@ -115,6 +115,7 @@ class StatementScan:
         tests_groups: Whether it tests by several subqueries (IN, ANY, ALL, EXISTS), and one groups.
         compares_windows: Whether it compares a value with what a subquery gives by a window.
         has_rollup: Whether it has a GROUP BY with ROLLUP.
+        has_null_safe: Whether it compares by `<=>`.
     """
 
     effect: Effect
@@ -143,3 +144,4 @@ class StatementScan:
     tests_groups: bool = False
     compares_windows: bool = False
     has_rollup: bool = False
+    has_null_safe: bool = False
