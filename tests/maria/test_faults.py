@@ -115,6 +115,28 @@ def test_a_value_of_no_row(maria: MariaDatabase, text: str, key: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    "test", ["NOT IN (SELECT 9 FROM b)", "< ALL (SELECT 99 FROM b)", "IN (SELECT n FROM a AS y)"]
+)
+def test_a_column_of_a_window_and_of_a_test(maria: MariaDatabase, test: str) -> None:
+    """A test took a merged column from the window's results, before there were any."""
+    maria.run(
+        f"{OLD}; INSERT INTO b SELECT seq, seq FROM seq_10_to_40;"
+        "ALTER TABLE a ADD COLUMN `key` int AUTO_INCREMENT PRIMARY KEY, ADD KEY (n, id)"
+    )
+    text = (
+        "SELECT x.id, max(x.n) OVER (PARTITION BY x.id), sum(x.n) OVER (PARTITION BY x.n) "
+        f"FROM a AS x WHERE x.n {test} ORDER BY 1"
+    )
+    plain, engine = (sa.create_engine(maria.url(), poolclass=sa.NullPool) for _ in range(2))
+    with attach(engine, METADATA), plain.connect() as stored, engine.connect() as shown:
+        expected = ask(stored, text)
+        assert len(expected) == 4  # type: ignore[arg-type]
+        assert ask(shown, text) == expected
+    plain.dispose()
+    engine.dispose()
+
+
 def test_a_column_by_two_names(maria: MariaDatabase) -> None:
     """Of `a = b AND a <=> c`, where b and c are one stored column, both comparisons count."""
     maria.run("CREATE TABLE c (id int, n int, KEY (n)); INSERT INTO c VALUES (1, 1), (NULL, NULL)")

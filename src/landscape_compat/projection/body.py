@@ -129,6 +129,7 @@ class Body:
     tests: int = 0
     tests_groups: bool = False
     compares_windows: bool = False
+    has_window: bool = False
     has_rollup: bool = False
     has_null_safe: bool = False
 
@@ -372,7 +373,7 @@ class Body:
         elif word == "PROCEDURE":
             self.beside_tables.add("PROCEDURE")
         elif word == "OVER":
-            level.has_window = True
+            level.has_window = self.has_window = True
         if word in ("GROUP", "HAVING", "OVER"):
             self.tests_groups |= bool(level.test)
         return False

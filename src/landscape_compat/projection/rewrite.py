@@ -182,6 +182,9 @@ def _merge(
         # Of a test within another, of a merged column that an outer join may leave empty, it looks
         # for each group among the groups themselves, and finds it.
         (scan.has_outer_join and scan.tests_groups)
+        # A merged column that a window function takes is read from its results, where a test takes
+        # it, too: before there are any.
+        or scan.tests_beside_windows
         # It does not know a group's key again that is worked out of merged columns, and leaves that
         # of the group before where one for all is to be NULL.
         or scan.has_rollup

@@ -77,6 +77,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         beside_tables=frozenset(body.beside_tables),
         executes=body.executes,
         tests_groups=body.tests_groups and body.tests > 1,
+        tests_beside_windows=body.has_window and body.tests > 0,
         compares_windows=body.compares_windows,
         has_rollup=body.has_rollup,
         has_null_safe=body.has_null_safe,

@@ -113,6 +113,7 @@ class StatementScan:
         beside_tables: What it says of tables that only a stored one can be told, as PARTITION.
         executes: Whether it has a comment whose content is executed.
         tests_groups: Whether it tests by several subqueries (IN, ANY, ALL, EXISTS), and one groups.
+        tests_beside_windows: Whether it tests by a subquery and has a window function.
         compares_windows: Whether it compares a value with what a subquery gives by a window.
         has_rollup: Whether it has a GROUP BY with ROLLUP.
         has_null_safe: Whether it compares by `<=>`.
@@ -142,6 +143,7 @@ class StatementScan:
     beside_tables: frozenset[str] = frozenset()
     executes: bool = False
     tests_groups: bool = False
+    tests_beside_windows: bool = False
     compares_windows: bool = False
     has_rollup: bool = False
     has_null_safe: bool = False
