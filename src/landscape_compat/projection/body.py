@@ -79,6 +79,7 @@ class _Level:
         test: The word that makes a test of its SELECT: EXISTS, or IN for any that compares a value
             with what it gives; "" for none.
         has_window: Whether its SELECT has a window function.
+        in_having: Whether we are in HAVING.
     """
 
     in_from: bool = False
@@ -96,6 +97,7 @@ class _Level:
     given: set[str] = field(default_factory=set)
     test: Literal["", "IN", "EXISTS"] = ""
     has_window: bool = False
+    in_having: bool = False
 
 
 @dataclass(slots=True)
@@ -129,6 +131,7 @@ class Body:
     tests: int = 0
     tests_groups: bool = False
     compares_windows: bool = False
+    compares_groups: bool = False
     has_window: bool = False
     has_rollup: bool = False
     has_null_safe: bool = False
@@ -157,7 +160,7 @@ class Body:
                     expects = level.expects_table
                     test = self._test(at, level)
                     levels.append(_Level(expects, expects, "", in_call, in_using, expects))
-                    levels[-1].test = test
+                    levels[-1].test, levels[-1].in_having = test, level.in_having
                 elif token.text == ")":
                     if len(levels) > 1:
                         self._close(levels.pop(), levels[-1])
@@ -326,6 +329,8 @@ class Body:
             self.withs += word == "WITH"
             self._end_select(level)
             self.tests += bool(level.test) and not level.selects
+            self.compares_groups |= level.in_having and level.test == "IN"
+            level.in_having = False
             level.selects = True
             level.listed = word == "SELECT"
             level.in_from = level.expects_table = level.in_call = False
@@ -333,6 +338,7 @@ class Body:
             if word == "FOR" and self.syntax.name == "postgresql" and not level.in_call:
                 self.locks |= is_word(after, "UPDATE", "SHARE", "NO", "KEY")
             level.in_from = False
+            level.in_having = word == "HAVING"
             level.orders = level.selects and word == "ORDER"
         elif word == "INTO":
             self.into = True

@@ -96,7 +96,7 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
         )
     _refuse_hidden_names(scan, plan, uses)
     _refuse_beside_tables(scan, uses)
-    _refuse_compared_windows(scan, uses)
+    _refuse_forgotten_tests(scan, uses)
     _refuse_row_numbers(scan, plan)
     _refuse_same_names(scan, plan)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
@@ -311,7 +311,18 @@ def _refuse_beside_tables(scan: StatementScan, uses: list[_Use]) -> None:
         )
 
 
-def _refuse_compared_windows(scan: StatementScan, uses: list[_Use]) -> None:
+def _refuse_forgotten_tests(scan: StatementScan, uses: list[_Use]) -> None:
+    """Refuse tests that MariaDB answers wrongly of any table, and of each in its own way."""
+    if not is_mariadb(uses[0].projection.dialect.name):
+        return
+    if scan.compares_groups:
+        raise UnreadableError(
+            "The statement compares a value with what a subquery gives in HAVING, where MariaDB "
+            "may take another group's value.",
+            table=uses[0].projection.label,
+            remedy="Compare further out: "
+            "`SELECT ... FROM (SELECT max(x) AS x ... GROUP BY ...) AS g WHERE x IN (...)`.",
+        )
     # Worked out for each row, the comparison is forgotten, or what was found for another row.
     if scan.compares_windows:
         raise UnreadableError(

@@ -79,6 +79,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         tests_groups=body.tests_groups and body.tests > 1,
         tests_beside_windows=body.has_window and body.tests > 0,
         compares_windows=body.compares_windows,
+        compares_groups=body.compares_groups,
         has_rollup=body.has_rollup,
         has_null_safe=body.has_null_safe,
     )

@@ -115,6 +115,7 @@ class StatementScan:
         tests_groups: Whether it tests by several subqueries (IN, ANY, ALL, EXISTS), and one groups.
         tests_beside_windows: Whether it tests by a subquery and has a window function.
         compares_windows: Whether it compares a value with what a subquery gives by a window.
+        compares_groups: Whether it does so with any in HAVING.
         has_rollup: Whether it has a GROUP BY with ROLLUP.
         has_null_safe: Whether it compares by `<=>`.
     """
@@ -145,5 +146,6 @@ class StatementScan:
     tests_groups: bool = False
     tests_beside_windows: bool = False
     compares_windows: bool = False
+    compares_groups: bool = False
     has_rollup: bool = False
     has_null_safe: bool = False
