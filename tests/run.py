@@ -1,6 +1,7 @@
 """Run all tests on every supported Python on this machine, with old and new SQLAlchemy.
 
-    python3 tests/run.py                    every environment
+    python3 tests/run.py                    every Python, and every series of SQLAlchemy
+    python3 tests/run.py --pairs            every Python with every series
     python3 tests/run.py --quick            this Python, newest SQLAlchemy
     python3 tests/run.py --lint             linters, types and documentation as well
     python3 tests/run.py -- -k fingerprint  what follows -- goes to pytest
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import tomllib
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -85,11 +86,14 @@ def main(arguments: Sequence[str]) -> int:
         epilog="What follows -- goes to pytest.",
     )
     parser.add_argument("--quick", action="store_true", help="this Python, newest SQLAlchemy")
+    parser.add_argument("--pairs", action="store_true", help="each Python with each SQLAlchemy")
     parser.add_argument("--lint", action="store_true", help="linters, types and docs as well")
     parser.add_argument("--jobs", type=int, default=2, help="environments at a time (2)")
     options = parser.parse_args(arguments[:at])
 
-    cells = [(sys.executable, "2.1")] if options.quick else list(_matrix(_pythons()))
+    cells = [(sys.executable, "2.1")]
+    if not options.quick:
+        cells = list(_matrix(_pythons(), pairs=options.pairs))
     with cache_folder(ROOT) as cache, ThreadPoolExecutor(max(1, options.jobs)) as pool:
         running = [
             pool.submit(_test, cache, python, series, arguments[at + 1 :])
@@ -171,16 +175,21 @@ def _probe(python: str) -> dict[str, Any] | None:
     return facts
 
 
-def _matrix(pythons: dict[tuple[int, int], str]) -> Iterator[tuple[str, str]]:
-    """Pair each Python with the newest versions, the oldest with the lowest that are allowed.
+def _matrix(
+    pythons: Mapping[tuple[int, int], str], *, pairs: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Give each Python a series of SQLAlchemy: the oldest the lowest, the newest the newest.
 
-    The newest Python meets the older series of SQLAlchemy as well.
+    Those between get the newest of the older series. With `pairs`, each gets each.
     """
-    older = {max(pythons): "2.0", min(pythons): LOWEST}
+    oldest, newest = min(pythons), max(pythons)
     for version, python in pythons.items():
-        if version in older:
-            yield python, older[version]
-        yield python, "2.1"
+        if pairs or version == oldest:
+            yield python, LOWEST
+        if pairs or oldest < version < newest:
+            yield python, "2.0"
+        if pairs or version == newest:
+            yield python, "2.1"
 
 
 def _versions(series: str) -> list[str]:
