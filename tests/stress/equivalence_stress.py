@@ -30,9 +30,10 @@ from support.equivalence import (  # noqa: E402
     draw_problem,
     migrated,
 )
-from support.maria_twins import MariaTwins, draw_maria_problem  # noqa: E402
-from support.mariadb import running_mariadb  # noqa: E402
 from support.queries import Query  # noqa: E402
+from support.twins import Twins  # noqa: E402
+
+KINDS = ("sqlite", "postgresql", "duckdb", "mariadb")
 
 
 def ask_one(seed: int, path: Path) -> Counter[str]:
@@ -64,13 +65,12 @@ def asking(on: str) -> Iterator[Callable[[int], Counter[str]]]:
         with tempfile.TemporaryDirectory() as folder:
             yield lambda seed: ask_one(seed, Path(folder) / "old.db")
         return
-    with running_mariadb() as older, running_mariadb() as copy:
-        twins = MariaTwins(older, copy)
+    with _twins(on) as twins:
 
         def ask(seed: int) -> Counter[str]:
             said: list[str] = []
             try:
-                return twins.ask(draw_maria_problem(Chosen(seed)), said.append)
+                return twins.ask(twins.draw(Chosen(seed)), said.append)
             except AssertionError as error:
                 print(f"seed {seed}:\n{said[0]}\n{said[-1]}\n{error}", flush=True)
                 return Counter({"different": 1})
@@ -78,12 +78,33 @@ def asking(on: str) -> Iterator[Callable[[int], Counter[str]]]:
         yield ask
 
 
+@contextmanager
+def _twins(on: str) -> Iterator[Twins]:
+    # What one kind needs may not be installed where another is asked.
+    if on == "postgresql":
+        from support.pg_twins import pg_twins
+        from support.postgres import running_server
+
+        with running_server() as server, pg_twins(server) as twins:
+            yield twins
+    elif on == "mariadb":
+        from support.maria_twins import MariaTwins
+        from support.mariadb import running_mariadb
+
+        with running_mariadb() as older, running_mariadb() as copy:
+            yield MariaTwins(older, copy)
+    else:
+        from support.duck_twins import DuckTwins
+
+        yield DuckTwins()
+
+
 def main() -> int:
     """Run as the arguments say; print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("count", type=int, help="how many databases")
     parser.add_argument("--seed", type=int, default=1, help="of the first database")
-    parser.add_argument("--on", choices=("sqlite", "mariadb"), default="sqlite")
+    parser.add_argument("--on", choices=KINDS, default=KINDS[0])
     options = parser.parse_args()
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", DegradedReadWarning)
@@ -102,6 +123,7 @@ def main() -> int:
         "error",
         "refused",
         "too long",
+        "unparsed",
         "the server's own",
         "different",
     ):

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from landscape_compat.errors import LandscapeCompatError, UnreadableError
 
-__all__ = ["ask", "compare"]
+__all__ = ["ask", "compare", "named_alike"]
 
 # What the shim refuses on MariaDB though the copy answers; each is said in the documentation.
 _REFUSALS = (
@@ -32,7 +32,7 @@ _OF_VIEWS = (
 )
 _TOO_LONG = "max_statement_time exceeded"  # millions of rows are drawn, too
 # The database, or what a projection is named where something else has the table's name.
-_BEFORE_TABLE = re.compile(r"`?\bapp\b`?\s*\.\s*|landscape_compat_")
+_BEFORE_TABLE = re.compile(r"[`\"]?\b(?:app|main)\b[`\"]?\s*\.\s*|landscape_compat_|[`\"]")
 # The server cuts a name of more than 64 letters, of which a database may be up to eight each.
 _SHORTEST_CUT = 30
 
@@ -80,7 +80,7 @@ def compare(expected: Any, found: Any, *, ordered: bool, on_mariadb: bool = Fals
         return "error"
     assert not isinstance(found, Exception), repr(found)
     if on_mariadb:
-        assert _are_alike(found[0], expected[0]), f"{found[0]} where the copy says {expected[0]}"
+        assert named_alike(found[0], expected[0]), f"{found[0]} where the copy says {expected[0]}"
         expected = [found[0], *expected[1:]]
     if ordered:
         assert found == expected, f"{found} where the copy says {expected}"
@@ -90,17 +90,15 @@ def compare(expected: Any, found: Any, *, ordered: bool, on_mariadb: bool = Fals
     return "rows" if len(found) > 1 else "no rows"
 
 
-def _says(answer: Any, *texts: str) -> bool:
-    return isinstance(answer, SQLAlchemyError) and any(text in str(answer) for text in texts)
+def named_alike(found: str, expected: str) -> bool:
+    """Tell whether the names of results differ by case only, or by what stands before a table.
 
+    A server names a result that has no name after its text.
 
-def _number(error: Exception) -> int:
-    """Give the server's number of an error; 0 of one that is not the server's."""
-    return int(error.orig.args[0]) if isinstance(error, DBAPIError) and error.orig else 0
-
-
-def _are_alike(found: str, expected: str) -> bool:
-    """Tell whether the names of results differ by case only, or by the database in a text."""
+    Args:
+        found: The names that the older database gives.
+        expected: Those of the migrated copy.
+    """
     names: list[list[str]] = [
         [_BEFORE_TABLE.sub("", name.lower()) for name in ast.literal_eval(listed)]
         for listed in (found, expected)
@@ -110,3 +108,12 @@ def _are_alike(found: str, expected: str) -> bool:
         one == other or (len(one) > _SHORTEST_CUT and one.startswith(other[:_SHORTEST_CUT]))
         for one, other in zip(*names, strict=True)
     )
+
+
+def _says(answer: Any, *texts: str) -> bool:
+    return isinstance(answer, SQLAlchemyError) and any(text in str(answer) for text in texts)
+
+
+def _number(error: Exception) -> int:
+    """Give the server's number of an error; 0 of one that is not the server's."""
+    return int(error.orig.args[0]) if isinstance(error, DBAPIError) and error.orig else 0

@@ -14,8 +14,9 @@ from support.drifts import Draw
 from support.maria_queries import draw_maria_query
 from support.mariadb import MariaDatabase, MariaServer
 from support.pg_cases import MARIADB, PgCase, draw_pg_case, draw_pg_query
+from support.twins import Problem
 
-__all__ = ["MariaProblem", "MariaTwins", "draw_maria_problem"]
+__all__ = ["MariaTwins"]
 
 _QUERIES = 6
 # Else an assignment would see what the one before it made of the row.
@@ -30,14 +31,6 @@ _SWITCHES = (
     "exists_to_in=off",
     "subquery_cache=off",
 )
-MariaProblem = tuple[PgCase, tuple[tuple[str, bool], ...]]
-
-
-def draw_maria_problem(draw: Draw) -> MariaProblem:
-    """Draw an older database, and what is asked of it."""
-    case = draw_pg_case(draw, MARIADB)
-    writers = (draw_pg_query, draw_maria_query)
-    return case, tuple(writers[at % 2](draw, case) for at in range(_QUERIES))
 
 
 class MariaTwins:
@@ -54,18 +47,14 @@ class MariaTwins:
         for server in (older, copy):
             server.run("SET GLOBAL max_statement_time = 10")
 
-    def ask(
-        self, problem: MariaProblem, say: Callable[[str], object] = lambda _: None
-    ) -> Counter[str]:
-        """Make the databases of one problem, ask its questions, and count what came of them.
+    def draw(self, draw: Draw) -> Problem:
+        """Draw an older database, and what is asked of it."""
+        case = draw_pg_case(draw, MARIADB)
+        writers = (draw_pg_query, draw_maria_query)
+        return case, tuple(writers[at % 2](draw, case) for at in range(_QUERIES))
 
-        Args:
-            problem: The problem.
-            say: Told of each question.
-
-        Raises:
-            AssertionError: Two answers differ.
-        """
+    def ask(self, problem: Problem, say: Callable[[str], object] = lambda _: None) -> Counter[str]:
+        """Make the databases of one problem, ask its questions, and count what came of them."""
         case, questions = problem
         say(repr(case))
         self._older.run(case.old())
