@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from landscape_compat.export.records.selection import Selection
     from landscape_compat.export.records.stream import export_run
     from landscape_compat.export.signing.signing import SigningKey
+    from landscape_compat.export.verify.dataset import verify_dataset
     from landscape_compat.export.verify.findings import Finding, Verification
     from landscape_compat.export.verify.seals import Seals, Verifiers
     from landscape_compat.export.verify.verify import verify_bag
@@ -86,6 +87,7 @@ _HOMES = {
     ),
     "export.dataset.dataset": ("ExportedDataset", "export_dataset"),
     "export.dataset.task": ("DatasetFile",),
+    "export.verify.dataset": ("verify_dataset",),
     "export.verify.findings": ("Finding", "Verification"),
     "export.verify.seals": ("Seals", "Verifiers"),
     "export.page": ("make_page", "write_page"),
@@ -189,6 +191,7 @@ __all__ = [
     "reset_database",
     "uninstall",
     "verify_bag",
+    "verify_dataset",
     "verify_migration",
     "wrap",
     "write_page",

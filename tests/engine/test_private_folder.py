@@ -33,9 +33,15 @@ def test_it_lies_where_temporary_files_go(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_what_a_killed_process_left_goes_with_the_next(tmp_path: Path) -> None:
+    """Its folders as well, but not what they link to."""
+    (tmp_path.parent / "kept").touch()
+
     def die() -> None:
         with closing(PrivateFolder(tmp_path)) as folder:
             (folder.path / "copy").touch()
+            (folder.path / "deep" / "deeper").mkdir(parents=True)
+            (folder.path / "deep" / "link").symlink_to(tmp_path.parent)
+            (folder.path / "link").symlink_to(tmp_path.parent)
             os._exit(KILLED)
 
     assert in_child(die) == KILLED
@@ -43,12 +49,13 @@ def test_what_a_killed_process_left_goes_with_the_next(tmp_path: Path) -> None:
     with closing(PrivateFolder(tmp_path)) as folder:
         assert list(tmp_path.iterdir()) == [folder.path]
         assert folder.path != left
+    assert (tmp_path.parent / "kept").exists()
 
 
 def test_what_cannot_be_removed_is_told(tmp_path: Path) -> None:
-    """Its files are removed, not what somebody else made in it."""
     folder = PrivateFolder(tmp_path)
-    (folder.path / "deep").mkdir()
+    folder.path.rename(tmp_path / "moved")
+    folder.path.touch()
     with pytest.raises(OutputError, match="could not be removed whole") as caught:
         folder.close()
     assert caught.value.remedy

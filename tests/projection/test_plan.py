@@ -5,8 +5,18 @@ from __future__ import annotations
 import sqlite3
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, column, literal, select, table
-from sqlalchemy.dialects import oracle
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    column,
+    literal,
+    make_url,
+    select,
+    table,
+)
 
 from landscape_compat.errors import AttachError, RuleError
 from landscape_compat.projection.plan import make_plan
@@ -173,8 +183,9 @@ def test_the_alias_is_no_name_in_use(empty: sqlite3.Connection) -> None:
 
 def test_a_dialect_that_cannot_be_scanned_is_refused() -> None:
     """Statements whose rules are not known are not guessed at."""
+    dialect = make_url("oracle://").get_dialect()()
     with pytest.raises(AttachError, match="oracle"):
-        make_plan(SchemaShape(), SchemaShape(), RuleSet(), oracle.dialect(), "main")
+        make_plan(SchemaShape(), SchemaShape(), RuleSet(), dialect, "main")
 
 
 def test_an_undeclared_table_has_no_drift(stored: sqlite3.Connection) -> None:

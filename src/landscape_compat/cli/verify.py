@@ -1,4 +1,4 @@
-"""Verify a bag or a migrated database: digests, statement, rows, and its source if given."""
+"""Verify a bag, a dataset or a migrated database: digests, statement, rows, and its source."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bag",
         metavar="BAG",
-        help="the folder or zip file that `export` wrote, or the database that `migrate` made: a "
-        "file, or a URL",
+        help="the folder or zip file that `export` wrote, the dataset that it wrote in a folder or "
+        "at a URL, or the database that `migrate` made: a file, or a URL",
     )
     parser.add_argument(
         "--proof",
@@ -55,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Verify a bag, or a migrated database."""
+    """Verify a bag, a dataset, or a migrated database."""
     found = _verified(options)
     if options.json:
         print_json("verify", found.to_dict())
@@ -72,16 +72,27 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _verified(options: argparse.Namespace) -> Verification:
+    from landscape_compat.export.verify.dataset import is_dataset, verify_dataset
     from landscape_compat.migrate.verify import is_migrated, verify_migration
 
-    if not (options.proof or is_migrated(options.bag)):
+    is_set = not options.proof and is_dataset(options.bag)
+    if not (options.proof or is_set or is_migrated(options.bag)):
         return _verified_bag(options)
+    what = "dataset" if is_set else "migrated database"
     if len(options.source) > 1:
         raise LandscapeCompatError(
-            "A migrated database has one source, but several were given.",
+            f"A {what} has one source, but several were given.",
             remedy="Give --source once.",
         )
+    if options.key_file or options.allowed_signers or options.pem_key:
+        raise LandscapeCompatError(
+            f"A {what} has no signatures of ours, so a key verifies nothing in it.",
+            remedy="Leave the key out; verify the statement's file by the tool that signed it.",
+        )
     source = next(iter(options.source), None)
+    if is_set:
+        passphrase = ask_passphrase(options.source)
+        return verify_dataset(options.bag, source=source, passphrase=passphrase)
     return verify_migration(options.bag, source=source, proof=options.proof)
 
 

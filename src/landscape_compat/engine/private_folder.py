@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
 import weakref
 from contextlib import suppress
@@ -19,7 +20,7 @@ _OWNER = "owner.lock"
 
 
 class PrivateFolder:
-    """A folder that only its owner can enter, for files.
+    """A folder that only its owner can enter.
 
     It goes when it is closed or forgotten, or when the process ends; one that a crash left
     behind goes when the next one is made.
@@ -129,7 +130,10 @@ def _remove(folder: Path, lock: int, owner: int) -> bool:
         return True  # a fork inherits this object, but the copy is its parent's
     try:
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == _OWNER):
-            entry.unlink(missing_ok=True)
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink(missing_ok=True)
         folder.rmdir()
     except FileNotFoundError:
         return True  # somebody who sweeps was quicker with the empty folder

@@ -379,7 +379,7 @@ def test_a_record_that_was_altered_with_all_digests_is_found_by_its_source(
     (finding,) = verify_bag(whole, sources=[legacy.path]).findings
     assert finding.where == "data/records.jsonl"
     assert "step_in_pipeline" in finding.what
-    assert "1234 in the bag" in finding.what
+    assert "1234 in the export" in finding.what
 
 
 def test_a_record_that_was_taken_out_with_all_counts_is_named_by_its_source(small: Path) -> None:
@@ -396,7 +396,7 @@ def test_a_record_that_was_taken_out_with_all_counts_is_named_by_its_source(smal
     forge(small, fewer)
     found = verify_bag(small, sources=[source_of(small)]).findings
     assert [str(finding) for finding in found if finding.where == "audit.db"] == [
-        "audit.db: holds a record that the bag does not: "
+        "audit.db: holds a record that the export does not: "
         "record_type 'run', run_id 'r2', status None"
     ] * 2
 

@@ -83,16 +83,18 @@ def begun(target: Target, *, force: bool) -> Iterator[Dataset]:
     Raises:
         OutputError: The place is taken, or cannot be written to.
     """
-    target.make()
-    former = _require_place(target, force=force)
+    is_new = target.make()
     dataset = Dataset(target, mark := secrets.token_hex(16).encode())
-    put_bytes(target, MARK, mark)
-    # The statement goes first: what it is about is being removed.
-    target.remove([STATEMENT, *sorted(former - {STATEMENT, MARK})])
     try:
+        former = _require_place(target, force=force)
+        put_bytes(target, MARK, mark)
+        # The statement goes first: what it is about is being removed.
+        target.remove([STATEMENT, *sorted(former - {STATEMENT, MARK})])
         yield dataset
     except BaseException:
         dataset.abandon()
+        if is_new:
+            target.unmake()
         raise
 
 

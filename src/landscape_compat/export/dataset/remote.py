@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
@@ -38,8 +38,12 @@ class RemoteTarget:
         """Name it for people: without what may be a password."""
         return printable(re.sub(r"//[^/]*@", "//", self.url).partition("?")[0])
 
-    def make(self) -> None:
+    def make(self) -> bool:
         """Make nothing: a folder comes with its first file, and object stores have none."""
+        return False
+
+    def unmake(self) -> None:
+        """Remove nothing."""
 
     def sizes(self) -> dict[str, int]:
         """Give the name of each file, and its size.
@@ -68,6 +72,16 @@ class RemoteTarget:
             return bytes(system.cat_file(f"{root}/{name}"))
         except OSError as error:
             raise self._failed(error) from error
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file to read it from its beginning.
+
+        Raises:
+            OSError: It cannot be read; so may each reading of it.
+        """
+        system, root = self._open()
+        file: IO[bytes] = system.open(f"{root}/{name}", "rb")
+        return file
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

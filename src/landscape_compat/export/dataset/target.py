@@ -30,8 +30,11 @@ class Target(Protocol):
     def place(self) -> str:
         """Name it for people, without a secret."""
 
-    def make(self) -> None:
-        """Make it, if it is not there."""
+    def make(self) -> bool:
+        """Make it, if it is not there; tell whether it was made."""
+
+    def unmake(self) -> None:
+        """Remove it, if it is empty."""
 
     def sizes(self) -> dict[str, int]:
         """Give the name of each file that it holds, and its size."""
@@ -49,7 +52,9 @@ class Target(Protocol):
         """Remove files, and what folders that leaves empty."""
 
 
-def target_of(target: str | os.PathLike[str], options: Mapping[str, Any] | None) -> Target:
+def target_of(
+    target: str | os.PathLike[str], options: Mapping[str, Any] | None
+) -> LocalTarget | RemoteTarget:
     """Find what is meant by a target.
 
     Args:
@@ -102,13 +107,23 @@ class LocalTarget:
         """Name it for people."""
         return printable(self.root)
 
-    def make(self) -> None:
+    def make(self) -> bool:
         """Make the folder, if it is not there; what it is in must exist.
+
+        Returns:
+            Whether it was made.
 
         Raises:
             OutputError: It cannot be made.
         """
+        is_new = not os.path.lexists(self.root)
         self._try(lambda: self.root.mkdir(exist_ok=True))
+        return is_new
+
+    def unmake(self) -> None:
+        """Remove the folder, if it is empty."""
+        with suppress(OSError):
+            self.root.rmdir()
 
     def sizes(self) -> dict[str, int]:
         """Give the name of each file, and its size; those in `staging` are among them.

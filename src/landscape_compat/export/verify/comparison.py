@@ -21,7 +21,7 @@ from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.payload import is_signed, readable, records_of
 from landscape_compat.landscape.database import Landscape, open_landscape
 
-__all__ = ["compare_with_source"]
+__all__ = ["compare_records", "compare_with_source", "stated_selection"]
 
 
 def compare_with_source(
@@ -69,6 +69,22 @@ def compare_with_source(
                     _compare(bag, predicate, files, db, told, name, found)
 
 
+def stated_selection(predicate: Mapping[str, Any]) -> Selection:
+    """Read which records a statement says were wanted.
+
+    Args:
+        predicate: What the statement says.
+    """
+    told = predicate["selection"]
+    return Selection(
+        run_ids=tuple(told["runs"] or ()),
+        since=datetime.fromisoformat(told["since"]) if told["since"] else None,
+        until=datetime.fromisoformat(told["until"]) if told["until"] else None,
+        statuses=tuple(told["statuses"] or ()),
+        tables=tuple(told["tables"] or ()),
+    )
+
+
 def _compare(
     bag: BagFiles,
     predicate: Mapping[str, Any],
@@ -90,7 +106,7 @@ def _compare(
             try:
                 stored = export_selection(
                     db,
-                    _selection(predicate),
+                    stated_selection(predicate),
                     order=predicate["order"],
                     absent=predicate["absent"],
                     filled=predicate["filled"],
@@ -101,14 +117,14 @@ def _compare(
                 return
             stack.callback(stored.close)
             signed = any(is_signed(file, predicate) for file in files)
-            count = _compare_records(stored, bagged, told["name"], found, signed=signed)
+            count = compare_records(stored, bagged, told["name"], found, signed=signed)
     except (BadPayloadError, *UNREADABLE) as error:
         found.find(", ".join(file["name"] for file in files), str(error))
     else:
         found.checked.append(f"{count} records of {told['name']} against the {format_}")
 
 
-def _compare_records(
+def compare_records(
     stored: Iterator[Record],
     bagged: Mapping[str | None, tuple[str, Iterator[Record]]],
     source: str,
@@ -116,13 +132,21 @@ def _compare_records(
     *,
     signed: bool,
 ) -> int:
-    """Compare record by record, up to the first that differs; tell how many were compared."""
+    """Compare record by record, up to the first that differs; tell how many were compared.
+
+    Args:
+        stored: The records of the database.
+        bagged: The file and the records of each type; under None, of all.
+        source: The database's name.
+        found: Takes what is wrong.
+        signed: Whether the form of RFC 8785 was between them.
+    """
     count = 0
     for count, record in enumerate(stored, 1):
         name, kept = bagged.get(None) or bagged.get(record[RECORD_TYPE]) or ("", iter(()))
         other = next(kept, None)
         if other is None:
-            found.find(source, f"holds a record that the bag does not: {_named(record)}")
+            found.find(source, f"holds a record that the export does not: {_named(record)}")
             return count
         if not same_record(record, other, canonical=signed):
             differing = _differing(record, other, canonical=signed)
@@ -134,27 +158,16 @@ def _compare_records(
     return count
 
 
-def _selection(predicate: Mapping[str, Any]) -> Selection:
-    told = predicate["selection"]
-    return Selection(
-        run_ids=tuple(told["runs"] or ()),
-        since=datetime.fromisoformat(told["since"]) if told["since"] else None,
-        until=datetime.fromisoformat(told["until"]) if told["until"] else None,
-        statuses=tuple(told["statuses"] or ()),
-        tables=tuple(told["tables"] or ()),
-    )
-
-
 def _named(record: Record) -> str:
     return ", ".join(f"{name} {value!r}" for name, value in list(record.items())[:4])
 
 
 def _differing(stored: Record, bagged: Record, *, canonical: bool) -> str:
     if set(stored) != set(bagged) or not (canonical or list(stored) == list(bagged)):
-        return f"{_named(stored)} is {_named(bagged)} in the bag"
+        return f"{_named(stored)} is {_named(bagged)} in the export"
     name = next(
         name
         for name, value in stored.items()
         if not same_record({name: value}, {name: bagged[name]}, canonical=canonical)
     )
-    return f"{name} of {_named(stored)} is {stored[name]!r}, and {bagged[name]!r} in the bag"
+    return f"{name} of {_named(stored)} is {stored[name]!r}, and {bagged[name]!r} in the export"

@@ -38,13 +38,13 @@ class Verification:
     """What was found; nothing, if all is as it should be.
 
     Args:
-        path: The bag, or the migrated database.
+        path: The bag, the migrated database, or the dataset, without what may be a password.
         findings: What is wrong.
         checked: What was looked at, as sentences.
         unchecked: What could not be looked at, and why.
     """
 
-    path: Path | URL
+    path: Path | URL | str
     findings: list[Finding] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)

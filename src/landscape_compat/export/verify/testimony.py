@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import rfc8785
-
 from landscape_compat.export.bag.bag import BAG_INFO, STATEMENT, bag_info
-from landscape_compat.export.bag.json_schema import violations
 from landscape_compat.export.bag.predicate import PREDICATE, predicate_schema
-from landscape_compat.export.bag.statement import STATEMENT_TYPE
 from landscape_compat.export.verify.bag_files import BagFiles
-from landscape_compat.export.verify.findings import Verification, find_all
+from landscape_compat.export.verify.findings import Verification
+from landscape_compat.export.verify.form import read_statement
 from landscape_compat.export.verify.manifests import read_tag
 
-__all__ = ["check_statement"]
-
-_STATEMENT_SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["_type", "subject", "predicateType", "predicate"],
-    "properties": {
-        "_type": {"const": STATEMENT_TYPE},
-        "predicateType": {"const": PREDICATE},
-        "predicate": {"type": "object"},
-        "subject": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["name", "digest"],
-                "properties": {
-                    "name": {"type": "string"},
-                    "digest": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["sha256"],
-                        "properties": {"sha256": {"type": "string"}},
-                    },
-                },
-            },
-        },
-    },
-}
+__all__ = ["changes_of", "check_statement"]
 
 
 def check_statement(
@@ -67,23 +35,9 @@ def check_statement(
     content = read_tag(bag, STATEMENT, found)
     if content is None:
         return None
-    try:
-        statement = json.loads(content)
-        canonical = rfc8785.dumps(statement)
-    except (ValueError, RecursionError, rfc8785.CanonicalizationError) as error:
-        found.find(STATEMENT, f"is no JSON of RFC 8785: {error}")
+    statement = read_statement(content, STATEMENT, PREDICATE, predicate_schema(), found)
+    if statement is None:
         return None
-    if canonical != content:
-        found.find(STATEMENT, "is not in the form of RFC 8785, so it was altered")
-    wrong = list(violations(statement, _STATEMENT_SCHEMA))
-    if not wrong:
-        wrong = [
-            (f"/predicate{at}", what)
-            for at, what in violations(statement["predicate"], predicate_schema())
-        ]
-    if find_all(found, STATEMENT, ((at or "/", what) for at, what in wrong)):
-        return None
-    found.checked.append("the statement against its schema")
     predicate: dict[str, Any] = statement["predicate"]
     info = read_tag(bag, BAG_INFO, found)
     for where, what in _contradictions(statement["subject"], predicate, bag, digests, info):
@@ -118,7 +72,8 @@ def _contradictions(
         if file["source"] >= len(predicate["sources"]):
             yield name, "is said to be of a source that the statement does not name"
     yield from _miscounts(predicate)
-    yield from _changes(predicate)
+    for at, source in enumerate(predicate["sources"]):
+        yield from changes_of(source, f"{STATEMENT} /predicate/sources/{at}")
     expected = bag_info(
         agent=predicate["tools"].get("landscape-compat", ""),
         date=predicate["exported_at"][:10],
@@ -165,14 +120,16 @@ def _miscounts(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             )
 
 
-def _changes(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for at, source in enumerate(predicate["sources"]):
-        before, after = (
-            [file for file in source[when] if file["sha256"] is not None]
-            for when in ("files_before", "files_after")
-        )
-        if before != after:
-            yield (
-                f"{STATEMENT} /predicate/sources/{at}",
-                f"{source['name']} was not the same before and after it was read",
-            )
+def changes_of(source: Mapping[str, Any], where: str) -> Iterator[tuple[str, str]]:
+    """Tell whether a statement's own digests say that a database changed while it was read.
+
+    Args:
+        source: What the statement says of the database.
+        where: The place of that.
+    """
+    before, after = (
+        [file for file in source[when] if file["sha256"] is not None]
+        for when in ("files_before", "files_after")
+    )
+    if before != after:
+        yield where, f"{source['name']} was not the same before and after it was read"

@@ -1,0 +1,265 @@
+"""Verifying a dataset names each thing that is not as it was written, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+
+from landscape_compat.cli import main
+from landscape_compat.errors import OutputError
+from landscape_compat.export.dataset.dataset import export_dataset
+from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.verify.dataset import is_dataset, verify_dataset
+from support.legacy import Written
+from support.untouched import untouched
+
+parquet = pytest.importorskip("pyarrow.parquet")
+pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+STATEMENT = "_landscape/dataset.json"
+OF_R1 = "token/run=r1/part-0.parquet"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a database, and a dataset of it, once."""
+    folder = tmp_path_factory.mktemp("made")
+    path = folder / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE runs (run_id TEXT PRIMARY KEY, status TEXT);
+            INSERT INTO runs VALUES ('r1', 'completed'), ('r2', NULL);
+            CREATE TABLE rows (row_id TEXT PRIMARY KEY, run_id TEXT);
+            INSERT INTO rows VALUES ('w1', 'r1'), ('w2', 'r2');
+            CREATE TABLE tokens (token_id TEXT PRIMARY KEY, row_id TEXT, number INTEGER);
+            INSERT INTO tokens VALUES ('t1', 'w1', 1), ('t2', 'w1', NULL), ('t3', 'w2', 3);
+            """
+        )
+    export_dataset(path, folder / "tables")
+    return folder
+
+
+@pytest.fixture
+def database(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy2(made / "audit.db", tmp_path))
+
+
+@pytest.fixture
+def dataset(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made / "tables", tmp_path / "tables"))
+
+
+def told(found: Any) -> list[str]:
+    return [str(finding) for finding in found.findings]
+
+
+def rewrite(dataset: Path, name: str, change: Callable[[list[dict[str, Any]]], object]) -> None:
+    """Write other records to a file, as Parquet of the same form."""
+    import pyarrow
+
+    table = parquet.read_table(dataset / name, partitioning=None)
+    records = table.to_pylist()
+    change(records)
+    parquet.write_table(pyarrow.Table.from_pylist(records, table.schema), dataset / name)
+
+
+def forge(dataset: Path, change: Callable[[dict[str, Any]], object] = lambda _: None) -> None:
+    """Write another statement, which is about the files as they are but for what is changed."""
+    import hashlib
+
+    path = dataset / STATEMENT
+    statement = json.loads(path.read_bytes())
+    for file, subject in zip(statement["predicate"]["files"], statement["subject"], strict=True):
+        data = (dataset / file["name"]).read_bytes()
+        file["bytes"] = len(data)
+        file["sha256"] = subject["digest"]["sha256"] = hashlib.sha256(data).hexdigest()
+    change(statement)
+    path.write_bytes(rfc8785.dumps(statement))
+
+
+def test_what_was_written_is_sound(legacy: Written, tmp_path: Path) -> None:
+    """Of a database of every kind of value, compared with its source."""
+    place = tmp_path / "tables"
+    with untouched(legacy.path):
+        made = export_dataset(legacy.path, place, absent="mark", filled=True)
+        found = verify_dataset(place, source=legacy.path)
+    assert told(found) == []
+    assert found.unchecked == []
+    records = sum(made.records.values())
+    assert f"{records} records of {legacy.path.name} against the dataset" in found.checked
+
+
+def test_chosen_runs_are_compared_with_those_runs(database: Path, tmp_path: Path) -> None:
+    export_dataset(database, tmp_path / "tables", selection=Selection(run_ids=("r1",)))
+    found = verify_dataset(tmp_path / "tables", source=database)
+    assert told(found) == []
+    assert "4 records of audit.db against the dataset" in found.checked
+
+
+def test_a_byte_that_is_flipped_is_named(dataset: Path) -> None:
+    path = dataset / OF_R1
+    data = path.read_bytes()
+    for at in range(0, len(data), 61):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+        assert OF_R1 in {finding.where for finding in verify_dataset(dataset).findings}, at
+    path.write_bytes(data)
+    assert verify_dataset(dataset).is_sound
+
+
+def test_what_is_missing_or_added_is_named(dataset: Path) -> None:
+    (dataset / OF_R1).rename(dataset / "token" / "run=r1" / "other.parquet")
+    os.mkfifo(dataset / "pipe")
+    (dataset / "run" / "link").symlink_to(dataset / STATEMENT)
+    (dataset / "_landscape" / "unfinished").touch()
+    assert sorted(told(verify_dataset(dataset))) == [
+        "_landscape/unfinished: is there: an export to this place has not come to its end",
+        "pipe: is no regular file, which no dataset holds",
+        "run/link: is a symlink, which no dataset holds",
+        "token/run=r1/other.parquet: is not named by the statement",
+        f"{OF_R1}: is named by the statement and missing",
+    ]
+
+
+def test_without_a_statement_it_is_not_complete(dataset: Path) -> None:
+    (dataset / STATEMENT).unlink()
+    (finding,) = told(verify_dataset(dataset))
+    assert finding == f"{STATEMENT}: is missing, so the dataset is not complete"
+    with pytest.raises(OutputError, match="is not there"):
+        verify_dataset(dataset / "nowhere")
+
+
+def test_an_altered_record_is_found_by_its_source(dataset: Path, database: Path) -> None:
+    """Also where statement and digests were made to agree with it."""
+
+    def alter(records: list[dict[str, Any]]) -> None:
+        records[0]["number"] = 7
+
+    rewrite(dataset, OF_R1, alter)
+    forge(dataset)
+    assert told(verify_dataset(dataset)) == []
+    (finding,) = told(verify_dataset(dataset, source=database))
+    assert finding.startswith(f"{OF_R1}: record 1 of the source differs: number of")
+    assert "is 1, and 7 in the export" in finding
+
+
+def test_a_record_that_was_taken_out_is_found(dataset: Path, database: Path) -> None:
+    """By its number; where that was lowered too, by the table's rows; then by the source."""
+    rewrite(dataset, OF_R1, lambda records: records.pop())
+    forge(dataset)
+    (finding,) = told(verify_dataset(dataset))
+    assert finding == f"{OF_R1}: holds 1 records, and the statement says 2"
+
+    def lower(statement: dict[str, Any]) -> None:
+        predicate = statement["predicate"]
+        (file,) = (file for file in predicate["files"] if file["name"] == OF_R1)
+        (table,) = (t for t in predicate["source"]["tables"] if t["table"] == "tokens")
+        for counted in (file, table, predicate):
+            counted["records"] -= 1
+
+    forge(dataset, lower)
+    (finding,) = told(verify_dataset(dataset))
+    assert "has 2 records of 3 rows, though all were wanted" in finding
+
+    def lower_rows(statement: dict[str, Any]) -> None:
+        (table,) = (t for t in statement["predicate"]["source"]["tables"] if t["table"] == "tokens")
+        table["rows"] -= 1
+
+    forge(dataset, lower_rows)
+    assert told(verify_dataset(dataset)) == []
+    (finding,) = told(verify_dataset(dataset, source=database))
+    assert finding.startswith("audit.db: holds a record that the export does not")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda s: s["subject"].reverse(), "/subject: does not name the files"),
+        (lambda s: s["predicate"].update(records=1), "/predicate/records: says 1"),
+        (
+            lambda s: s["predicate"]["files"][0].update(record_type="other"),
+            "would be called other/",
+        ),
+        (
+            lambda s: s["predicate"]["source"]["tables"][0].update(records=9),
+            "and of its tables 9",
+        ),
+        (
+            lambda s: s["predicate"]["source"]["files_after"][0].update(sha256="0" * 64),
+            "was not the same before and after it was read",
+        ),
+        (lambda s: s["predicate"].update(more=1), "more"),
+        (
+            lambda s: (
+                s["predicate"]["files"].append(s["predicate"]["files"][0]),
+                s["subject"].append(s["subject"][0]),
+            ),
+            "names a file twice",
+        ),
+    ],
+)
+def test_a_statement_that_contradicts_itself_is_told(
+    dataset: Path, change: Callable[[dict[str, Any]], object], expected: str
+) -> None:
+    forge(dataset, change)
+    assert any(expected in finding for finding in told(verify_dataset(dataset)))
+
+
+def test_a_run_that_the_source_does_not_hold_is_told(dataset: Path, database: Path) -> None:
+    forge(dataset, lambda s: s["predicate"]["selection"].update(runs=["r9"]))
+    (finding,) = told(verify_dataset(dataset, source=database))
+    assert "what the statement says was exported is not there" in finding
+
+
+def test_a_source_that_grew_is_compared_and_named(dataset: Path, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("INSERT INTO runs VALUES ('r3', 'failed')")
+    found = verify_dataset(dataset, source=database)
+    assert told(found) == [
+        "audit.db: holds records for run/run=r3/part-0.parquet, which is missing"
+    ]
+    assert "it is not the file that was exported any more" in found.unchecked[0]
+
+
+def test_a_place_that_fsspec_reaches_is_read_as_well(database: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    place = "memory://verified/tables"
+    export_dataset(database, place)
+    assert verify_dataset(place, source=database).is_sound
+    system = fsspec.filesystem("memory")
+    system.pipe_file(f"/verified/tables/{OF_R1}", b"PAR1")
+    assert any(OF_R1 in finding for finding in told(verify_dataset(place)))
+    with pytest.raises(OutputError, match="holds nothing"):
+        verify_dataset("memory://verified/nowhere")
+
+
+def test_the_command_finds_out_what_it_is_given(
+    dataset: Path, database: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(dataset), "--source", str(database)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{dataset} is sound"
+    (dataset / OF_R1).unlink()
+    assert main(["verify", str(dataset)]) == 4
+    assert f"WRONG      {OF_R1}: is named" in capsys.readouterr().out
+    assert main(["verify", str(dataset), "--source", "a", "--source", "b"]) == 1
+    assert "has one source" in capsys.readouterr().err
+    assert main(["verify", str(dataset), "--pem-key", "key"]) == 1
+    assert "a key verifies nothing in it" in capsys.readouterr().err
+
+
+def test_which_places_are_taken_for_a_dataset(dataset: Path) -> None:
+    assert is_dataset(dataset)
+    assert is_dataset("s3://bucket/tables")
+    assert not is_dataset("postgresql+psycopg://host/db")
+    assert not is_dataset("sqlite:///audit.db")
+    shutil.rmtree(dataset / "_landscape")
+    assert not is_dataset(dataset)
