@@ -230,6 +230,69 @@ def test_a_source_that_grew_is_compared_and_named(dataset: Path, database: Path)
     assert "it is not the file that was exported any more" in found.unchecked[0]
 
 
+def test_a_run_that_the_source_lost_is_told(dataset: Path, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM tokens WHERE token_id = 't3'")
+    assert told(verify_dataset(dataset, source=database)) == [
+        "token/run=r2/part-0.parquet: holds records of which audit.db has none"
+    ]
+
+
+def test_a_source_that_makes_no_dataset_any_more_is_an_error(dataset: Path, database: Path) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("INSERT INTO runs VALUES (x'00', 'failed')")
+    with pytest.raises(OutputError, match="is no text"):
+        verify_dataset(dataset, source=database)
+
+
+def test_what_is_no_parquet_is_told(dataset: Path, database: Path) -> None:
+    """By itself, and beside the source, though its digest is the one that is stated."""
+    (dataset / OF_R1).write_bytes(b"PAR1")
+    forge(dataset)
+    found = told(verify_dataset(dataset, source=database))
+    assert len(found) == 2
+    assert all(what.startswith(f"{OF_R1}: is no Parquet that can be read") for what in found)
+
+
+def test_a_statement_that_is_too_long_is_not_read(dataset: Path) -> None:
+    os.truncate(dataset / STATEMENT, (1 << 28) + 1)
+    (finding,) = told(verify_dataset(dataset))
+    assert finding.startswith(f"{STATEMENT}: is longer than")
+
+
+@pytest.mark.parametrize("content", [b"no JSON", b'{"a": 1}', b"{}"])
+def test_what_is_no_statement_is_told(dataset: Path, content: bytes) -> None:
+    (dataset / STATEMENT).write_bytes(content)
+    found = verify_dataset(dataset)
+    assert {finding.where.partition(" ")[0] for finding in found.findings} == {STATEMENT}
+
+
+def test_without_pyarrow_the_records_are_not_counted(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landscape_compat.export.formats.readback.find_spec", lambda _: None)
+    found = verify_dataset(dataset)
+    assert found.is_sound
+    assert f"the records in {OF_R1}: pyarrow is not installed" in found.unchecked
+
+
+def test_a_file_that_cannot_be_read_is_told(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = pytest.importorskip("fsspec.implementations.memory").MemoryFileSystem
+    export_dataset(database, "memory://unreadable/tables")
+    real = memory._open
+
+    def denied(self: Any, path: str, *args: Any, **more: Any) -> Any:
+        if path.endswith(OF_R1):
+            raise PermissionError(13, "Access Denied", path)
+        return real(self, path, *args, **more)
+
+    monkeypatch.setattr(memory, "_open", denied)
+    (finding,) = told(verify_dataset("memory://unreadable/tables"))
+    assert finding.startswith(f"{OF_R1}: cannot be read")
+
+
 def test_a_place_that_fsspec_reaches_is_read_as_well(database: Path) -> None:
     fsspec = pytest.importorskip("fsspec")
     place = "memory://verified/tables"

@@ -17,7 +17,7 @@ from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import OutputError, printable
 from landscape_compat.export.output.zipping import check_zip
 
-__all__ = ["UNREADABLE", "BagFiles", "bag_files"]
+__all__ = ["UNREADABLE", "BagFiles", "Files", "bag_files"]
 
 # What reading a file of a bag may raise.
 UNREADABLE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -26,23 +26,27 @@ _NO_ZIP: Final = (*UNREADABLE, ValueError, OverflowError, struct.error)
 _ZIP_MARK: Final = b"PK\x03\x04"
 
 
-class BagFiles(Protocol):
-    """The files of a bag."""
+class Files(Protocol):
+    """The files of a bag, or of a dataset."""
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        """Give each regular file's name within the bag, and its size in bytes."""
+        """Give each regular file's name within it, and its size in bytes."""
 
     @property
     def odd(self) -> Mapping[str, str]:
         """Give what lies there and is no regular file, and what it is."""
 
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file to read it from its beginning."""
+
+
+class BagFiles(Files, Protocol):
+    """The files of a bag."""
+
     @property
     def container(self) -> Sequence[str]:
         """Tell what is wrong with what holds the files, apart from them."""
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open a file to read it from its beginning."""
 
     def local(self, name: str) -> AbstractContextManager[Path]:
         """Give a path to read a file by, for what reads no other."""

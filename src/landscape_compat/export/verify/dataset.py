@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
@@ -23,18 +22,17 @@ from landscape_compat.export.dataset.remote import RemoteTarget
 from landscape_compat.export.dataset.target import LocalTarget, target_of
 from landscape_compat.export.formats.readback import BadPayloadError, can_read, read_parquet
 from landscape_compat.export.records.values import Record
-from landscape_compat.export.verify.bag_files import UNREADABLE, BagFiles, bag_files
+from landscape_compat.export.verify.bag_files import UNREADABLE, Files, bag_files
 from landscape_compat.export.verify.comparison import compare_records, stated_selection
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.form import read_statement
-from landscape_compat.export.verify.manifests import read_tag
+from landscape_compat.export.verify.manifests import digest_of, read_tag
 from landscape_compat.export.verify.testimony import changes_of
 from landscape_compat.landscape.database import Landscape, open_landscape
 
 __all__ = ["is_dataset", "verify_dataset"]
 
 _Parts = dict[str | None, tuple[str, Iterator[Record]]]
-_CHUNK: Final = 1 << 20
 # What begins the URL of a database, and not of a place that fsspec reaches.
 _DATABASES: Final = ("sqlite", "postgresql")
 
@@ -91,7 +89,7 @@ def verify_dataset(
     return found
 
 
-def _files(place: LocalTarget | RemoteTarget) -> AbstractContextManager[BagFiles]:
+def _files(place: LocalTarget | RemoteTarget) -> AbstractContextManager[Files]:
     if isinstance(place, LocalTarget):
         return bag_files(place.root)
     return nullcontext(_RemoteFiles(place))
@@ -100,7 +98,6 @@ def _files(place: LocalTarget | RemoteTarget) -> AbstractContextManager[BagFiles
 class _RemoteFiles:
     """The files of a place that fsspec reaches."""
 
-    container: Sequence[str] = ()
     odd: Mapping[str, str] = {}
 
     def __init__(self, place: RemoteTarget) -> None:
@@ -116,12 +113,8 @@ class _RemoteFiles:
         """Open a file to read it from its beginning."""
         return self._place.open(name)
 
-    def local(self, name: str) -> AbstractContextManager[Path]:
-        """Give no path: nothing in a dataset is read by one."""
-        raise NotImplementedError(name)
 
-
-def _checked_statement(files: BagFiles, found: Verification) -> dict[str, Any] | None:
+def _checked_statement(files: Files, found: Verification) -> dict[str, Any] | None:
     """Check the statement, and what it says of the files that are there."""
     if MARK in files.sizes:
         found.find(MARK, "is there: an export to this place has not come to its end")
@@ -145,7 +138,7 @@ def _checked_statement(files: BagFiles, found: Verification) -> dict[str, Any] |
     return predicate
 
 
-def _differences(files: BagFiles, predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _differences(files: Files, predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Compare what is there with what is stated."""
     stated = {file["name"]: file for file in predicate["files"]}
     for name, what in files.odd.items():
@@ -193,20 +186,18 @@ def _contradictions(
                 yield f"{STATEMENT} /predicate/source/tables/{at}", f"{what} wanted"
 
 
-def _check_file(files: BagFiles, file: Mapping[str, Any], found: Verification) -> None:
+def _check_file(files: Files, file: Mapping[str, Any], found: Verification) -> None:
     """Check a file's digest, and the number of its records."""
     name = file["name"]
+    digest = digest_of(files, name, found)
+    if digest is None:
+        return
+    if digest != file["sha256"]:
+        found.find(name, f"its SHA-256 is {digest}, and the statement says {file['sha256']}")
+    if not can_read("parquet"):
+        found.unchecked.append(f"the records in {name}: pyarrow is not installed")
+        return
     try:
-        digest = sha256()
-        with files.open(name) as opened:
-            while data := opened.read(_CHUNK):
-                digest.update(data)
-        if digest.hexdigest() != file["sha256"]:
-            what = f"its SHA-256 is {digest.hexdigest()}, and the statement says {file['sha256']}"
-            found.find(name, what)
-        if not can_read("parquet"):
-            found.unchecked.append(f"the records in {name}: pyarrow is not installed")
-            return
         with files.open(name) as opened:
             count = sum(1 for _ in read_parquet(opened))
     except (BadPayloadError, *UNREADABLE) as error:
@@ -217,7 +208,7 @@ def _check_file(files: BagFiles, file: Mapping[str, Any], found: Verification) -
 
 
 def _compare(
-    files: BagFiles,
+    files: Files,
     predicate: Mapping[str, Any],
     db: Landscape,
     passphrase: str | None,

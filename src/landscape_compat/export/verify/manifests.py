@@ -17,10 +17,10 @@ from landscape_compat.export.bag.bag import (
     TAG_MANIFEST,
     manifest,
 )
-from landscape_compat.export.verify.bag_files import UNREADABLE, BagFiles
+from landscape_compat.export.verify.bag_files import UNREADABLE, BagFiles, Files
 from landscape_compat.export.verify.findings import Verification
 
-__all__ = ["MOST_TAG_BYTES", "check_manifests", "read_tag"]
+__all__ = ["MOST_TAG_BYTES", "check_manifests", "digest_of", "read_tag"]
 
 MOST_TAG_BYTES: Final = 1 << 28
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n\r]+)")
@@ -69,7 +69,7 @@ def check_manifests(bag: BagFiles, found: Verification) -> Mapping[str, str]:
             if name not in bag.sizes:
                 found.find(name, f"is listed in {by} and missing")
                 continue
-            is_so = _digest(bag, name, found)
+            is_so = digest_of(bag, name, found)
             if is_so is None:
                 continue
             actual[name] = is_so
@@ -87,11 +87,11 @@ def check_manifests(bag: BagFiles, found: Verification) -> Mapping[str, str]:
     return {name: digest for name, digest in actual.items() if name in payload}
 
 
-def read_tag(bag: BagFiles, name: str, found: Verification) -> bytes | None:
+def read_tag(bag: Files, name: str, found: Verification) -> bytes | None:
     """Read a tag file whole.
 
     Args:
-        bag: The bag.
+        bag: The bag, or the dataset.
         name: The file.
         found: Takes what is wrong.
     """
@@ -132,7 +132,17 @@ def _read_manifest(bag: BagFiles, name: str, found: Verification) -> dict[str, s
     return digests
 
 
-def _digest(bag: BagFiles, name: str, found: Verification) -> str | None:
+def digest_of(bag: Files, name: str, found: Verification) -> str | None:
+    """Digest a file; None if it cannot be read.
+
+    Args:
+        bag: The bag, or the dataset.
+        name: The file.
+        found: Takes what is wrong.
+
+    Returns:
+        The SHA-256 of what it holds, in hexadecimal.
+    """
     digest = sha256()
     try:
         with bag.open(name) as file:
