@@ -80,6 +80,20 @@ def test_a_comment_that_is_executed_is_not_taken_off(text: str) -> None:
     assert skeleton_of(text).text == text
 
 
+def test_what_a_driver_writes_into_a_comment_is_not_taken_off() -> None:
+    """PyMySQL writes a parameter wherever it stands, also into a comment, a string and a name."""
+    for text in (
+        "SELECT a /* %s */",
+        "/* %(a)s */SELECT a",
+        f"SELECT '({lists('%s', 9)})'",
+        f"SELECT `({lists('%s', 9)})`",
+    ):
+        assert skeleton_of(text, is_formatted=True).text == text
+    named = f"SELECT `a` FROM t WHERE `a%%` IN ({lists('%s', 9)})"
+    assert skeleton_of(named, is_formatted=True).lists
+    assert skeleton_of("SELECT %s /* 5%% */", is_formatted=True).has_comment
+
+
 def test_what_does_not_fit() -> None:
     """A text that lost a mark, or has it twice, cannot be filled."""
     skeleton = skeleton_of(f"SELECT a FROM t WHERE b IN ({lists('?', 9)})")

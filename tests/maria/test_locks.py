@@ -92,6 +92,9 @@ SET @@session.tx_read_only = 0
 SET SESSION tx_read_only = 0
 SET time_zone = '+00:00', tx_read_only = 0
 SET time_zone = (SELECT 1)
+SET time_zone = @x := '+00:00'
+SHOW TABLES WHERE @x := 1
+SHOW TABLES WHERE EXISTS (SELECT a FROM plain FOR UPDATE)
 SET `tx_read_only` = 0
 SET sql_mode = 'ANSI_QUOTES'
 SET @@sql_mode = 'ANSI_QUOTES'

@@ -51,7 +51,9 @@ class PreparedPlan:
             WriteRefusedError: The statement writes.
             UnreadableError: It cannot be answered faithfully from what is stored.
         """
-        skeleton = skeleton_of(text)
+        syntax = self.plan.syntax
+        is_formatted = syntax.name == "mariadb" and syntax.doubles_percent
+        skeleton = skeleton_of(text, is_formatted=is_formatted)
         found = self._recall(skeleton.text, as_stored)
         if not skeleton.fits(found.text):
             return self._recall(text, as_stored)

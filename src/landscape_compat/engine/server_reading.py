@@ -68,6 +68,16 @@ class ServerReading(Statements):
         reader: ServerReader | None = reader_of(connection, SERVER_READER)
         if reader is None or reader.is_busy:
             return None
+        if _is_sent_as_it_is(context) and reader.prepared.plan.syntax.doubles_percent:
+            # What is put in front of it is written as for all other statements.
+            text = self._form(statement.replace("%", "%%"), connection, reader, context)
+            return text.replace("%%", "%")
+        return self._form(statement, connection, reader, context)
+
+    def _form(
+        self, statement: str, connection: Connection, reader: ServerReader, context: Any
+    ) -> str:
+        """Give the text to send for one in which percent signs are doubled."""
         transaction = connection.get_transaction()
         if (
             reader.checked
@@ -265,6 +275,11 @@ def _ended() -> WriteRefusedError:
         "The transaction was ended by a statement, so nothing keeps the next one from writing.",
         remedy="End transactions by the connection's own commit() or rollback().",
     )
+
+
+def _is_sent_as_it_is(context: Any) -> bool:
+    """Tell whether the driver is given no parameters, and so looks for none."""
+    return bool(context.no_parameters) and not context.parameters[0]
 
 
 def _is_autocommit(connection: Connection) -> bool:

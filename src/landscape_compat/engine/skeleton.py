@@ -22,6 +22,10 @@ _EXECUTED = re.compile(r"/\*M?!")
 # What may make `/*` no comment, because something else is open before it.
 _OPENS = re.compile(r"['\"`\[]|--|/\*|\$(?!\d)")
 
+# In what a parameter would be written, by a driver that writes it into the text.
+_HOLDS = re.compile(r"['\"#]|--|/\*")
+_QUOTED_NAME = re.compile(r"`[^`]*`?")
+
 
 class Skeleton(NamedTuple):
     """A statement without what differs from text to text.
@@ -58,7 +62,7 @@ class Skeleton(NamedTuple):
         return f"{self.before}{text}{self.after}"
 
 
-def skeleton_of(text: str) -> Skeleton:
+def skeleton_of(text: str, *, is_formatted: bool = False) -> Skeleton:
     """Take off a statement what differs from text to text.
 
     Only what certainly is a comment is taken for one, in every dialect: one that holds no other,
@@ -66,25 +70,37 @@ def skeleton_of(text: str) -> Skeleton:
 
     Args:
         text: The statement, in the driver's form.
+        is_formatted: Whether the driver writes parameters into the text, wherever they stand.
     """
     before = after = ""
     if text.startswith("/*") and not _EXECUTED.match(text):
         end = text.find("*/", 2) + 2
-        if end > 2 and "/*" not in text[2:end]:
+        is_one = end > 2 and "/*" not in text[2:end]
+        if is_one and not (is_formatted and _has_parameter(text[:end])):
             before, text = text[:end], text[end:]
     if text.endswith("*/"):
         start = text.rfind("/*")
         closes = text.find("*/", start + 2) == len(text) - 2
         is_one = start >= 0 and closes and not _EXECUTED.match(text, start)
+        is_one = is_one and not (is_formatted and _has_parameter(text[start:]))
         if is_one and "\n" not in text[start:] and not _OPENS.search(text, 0, start):
             text, after = text[:start], text[start:]
-    if _MARK in text:
+    if _MARK in text or (is_formatted and _hides_parameter(text)):
         return Skeleton(text, (), before, after)
     lists = tuple(_LIST.findall(text))
     if not lists or len(lists) > _MOST_LISTS:
         return Skeleton(text, (), before, after)
     numbers = iter(range(len(lists)))
     return Skeleton(_LIST.sub(lambda _: _mark(next(numbers)), text), lists, before, after)
+
+
+def _has_parameter(text: str) -> bool:
+    return "%" in text.replace("%%", "")
+
+
+def _hides_parameter(text: str) -> bool:
+    """Tell whether a parameter may stand in a string, a comment or a name."""
+    return bool(_HOLDS.search(text)) or any(map(_has_parameter, _QUOTED_NAME.findall(text)))
 
 
 def _mark(number: int) -> str:

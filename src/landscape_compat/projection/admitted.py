@@ -26,7 +26,7 @@ _SETTABLE = frozenset(
     slow_query_log sort_buffer_size sql_warnings time_zone timestamp tmp_table_size unique_checks
     wait_timeout""".split()
 )
-_MARKS = frozenset({"=", ":=", ",", "-", "."})
+_MARKS = frozenset({"=", ",", "-", "."})
 
 
 def skip_explain(tokens: Sequence[Token], at: int) -> int:

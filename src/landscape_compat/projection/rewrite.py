@@ -69,6 +69,12 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
             "The statement has a comment whose content the server executes (`/*! ... */`).",
             remedy="Write into the statement what the comment holds, or leave it out.",
         )
+    if scan.misplaces:
+        raise UnreadableError(
+            "The statement has a percent sign, or a parameter, where no value stands: in a string, "
+            "a comment or a name. What the driver makes of that is not what was read here.",
+            remedy="Double each percent sign that is one, and let a parameter stand alone.",
+        )
     if scan.effect is Effect.WRITES:
         raise WriteRefusedError(
             f"{scan.verb or 'The statement'} was refused before it reached the database, which is "

@@ -25,6 +25,10 @@ from landscape_compat.projection.tokens import (
 
 __all__ = ["Effect", "IndexHint", "QualifiedName", "StatementScan", "scan_statement"]
 
+_PERCENT = re.compile("%%?")
+# What would become one token with a number.
+_IN_NAME = re.compile(r"[0-9A-Za-z_$.\u0080-\U0010ffff]")
+
 
 def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
     """Tell what a statement does and which names it mentions.
@@ -46,7 +50,11 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
     effect = head.effect
     if syntax.name == "mariadb" and head.verb in ("", "WITH"):
         effect = Effect.WRITES  # none that is known
-    if effect is Effect.READS and (body.modifies or body.locks or body.into):
+    # SHOW and SET of MariaDB's take expressions as well.
+    may_hide = effect is Effect.READS or (
+        syntax.name == "mariadb" and effect in (Effect.PRAGMA, Effect.OTHER)
+    )
+    if may_hide and (body.modifies or body.locks or body.into):
         effect = Effect.WRITES
     return StatementScan(
         effect=effect,
@@ -76,6 +84,11 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         bodies=tuple(head.bodies),
         beside_tables=frozenset(body.beside_tables),
         executes=body.executes,
+        misplaces=(
+            syntax.name == "mariadb"
+            and syntax.doubles_percent
+            and _misplaces_parameters(text, tokens)
+        ),
         tests_groups=body.tests_groups and body.tests > 1,
         tests_beside_windows=body.has_window and body.tests > 0,
         compares_windows=body.compares_windows,
@@ -83,6 +96,18 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         has_rollup=body.has_rollup,
         has_null_safe=body.has_null_safe,
     )
+
+
+def _misplaces_parameters(text: str, tokens: list[Token]) -> bool:
+    """Tell whether a driver that writes parameters into the text would make other tokens of it."""
+    own = {token.start: token.end for token in tokens if token.kind is TokenKind.PARAMETER}
+    for percent in _PERCENT.finditer(text):
+        at = percent.start()
+        if percent.group() == "%" and (
+            at not in own or _IN_NAME.match(text, own[at]) or _IN_NAME.match(text, max(at - 1, 0))
+        ):
+            return True
+    return False
 
 
 def _names_in_strings(text: str, tokens: list[Token], syntax: Syntax) -> set[str]:

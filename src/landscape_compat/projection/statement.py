@@ -112,6 +112,7 @@ class StatementScan:
         bodies: The bodies of a leading WITH that is not recursive, in order.
         beside_tables: What it says of tables that only a stored one can be told, as PARTITION.
         executes: Whether it has a comment whose content is executed.
+        misplaces: Whether the driver would write a parameter where no value of its own stands.
         tests_groups: Whether it tests by several subqueries (IN, ANY, ALL, EXISTS), and one groups.
         tests_beside_windows: Whether it tests by a subquery and has a window function.
         compares_windows: Whether it compares a value with what a subquery gives by a window.
@@ -143,6 +144,7 @@ class StatementScan:
     bodies: tuple[CteBody, ...] = ()
     beside_tables: frozenset[str] = frozenset()
     executes: bool = False
+    misplaces: bool = False
     tests_groups: bool = False
     tests_beside_windows: bool = False
     compares_windows: bool = False
