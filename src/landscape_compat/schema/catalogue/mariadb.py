@@ -22,23 +22,29 @@ __all__ = ["catalogue", "lock_statement", "read_moment", "read_stored", "read_ve
 # The oldest that was tried.
 _OLDEST = (10, 11)
 _SESSION = """
-    SELECT DATABASE(), @@lower_case_table_names, @@sql_mode, @@character_set_client,
-        @@collation_database"""
+    SELECT DATABASE(), @@lower_case_table_names, @@sql_mode, @@collation_database,
+        @@character_set_client, @@character_set_connection, @@character_set_results"""
+# A program may set how many rows a question without a limit is given; cut, what is stored would be
+# taken for absent.
+_ALL = "LIMIT 18446744073709551615"
 # Source: https://mariadb.com/kb/en/information-schema-columns-table/ and the pages beside it.
 # That a schema is compared with a constant spares the server all others.
-_COLUMNS = """
-    SELECT table_name, column_name, column_type, is_nullable, column_key, extra, collation_name
-    FROM information_schema.columns WHERE table_schema = {schema} {which}
-    ORDER BY table_name, ordinal_position"""
-_TABLES = """
+_COLUMNS = f"""
+    SELECT table_name, column_name, column_type, is_nullable, column_key, extra, collation_name,
+        generation_expression
+    FROM information_schema.columns WHERE table_schema = {{schema}} {{which}}
+    ORDER BY table_name, ordinal_position {_ALL}"""
+_TABLES = f"""
     SELECT table_name, table_type, engine, table_collation
-    FROM information_schema.tables WHERE table_schema = {schema} {which}"""
+    FROM information_schema.tables WHERE table_schema = {{schema}} {{which}} {_ALL}"""
 _ORDER = """
     SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = {schema}"""
+_SCHEMATA = f"SELECT schema_name FROM information_schema.schemata {_ALL}"
 # A program may set how long what is put together may be; cut, it would hide a change.
 _VERSION = """
     SET STATEMENT group_concat_max_len = 4294967295 FOR
-    SELECT concat_ws(' ', DATABASE(), @@sql_mode, @@character_set_client, {digests}),
+    SELECT concat_ws(' ', DATABASE(), @@sql_mode, @@character_set_client,
+            @@character_set_connection, coalesce(@@character_set_results, ''), {digests}),
         @@session.tx_read_only = 1 AND @@session.tx_isolation = 'REPEATABLE-READ'
             AND @@in_transaction = 1"""
 _DIGESTS = """
@@ -50,10 +56,18 @@ _DIGESTS = """
             coalesce(engine, ''), coalesce(table_collation, '')) ORDER BY table_name), ''))
         FROM information_schema.tables WHERE table_schema = {schema} {which})"""
 _KINDS: dict[str, TableKind] = {"VIEW": "view", "SYSTEM VIEW": "view", "SEQUENCE": "virtual"}
-# These change what is a name, or a comment, or the end of a string.
-_OTHER_MODES = frozenset({"ANSI_QUOTES", "NO_BACKSLASH_ESCAPES", "ORACLE"})
-# In others a byte above 127 may be a space, or a backslash the second half of a letter.
+# What tells when a row was valid, where no columns are declared for it: the catalogue has them not.
+_PERIOD = tuple(
+    ColumnShape(name, "TIMESTAMP(6)", nullable=False, generated=True, hidden=True)
+    for name in ("row_start", "row_end")
+)
+# These change what is a name, or a comment, or the end of a string, or make NULL of one.
+_OTHER_MODES = frozenset({"ANSI_QUOTES", "EMPTY_STRING_IS_NULL", "NO_BACKSLASH_ESCAPES", "ORACLE"})
+# In others a byte above 127 may be a space, or a backslash the second half of a letter; and of
+# letters that they lack, question marks are made.
 _CHARACTER_SETS = ("utf8mb4", "utf8mb3", "utf8")
+# Its results are sent as they are stored.
+_UNCONVERTED = (None, "binary")
 _NO_SUCH_TABLE, _NO_SUCH_DATABASE = 1146, 1049
 _AS_UTF8 = "Connect with `?charset=utf8mb4` in the URL."
 
@@ -84,7 +98,7 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
     Raises:
         AttachError: The connection is to no database.
     """
-    ((home, folding, modes, characters, collation),) = _rows(connection, _SESSION)
+    ((home, folding, modes, collation, *characters),) = _rows(connection, _SESSION)
     if home is None:
         raise AttachError(
             "The connection is to no database, so bare names mean no tables.",
@@ -184,8 +198,11 @@ def _check_version(connection: Any) -> None:
 
 def _tables(connection: Any, schema: str, which: str) -> Iterator[TableShape]:
     columns: dict[str, list[ColumnShape]] = {}
+    has_period = set[str]()
     asked = _COLUMNS.format(schema=_literal(schema), which=which)
-    for table, name, type_, nullable, key, extra, collation in _rows(connection, asked):
+    for table, name, type_, nullable, key, extra, collation, expression in _rows(connection, asked):
+        if expression == "ROW START":
+            has_period.add(table)
         columns.setdefault(table, []).append(
             ColumnShape(
                 name=name,
@@ -200,9 +217,10 @@ def _tables(connection: Any, schema: str, which: str) -> Iterator[TableShape]:
         )
     asked = _TABLES.format(schema=_literal(schema), which=which)
     for table, kind, _, collation in _rows(connection, asked):
+        is_implicit = kind == "SYSTEM VERSIONED" and table not in has_period
         yield TableShape(
             name=table,
-            columns=tuple(columns.get(table, ())),
+            columns=(*columns.get(table, ()), *(_PERIOD if is_implicit else ())),
             kind=_KINDS.get(kind, "table"),
             has_rowid=False,
             schema=schema,
@@ -233,7 +251,7 @@ def _engines(connection: Any, schema: str, wanted: Wanted) -> Iterator[tuple[str
             yield f"{schema}.{table}", engine or "none that is known"
 
 
-def _of_session(modes: str, characters: str) -> Hindrance | None:
+def _of_session(modes: str, characters: Sequence[str | None]) -> Hindrance | None:
     other = sorted(_OTHER_MODES & set(modes.split(",")))
     if other:
         return Hindrance(
@@ -242,10 +260,13 @@ def _of_session(modes: str, characters: str) -> Hindrance | None:
             "Set another sql_mode for this engine's connections, for instance by "
             "connect_args={'init_command': \"SET sql_mode = 'STRICT_TRANS_TABLES'\"}.",
         )
-    if characters not in _CHARACTER_SETS:
+    *read, shown = characters
+    others = [name for name in read if name not in _CHARACTER_SETS]
+    others += [] if shown in _UNCONVERTED or shown in _CHARACTER_SETS else [shown]
+    if others:
         return Hindrance(
-            f"The connection's character set is {characters}, in which the server reads spaces "
-            "and names in another way than they are read here.",
+            f"The connection's character set is {others[0]}, in which the server reads spaces and "
+            "names in another way than they are read here, or loses letters.",
             _AS_UTF8,
         )
     return None
@@ -264,7 +285,7 @@ def _of_engines(engines: Mapping[str, str]) -> Hindrance | None:
 
 def _of_schemas(connection: Any, wanted: Iterable[str]) -> Hindrance | None:
     """Find another database whose name differs from a wanted one by case alone."""
-    names = [name for (name,) in _rows(connection, "SHOW DATABASES")]
+    names = [name for (name,) in _rows(connection, _SCHEMATA)]
     for schema in sorted(wanted):
         alike = [n for n in names if n != schema and n.casefold() == schema.casefold()]
         if alike:
