@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Engine, ForeignKey, create_engine, select
+from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import (
     DeclarativeBase,
@@ -253,11 +254,13 @@ def test_it_is_inspected(maria: MariaDatabase, engine: Engine) -> None:
         (OLD, "SET sql_mode = 'ANSI_QUOTES'", "ANSI_QUOTES"),
         (OLD, "SET sql_mode = 'NO_BACKSLASH_ESCAPES'", "NO_BACKSLASH_ESCAPES"),
         (OLD, "SET sql_mode = 'ORACLE'", "ORACLE"),
+        (OLD, "SET sql_mode = 'EMPTY_STRING_IS_NULL'", "EMPTY_STRING_IS_NULL"),
         (OLD, "latin1", "latin1"),
         (OLD, "gbk", "gbk"),
         (f"{OLD}; ALTER TABLE tokens ENGINE = MyISAM", "SELECT 1", "tokens .MyISAM."),
         (f"{OLD}; ALTER TABLE tokens ENGINE = Aria", "SELECT 1", "tokens .Aria."),
         (f"{OLD}; CREATE TABLE Tokens (a int)", "SELECT 1", "'Tokens' differ by the case"),
+        (f"{OLD}; CREATE TABLE `ROWS` (a int)", "SELECT 1", "'ROWS' differ by the case"),
         ("CREATE TABLE Tokens (token_id int); CREATE TABLE `rows` (a int)", "SELECT 1", None),
     ],
 )
@@ -277,6 +280,26 @@ def test_what_cannot_be_read_faithfully_is_refused(
         engine.connect()
     assert told.value.remedy
     engine.dispose()
+
+
+@pytest.mark.parametrize("which", ["connection", "results"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_session_that_loses_letters(
+    maria: MariaDatabase, engine: Engine, which: str, *, first: bool
+) -> None:
+    """Question marks were made of the letters of a rule's value."""
+
+    def lose(connection: Any, _: Any) -> None:
+        connection.cursor().execute(f"SET character_set_{which} = latin1")
+
+    maria.run(OLD)
+    if first:
+        sa.event.listen(engine, "connect", lose)
+    with attach(engine, METADATA, rules=[neutral("tokens.grp", sa.literal("имя"))]):
+        if not first:
+            sa.event.listen(engine, "connect", lose)
+        with pytest.raises(AttachError, match="latin1"), engine.connect() as connection:
+            connection.exec_driver_sql("SELECT grp FROM tokens")
 
 
 def test_databases_that_differ_by_case_only(maria: MariaDatabase, engine: Engine) -> None:
@@ -330,6 +353,52 @@ def test_an_invisible_column(maria: MariaDatabase, engine: Engine) -> None:
             assert connection.exec_driver_sql("SELECT more, grp FROM tokens").all() == [(5, None)]
             with pytest.raises(UnreadableError, match="invisible"):
                 connection.exec_driver_sql("SELECT *, more FROM tokens")
+
+
+def test_when_a_row_was_valid_is_not_shown_as_absent(maria: MariaDatabase, engine: Engine) -> None:
+    """The catalogue has no columns of a period that none was declared for."""
+    maria.run(
+        "CREATE TABLE tokens (token_id int) WITH SYSTEM VERSIONING; INSERT INTO tokens VALUES (1);"
+        "CREATE TABLE notes (a int, f timestamp(6) GENERATED ALWAYS AS ROW START, t timestamp(6) "
+        "GENERATED ALWAYS AS ROW END, PERIOD FOR SYSTEM_TIME (f, t)) WITH SYSTEM VERSIONING;"
+        "INSERT INTO notes (a) VALUES (1)"
+    )
+    metadata = sa.MetaData()
+    columns = ("token_id", sa.Integer), ("row_start", mysql.TIMESTAMP(fsp=6)), ("grp", sa.Integer)
+    sa.Table("tokens", metadata, *(sa.Column(*column) for column in columns))
+    sa.Table("notes", metadata, sa.Column("a", sa.Integer), sa.Column("row_start", sa.Integer))
+    ((stored,),) = maria.rows("SELECT row_start FROM tokens")
+    with attach(engine, metadata), engine.connect() as connection:
+        assert connection.execute(select(metadata.tables["tokens"])).all() == [(1, stored, None)]
+        assert connection.exec_driver_sql("SELECT * FROM tokens").all() == [(1, None)]
+        assert connection.execute(select(metadata.tables["notes"])).all() == [(1, None)]
+
+
+def test_names_are_the_same_in_every_alphabet(maria: MariaDatabase, engine: Engine) -> None:
+    """A name in other letters than it was declared in was overlooked, and read as it is stored."""
+    maria.run("CREATE TABLE `ключ` (`имя` varchar(9), `é` int); INSERT INTO `ключ` VALUES ('a', 1)")
+    metadata = sa.MetaData()
+    columns = sa.Column("имя", sa.String(9)), sa.Column("grp", sa.Integer)
+    sa.Table("ключ", metadata, *columns, sa.Column("É", sa.Integer))
+    rules = [mapped("ключ.имя", {"a": "b"})]
+    with attach(engine, metadata, rules=rules), engine.connect() as connection:
+        for name in ("имя", "Имя", "`ИМЯ`"):
+            assert connection.exec_driver_sql(f"SELECT {name} FROM ключ").scalars().all() == ["b"]
+        with pytest.raises(UnreadableError, match="stored as 'é'"):
+            connection.exec_driver_sql("SELECT * FROM ключ")
+
+
+def test_a_session_that_is_given_few_rows(maria: MariaDatabase) -> None:
+    """What is stored was taken for absent, and a table for empty."""
+    maria.run(SHOP)
+    limit = {"init_command": "SET sql_select_limit = 1"}
+    engine = create_engine(maria.url(), connect_args=limit)
+    with attach(engine, Base.metadata, rules=RULES), engine.connect() as connection:
+        for table in ("runs", "items"):
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
+        text = "SELECT item_id, run_id, grp, label, status FROM items"
+        assert connection.exec_driver_sql(text).all() == [(1, "r1", None, "plain", "done")]
+    engine.dispose()
 
 
 def test_a_table_that_may_not_be_read_is_not_shown_as_empty(
@@ -415,6 +484,10 @@ def test_names_where_case_does_not_count(tmp_path: Path) -> None:
         with attach(engine, declared), engine.connect() as connection:
             for text in ("SELECT * FROM tokens", f"SELECT * FROM {database.name.upper()}.Tokens"):
                 assert connection.exec_driver_sql(text).all() == [(1, "a", None)]
+        database.run("CREATE TABLE `ключ` (a int); INSERT INTO `ключ` VALUES (1)")
+        sa.Table("Ключ", declared, sa.Column("a", sa.Integer))
+        with attach(engine, declared), pytest.raises(AttachError, match="differ by the case"):
+            engine.connect()
         engine.dispose()
 
 

@@ -23,7 +23,13 @@ from landscape_compat.projection.prelude import (
 from landscape_compat.projection.rules import Rule, RuleKind, RuleSet
 from landscape_compat.projection.tokens import DUCKDB, MARIADB, POSTGRESQL, SQLITE, Syntax
 from landscape_compat.schema.drift import TableDrift, compare_tables
-from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
+from landscape_compat.schema.shape import (
+    ColumnShape,
+    SchemaShape,
+    TableShape,
+    fold_letters,
+    fold_name,
+)
 from landscape_compat.schema.types import is_mariadb
 
 __all__ = ["Plan", "make_plan"]
@@ -172,7 +178,8 @@ def _refuse_alike(
     """
     for projection in projections.values():
         for table in (*stored, *declared):
-            is_one = projection.name == table.name or not stored.exact
+            fold = str if stored.exact else fold_name
+            is_one = fold(projection.name) == fold(table.name)
             if not is_one and projection.name.casefold() == table.name.casefold():
                 raise AttachError(
                     f"The tables {projection.name!r} and {table.name!r} differ by the case of "
@@ -251,7 +258,9 @@ class _Planner:
         refusal, is_made, is_loose = None, False, False
         if is_mariadb(self.dialect.name):
             shown, order = shown_as(column, rule, stored, self.stored)
-            refusal = mariadb.refusal_of(rule, shown, self.stored, self.dialect, order)
+            refusal = _spelled_otherwise(column, stored) or mariadb.refusal_of(
+                rule, shown, self.stored, self.dialect, order
+            )
             is_made = not mariadb.is_stored(rule)
             is_loose = is_made and stored is not None and not stored.never_null
             if stored is None:
@@ -292,6 +301,19 @@ class _Planner:
 def _alias_names() -> Iterator[str]:
     yield "t"
     yield from (f"t{number}" for number in count(1))
+
+
+def _spelled_otherwise(declared: ColumnShape, stored: TableShape | None) -> str | None:
+    """Tell why a column cannot be shown beside one whose name MariaDB takes for its own."""
+    if stored is None or stored.column(declared.name) is not None:
+        return None
+    for column in stored.columns:
+        if fold_letters(column.name) == fold_letters(declared.name):
+            return (
+                f"The column is stored as {column.name!r}, which differs by the case of letters "
+                "only: MariaDB would be shown one name twice. Declare it as it is stored."
+            )
+    return None
 
 
 def _refuse_without_key(

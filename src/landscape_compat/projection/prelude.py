@@ -18,7 +18,13 @@ from landscape_compat.errors import RuleError, UnreadableError
 from landscape_compat.projection import mariadb
 from landscape_compat.projection.joins import Joined
 from landscape_compat.projection.rules import Rule, RuleKind
-from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
+from landscape_compat.schema.shape import (
+    ColumnShape,
+    SchemaShape,
+    TableShape,
+    fold_letters,
+    fold_name,
+)
 from landscape_compat.schema.types import affinity, is_mariadb, unbounded_type
 
 __all__ = [
@@ -112,7 +118,9 @@ class Projection:
         object.__setattr__(self, "label", self.label or self.name)
 
     def _fold(self, name: str) -> str:
-        return name if self.dialect.name == "postgresql" else fold_name(name)
+        if self.dialect.name == "postgresql":
+            return name
+        return fold_letters(name) if is_mariadb(self.dialect.name) else fold_name(name)
 
     def render(
         self,

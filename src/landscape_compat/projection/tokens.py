@@ -8,7 +8,7 @@ from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
 
-from landscape_compat.schema.shape import fold_name
+from landscape_compat.schema.shape import fold_letters, fold_name
 
 __all__ = [
     "DUCKDB",
@@ -92,7 +92,9 @@ class Syntax:
 
     def fold(self, name: str, *, quoted: bool) -> str:
         """Fold a name as the dialect compares it."""
-        return name if quoted and not self.folds_quoted else fold_name(name)
+        if quoted and not self.folds_quoted:
+            return name
+        return fold_letters(name) if self.name == "mariadb" else fold_name(name)
 
 
 # Bytes above 127 are letters to both databases, whatever Unicode says of them.

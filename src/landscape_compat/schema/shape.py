@@ -8,7 +8,15 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-__all__ = ["ColumnShape", "Hindrance", "SchemaShape", "TableKind", "TableShape", "fold_name"]
+__all__ = [
+    "ColumnShape",
+    "Hindrance",
+    "SchemaShape",
+    "TableKind",
+    "TableShape",
+    "fold_letters",
+    "fold_name",
+]
 
 TableKind = Literal["table", "view", "virtual", "partition"]
 
@@ -23,6 +31,15 @@ def fold_name(name: str) -> str:
     `str.lower` would make one name of two tables that SQLite keeps apart (KELVIN SIGN and `k`).
     """
     return name.translate(_ASCII_LOWER)
+
+
+@lru_cache(maxsize=8192)
+def fold_letters(name: str) -> str:
+    """Fold a name as MariaDB compares names: each letter on its own, of whatever alphabet.
+
+    `str.lower` looks at the letters around a sigma, and makes two characters of a dotted I.
+    """
+    return "".join(map(str.lower, name.replace("İ", "i")))
 
 
 # There are hundreds in a schema, and a tuple is made three times as fast as a frozen dataclass.
