@@ -12,16 +12,25 @@ from typing import Any
 
 __all__ = ["ServerError", "run_program", "running", "unprivileged"]
 
-# Reads its standard input to the end: the server stops also where this process is killed.
+# Reads its standard input to the end: the server stops also where this process is killed. Who
+# waits to kill it is waited for as well: where nobody else does that, the dead stay listed.
 _WATCH = """
 trap '' INT
-folder=$1; signal=$2; shift 2
+folder=$1; signal=$2; patience=$3; shift 3
 "$@" & server=$!
 read -r _
 kill -"$signal" "$server" 2>/dev/null
+{
+    trap 'kill "$nap" && wait "$nap"; exit' TERM
+    sleep "$patience" & nap=$!
+    wait "$nap" && kill -KILL "$server"
+} 2>/dev/null & killer=$!
 wait "$server"
+kill "$killer" 2>/dev/null
+wait "$killer"
 rm -rf "$folder"
 """
+_PATIENCE = 30.0
 
 
 class ServerError(Exception):
@@ -70,7 +79,11 @@ def run_program(command: Sequence[Any], run_as: Mapping[str, Any], *, check: boo
 
 @contextmanager
 def running(
-    command: Sequence[Any], folder: Path, run_as: Mapping[str, Any], signal: str
+    command: Sequence[Any],
+    folder: Path,
+    run_as: Mapping[str, Any],
+    signal: str,
+    patience: float = _PATIENCE,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends, or this process does; what it says is in `folder/log`.
 
@@ -79,11 +92,12 @@ def running(
         folder: Its own, which goes with it.
         run_as: As whom.
         signal: By which it is stopped.
+        patience: After how many seconds it is killed if that did not stop it.
     """
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
-            ["sh", "-c", _WATCH, "sh", folder, signal, *command],
+            ["sh", "-c", _WATCH, "sh", folder, signal, str(patience), *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
