@@ -292,7 +292,7 @@ def _of_schemas(connection: Any, wanted: Iterable[str]) -> Hindrance | None:
             return Hindrance(
                 f"The databases {schema!r} and {alike[0]!r} differ by the case of letters only, "
                 "and so cannot be told apart in a statement.",
-                "Let the user see one of them only.",
+                "Declare it as it is stored, and let the user see one of them only.",
             )
     return None
 
