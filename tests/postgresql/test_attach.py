@@ -23,6 +23,7 @@ from landscape_compat import (
     attach,
     derived,
     mapped,
+    neutral,
     renamed,
 )
 from support.postgres import READER, PostgresDatabase
@@ -495,3 +496,14 @@ def test_an_essential_column_that_cannot_be_had_is_refused(
         with pytest.raises(UnreadableError, match=r"tokens\.grp"):
             connection.execute(select(TOKENS.c.grp))
         assert connection.execute(select(TOKENS.c.token_id)).first()
+
+
+def test_a_text_that_is_sent_as_it_is(postgres: PostgresDatabase, engine: Engine) -> None:
+    """It got the percent sign of a rule's value twice."""
+    postgres.run(OLD)
+    rules = [neutral("tokens.grp", sa.literal("5%"))]
+    text = "SELECT grp, '%s%%', 7 %(SELECT 4 FROM tokens WHERE grp = '5%' LIMIT 1)s FROM tokens"
+    options = {"no_parameters": True}
+    with attach(engine, METADATA, rules=rules), engine.connect() as connection:
+        found = connection.exec_driver_sql(text, execution_options=options).first()
+        assert found == ("5%", "%s%%", 3)
