@@ -261,6 +261,7 @@ def test_it_is_inspected(maria: MariaDatabase, engine: Engine) -> None:
         (f"{OLD}; ALTER TABLE tokens ENGINE = Aria", "SELECT 1", "tokens .Aria."),
         (f"{OLD}; CREATE TABLE Tokens (a int)", "SELECT 1", "'Tokens' differ by the case"),
         (f"{OLD}; CREATE TABLE `ROWS` (a int)", "SELECT 1", "'ROWS' differ by the case"),
+        (f"{OLD}; CREATE TABLE items (a int)", "SELECT 1", "'items' differ by the case"),
         ("CREATE TABLE Tokens (token_id int); CREATE TABLE `rows` (a int)", "SELECT 1", None),
     ],
 )
@@ -276,6 +277,7 @@ def test_what_cannot_be_read_faithfully_is_refused(
     declared = sa.MetaData()
     TOKENS.to_metadata(declared)
     sa.Table("rows", declared, sa.Column("a", sa.Integer), sa.Column("b", sa.Integer))
+    sa.Table("İtems", declared, sa.Column("a", sa.Integer))
     with attach(engine, declared), pytest.raises(AttachError, match=said or "'Tokens'") as told:
         engine.connect()
     assert told.value.remedy

@@ -62,7 +62,10 @@ def admitted_effect(tokens: Sequence[Token], at: int) -> Effect:
     if _is(tokens, at, "SELECT", "VALUES"):
         return Effect.READS
     selects = any(is_word(token, "SELECT", "WITH") for token in rest)
-    if _is(tokens, at, "SHOW") or (_is(tokens, at, "EXPLAIN", "DESCRIBE", "DESC")):
+    describes = _is(tokens, at, "EXPLAIN", "DESCRIBE", "DESC") and not any(
+        is_word(token, *_EXPLAINS, *_EXPLAINED) for token in rest
+    )
+    if _is(tokens, at, "SHOW") or describes:
         # What is stored, as it is; but with no question within.
         return Effect.OTHER if selects else Effect.PRAGMA
     if _is(tokens, at, "SAVEPOINT") or (_is(tokens, at, "RELEASE") and _is(rest, 0, "SAVEPOINT")):

@@ -180,7 +180,7 @@ def _refuse_alike(
         for table in (*stored, *declared):
             fold = str if stored.exact else fold_name
             is_one = fold(projection.name) == fold(table.name)
-            if not is_one and projection.name.casefold() == table.name.casefold():
+            if not is_one and fold_letters(projection.name) == fold_letters(table.name):
                 raise AttachError(
                     f"The tables {projection.name!r} and {table.name!r} differ by the case of "
                     "letters only, and one of them lacks what is declared: a statement that names "
