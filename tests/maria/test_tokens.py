@@ -46,12 +46,13 @@ class Twins:
 
     def ask(self, which: int, sql: str) -> Any:
         """Give the rows, or the number of the error."""
-        with self.connections[which].cursor() as cursor:
-            try:
+        # Around the cursor: what it was not asked for yet, it asks for when it is closed.
+        try:
+            with self.connections[which].cursor() as cursor:
                 cursor.execute(sql)
                 return sorted(map(repr, cursor.fetchall()))
-            except (pymysql.Error, pymysql.Warning) as error:
-                return error.args[0]
+        except (pymysql.Error, pymysql.Warning) as error:
+            return error.args[0]
 
     def compare(self, sql: str) -> bool:
         """Hold the scanner's word against the server's; tell whether there were rows."""
@@ -160,6 +161,7 @@ SELECT LEFT(name, 1), RIGHT(name, 1), REPLACE(name, 'a', 'b'), INSERT(name, 1, 1
 SELECT IF(id > 1, 'a', NULL) IS NULL, id <=> NULL, NOT id, !id, id DIV 2, id MOD 2, id % 2 FROM tokens
 SELECT id := 1 FROM tokens
 SELECT @a, @`b`, @'c', @"d", @@version, @@session.sql_mode FROM tokens
+SELECT * FROM tokens;;--
 SELECT name REGEXP '^a', name LIKE 'a|%' ESCAPE '|', name SOUNDS LIKE 'a' FROM tokens
 SELECT * FROM JSON_TABLE('[1]', '$[*]' COLUMNS (tokens INT PATH '$')) AS j, shop.tokens
 SELECT DATE_ADD('2020-01-01', INTERVAL id DAY), TIMESTAMP '2020-01-01 00:00:00' FROM shop.tokens
