@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import Engine, ForeignKey, create_engine, select
+from sqlalchemy import Engine, ForeignKey, create_engine, make_url, select
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import (
@@ -312,6 +312,17 @@ def test_databases_that_differ_by_case_only(maria: MariaDatabase, engine: Engine
             engine.connect()
     finally:
         maria.run(f"DROP DATABASE {maria.name.upper()}")
+
+
+@pytest.mark.parametrize("driver", ["mysqldb", "mysqlconnector", "mariadbconnector", "aiomysql"])
+def test_a_driver_that_was_not_tried_is_refused(driver: str) -> None:
+    """Each writes parameters into statements in its own way; known is one."""
+    dialect = make_url(f"mysql+{driver}://").get_dialect()()
+    engine = create_engine("mysql+pymysql://host/shop")
+    engine.dialect = dialect
+    with pytest.raises(AttachError, match=f"The driver is {driver}") as caught:
+        attach(engine, METADATA)
+    assert caught.value.remedy == "Make the engine with mysql+pymysql://."
 
 
 def test_a_connection_to_no_database_is_refused(maria_server: MariaServer) -> None:

@@ -15,6 +15,7 @@ from landscape_compat.engine.server_reading import (
     ServerReading,
 )
 from landscape_compat.engine.servers import SERVERS
+from landscape_compat.errors import AttachError
 
 __all__ = ["ServerHooks"]
 
@@ -37,6 +38,14 @@ class ServerHooks(Connecting[ServerReading]):
         read_only: bool,
     ) -> None:
         self._server = SERVERS[engine.dialect.name]
+        driver = engine.dialect.driver
+        if self._server.driver not in ("", driver):
+            raise AttachError(
+                f"The driver is {driver}, and how it writes parameters and percent signs into a "
+                f"statement is not known here as that of {self._server.driver} is, so what is sent "
+                "could not be told from what was asked.",
+                remedy=f"Make the engine with {engine.dialect.name}+{self._server.driver}://.",
+            )
         reading = ServerReading(lookout, self._server)
         super().__init__(engine, lookout, reading, posture, read_only)
         self._current_version: object = None

@@ -23,6 +23,8 @@ class Server:
         read_only: The code of a statement that was refused because it writes.
         no_transaction: The code of one that was refused because no transaction runs.
         altered: The code of one that reads a table which is younger than its snapshot.
+        driver: The one driver whose way of writing parameters into a statement is known, if only
+            one's is; "" where it is the server that takes them.
     """
 
     opened: str
@@ -32,6 +34,7 @@ class Server:
     read_only: object
     no_transaction: object = None
     altered: object = None
+    driver: str = ""
 
 
 def _by_driver(connection: Any, dialect: Dialect) -> None:
@@ -80,6 +83,7 @@ _MARIADB = Server(
     _number_of,
     1792,
     altered=1412,
+    driver="pymysql",
 )
 SERVERS: Mapping[str, Server] = {
     "mariadb": _MARIADB,
