@@ -24,8 +24,8 @@ from landscape_compat.export.output.files import ALL_RECORDS, FolderFiles, Writt
 from landscape_compat.export.output.watching import Watch
 from landscape_compat.export.page import make_page
 from landscape_compat.export.records.additions import AbsentMode
-from landscape_compat.export.records.order import MakeOf
 from landscape_compat.export.records.selection import Selection
+from landscape_compat.export.records.source import MakeOf
 from landscape_compat.export.records.stream import (
     Order,
     RecordStream,

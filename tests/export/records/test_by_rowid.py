@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landscape_compat.errors import UnreadableError
-from landscape_compat.export.records import order as order_module
+from landscape_compat.export.records import sources as sources_module
 from landscape_compat.export.records.order import RecordOrder
 from landscape_compat.export.records.values import Record
 from support.orders import everything, make, order_of
@@ -321,7 +321,7 @@ def test_the_order_is_that_in_which_sqlite_sorts(
     for is_python in (True, False):
         with pytest.MonkeyPatch.context() as patch, order_of(path, window) as (order, _):
             if not is_python:
-                patch.setattr(order_module, "sorts_as_python", lambda _: False)
+                patch.setattr(sources_module, "sorts_as_python", lambda _: False)
             try:
                 answers.append(repr(proved(order)))
             except UnreadableError as error:

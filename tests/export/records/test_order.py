@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from landscape_compat.errors import UnreadableError
-from landscape_compat.export.records import order as order_module
+from landscape_compat.export.records import families as families_module
 from landscape_compat.landscape.history import known_shapes
 from support.legacy import Written, build_shape
 from support.orders import CHAIN, KEYS, everything, make, name, order_of
@@ -456,7 +456,7 @@ def test_what_does_not_fit_at_once_comes_in_the_same_order(
         at_once = everything(order)
         counts = {source.record_type: source.given for source in order.sources}
     for most, window in ((0, 1), (0, 2), (0, 1000), (3, 1000), (10, 1000)):
-        monkeypatch.setattr(order_module, "_MOST_AT_ONCE", most)
+        monkeypatch.setattr(families_module, "_MOST_AT_ONCE", most)
         with order_of(legacy.path, window) as (order, _):
             assert everything(order) == at_once
             assert {source.record_type: source.given for source in order.sources} == counts
@@ -478,7 +478,7 @@ def test_many_children_of_many_parents_are_read_in_smaller_lots(
             for token in range(5)
         ),
     )
-    monkeypatch.setattr(order_module, "_MOST_AT_ONCE", 12)
+    monkeypatch.setattr(families_module, "_MOST_AT_ONCE", 12)
     with order_of(path) as (order, sent):
         order.prove()
         found = [record["record_type"] for record in everything(order)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -55,7 +55,7 @@ class TableContents:
         }
 
 
-def contents_of(report: SchemaReport, sources: Sequence[Source]) -> tuple[TableContents, ...]:
+def contents_of(report: SchemaReport, sources: Iterable[Source]) -> tuple[TableContents, ...]:
     """Say of each stored table what was exported, and where each column's values come from.
 
     Args:

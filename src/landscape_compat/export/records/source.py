@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
@@ -26,7 +26,10 @@ from landscape_compat.landscape.stored import StoredTable, read, read_chunks
 from landscape_compat.landscape.tables import Link
 from landscape_compat.schema.shape import fold_name
 
-__all__ = ["CHUNK", "Source"]
+__all__ = ["CHUNK", "MakeOf", "Source"]
+
+# For each form, what makes a record of a row and the run that it was reached from.
+MakeOf: TypeAlias = Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]]
 
 # More in one piece makes the allocator give memory back and take it again, which takes longer
 # than the reading.
@@ -52,7 +55,7 @@ class Source:
         self,
         connection: Connection,
         table: StoredTable,
-        make_of: Callable[[RecordForm], Callable[[Sequence[Any], Any], Any]],
+        make_of: MakeOf,
         additions: Additions,
     ) -> None:
         self.table, more = additions.to(table)

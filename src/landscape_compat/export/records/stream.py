@@ -11,9 +11,9 @@ from typing import Any, Final, Literal, TypeVar
 from sqlalchemy import Connection, literal_column, select
 
 from landscape_compat.export.records.additions import AbsentMode, Additions
-from landscape_compat.export.records.order import MakeOf, RecordOrder
+from landscape_compat.export.records.order import RecordOrder
 from landscape_compat.export.records.selection import EVERYTHING, Selection
-from landscape_compat.export.records.source import CHUNK, Source
+from landscape_compat.export.records.source import CHUNK, MakeOf, Source
 from landscape_compat.export.records.values import Record
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.stored import read, tell
@@ -271,7 +271,7 @@ def count_records(db: Landscape, selection: Selection) -> int | None:
     tables = selection.find_tables(db.stored, db.declared)
     with db.connection() as connection:
         order = RecordOrder(connection, db.stored, tables=tables)
-        return sum(source.stored for source in order.sources if order.wants(source.table.name))
+        return sum(source.stored for source in order.sources.wanted())
 
 
 def _everything(order: RecordOrder) -> Iterator[list[Any]]:
