@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from landscape_compat.projection.body import Body
+from landscape_compat.projection.bodies import body_of
 from landscape_compat.projection.head import Head
 from landscape_compat.projection.statement import (
     Effect,
@@ -44,7 +44,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
     if first == len(tokens):
         return StatementScan(Effect.EMPTY)
     head = Head(tokens, first, syntax)
-    body = Body(tokens, syntax)
+    body = body_of(tokens, syntax)
     if syntax.name == "duckdb":
         body.names |= _names_in_strings(text, tokens, syntax)
     effect = head.effect

@@ -19,6 +19,7 @@ __all__ = [
     "Syntax",
     "Token",
     "TokenKind",
+    "is_mark",
     "is_operator",
     "is_word",
     "tokenize",
@@ -61,6 +62,11 @@ class Token(NamedTuple):
 def is_operator(token: Token) -> bool:
     """Tell whether a token is an operator, a parenthesis or another mark."""
     return token.kind is TokenKind.OPERATOR
+
+
+def is_mark(token: Token | None, *marks: str) -> bool:
+    """Tell whether a token is one of some operators, parentheses or other marks."""
+    return token is not None and token.kind is TokenKind.OPERATOR and token.text in marks
 
 
 def is_word(token: Token | None, *words: str) -> bool:
