@@ -15,7 +15,7 @@ from landscape_compat.landscape.rules import (
     missing_tables,
     values_as_recorded,
 )
-from landscape_compat.projection.prelude import render_rule
+from landscape_compat.projection.render import render_rule
 from landscape_compat.projection.rules import RuleKind
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import sqlite
 
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.rules import landscape_rules
-from landscape_compat.projection.prelude import render_rule
+from landscape_compat.projection.render import render_rule
 from landscape_compat.projection.rules import Rule, RuleKind
 from landscape_compat.schema.shape import SchemaShape
 

@@ -16,10 +16,8 @@ from landscape_compat.projection.joins import join_for
 from landscape_compat.projection.prelude import (
     ProjectedColumn,
     Projection,
-    quote_name,
-    render_rule,
-    shown_as,
 )
+from landscape_compat.projection.render import quote_name, render_rule, shown_as
 from landscape_compat.projection.rules import Rule, RuleKind, RuleSet
 from landscape_compat.projection.tokens import DUCKDB, MARIADB, POSTGRESQL, SQLITE, Syntax
 from landscape_compat.schema.drift import TableDrift, compare_tables

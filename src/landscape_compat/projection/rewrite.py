@@ -11,7 +11,8 @@ from typing import NamedTuple
 from landscape_compat.errors import UnreadableError, WriteRefusedError
 from landscape_compat.projection.joins import filtered_names
 from landscape_compat.projection.plan import Plan
-from landscape_compat.projection.prelude import Projection, quote_name
+from landscape_compat.projection.prelude import Projection
+from landscape_compat.projection.render import quote_name
 from landscape_compat.projection.scan import (
     Effect,
     QualifiedName,
