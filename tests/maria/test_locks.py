@@ -105,6 +105,8 @@ SET character_set_client = gbk
 SET GLOBAL max_connections = 10
 SET GLOBAL time_zone = '+00:00'
 SET @x = 1
+SET 5 = 1
+SET sort_buffer_size = 1 + 1
 SET ROLE NONE
 SET PASSWORD = ''
 SET STATEMENT tx_read_only = 0 FOR SELECT writes()
@@ -186,6 +188,7 @@ def test_what_is_executed_within_a_comment_or_behind_a_statement(
         "EXPLAIN EXTENDED SELECT grp FROM tokens",
         "ANALYZE FORMAT=JSON SELECT grp FROM tokens",
         "EXPLAIN FORMAT = JSON SELECT grp FROM tokens",
+        "EXPLAIN (SELECT grp FROM tokens)",
         "SET time_zone = '+01:00'",
         "SET SESSION max_statement_time = 5, lock_wait_timeout = 5",
         "SET NAMES utf8mb4",
