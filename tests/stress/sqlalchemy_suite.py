@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--db", default="sqlite_file")
     parser.add_argument("--dburi", help="instead of --db")
     parser.add_argument("paths", nargs="*", default=PATHS)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     database = ["--dburi", options.dburi] if options.dburi else ["--db", options.db]
     with TemporaryDirectory() as folder:
         without, attached = (
