@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from landscape_compat import WriteRefusedError, attach
@@ -23,7 +26,8 @@ TOKENS = sa.Table(
     sa.Column("token_id", sa.Integer, primary_key=True),
     sa.Column("kind", sa.String(8)),
     sa.Column("grp", sa.Text),
-    sa.Column("50%", sa.Text),
+    sa.Column("a:b 50%", sa.Text),
+    sa.Column("50%%", sa.Text),
 )
 
 
@@ -48,9 +52,9 @@ def test_reading_and_writing(older: Older) -> None:
         async with engine.connect() as connection:
             found = await connection.execute(select(TOKENS).order_by(TOKENS.c.token_id))
             assert [tuple(row) for row in found] == [
-                (1, "plain", None, None),
-                (2, "forked", None, None),
-                (3, "plain", None, None),
+                (1, "plain", None, None, None),
+                (2, "forked", None, None, None),
+                (3, "plain", None, None, None),
             ]
             text = sa.text("SELECT count(*), count(grp) FROM tokens WHERE kind = :kind")
             assert (await connection.execute(text, {"kind": "plain"})).one() == (2, 0)
@@ -76,6 +80,28 @@ def test_streaming_and_sessions(older: Older) -> None:
         assert await asyncio.gather(*map(one, (1, 2, 3))) == [1, 2, 3]
 
     run(older, program)
+
+
+def test_an_engine_that_is_in_use_already(older: Older, caplog: pytest.LogCaptureFixture) -> None:
+    """Its pooled connections are closed where that can be awaited, before and after the shim."""
+
+    async def program() -> None:
+        engine = create_async_engine(older.async_url)
+        query = select(TOKENS.c.grp)
+        async with engine.connect() as connection:
+            await connection.execute(select(sa.literal(1)))
+        for _ in range(2):
+            with attach(engine, METADATA):
+                async with engine.connect() as connection:
+                    assert (await connection.scalars(query)).all() == [None] * 3
+            async with engine.connect() as connection:
+                with pytest.raises(DBAPIError):
+                    await connection.execute(query)
+        await engine.dispose()
+
+    asyncio.run(program())
+    gc.collect()  # what was not closed would warn
+    assert [told for told in caplog.records if told.levelno >= logging.ERROR] == []
 
 
 def test_a_migration_is_seen_by_the_next_transaction(postgres: PostgresDatabase) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Generic, Literal, TypeVar
 from weakref import ref
@@ -13,9 +14,23 @@ from landscape_compat.engine.statements import Statements
 from landscape_compat.errors import DegradedDatabaseError
 from landscape_compat.projection.plan import Plan
 
-__all__ = ["Connecting"]
+__all__ = ["Connecting", "let_go"]
 
 S = TypeVar("S", bound=Statements)
+
+
+def let_go(engine: Engine) -> None:
+    """Have what is pooled not used again.
+
+    Args:
+        engine: The engine whose connections are meant.
+    """
+    if engine.dialect.is_async:
+        # They can be closed only where the program awaits something: its pool does that, when it
+        # is asked for one next. SQLAlchemy has no public name for it.
+        engine.pool._invalidate_time = time.time()
+    else:
+        engine.dispose()
 
 
 class Connecting(Generic[S]):

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from landscape_compat.engine.connecting import Connecting
+from landscape_compat.engine.connecting import Connecting, let_go
 from landscape_compat.engine.encryption import KEY, Passphrase
 from landscape_compat.engine.ending import connection_class, tell_of_ends
 from landscape_compat.engine.locks import lock_sqlite
@@ -64,7 +64,7 @@ class Hooks(Connecting[Reading]):
         event.listen(engine, "close", self.close)
         event.listen(engine, "handle_error", self.handle_error)
         if source_of(*engine.dialect.create_connect_args(engine.url)).path is not None:
-            engine.dispose()  # what is pooled was opened for writing
+            let_go(engine)  # what is pooled was opened for writing
 
     def unlisten(self, engine: Engine) -> None:
         """Take every listener back, and close the connections that were opened read-only."""
@@ -72,8 +72,10 @@ class Hooks(Connecting[Reading]):
         event.remove(engine, "connect", self.connect)
         event.remove(engine, "handle_error", self.handle_error)
         if self.reading.unlisten(engine):
-            engine.dispose()
-        event.remove(engine, "close", self.close)
+            let_go(engine)
+        if not engine.dialect.is_async:
+            event.remove(engine, "close", self.close)
+        # Else it stays, once, for the connections that are still to be closed.
 
     # Connecting -----------------------------------------------------------------------------
 
@@ -141,7 +143,8 @@ class Hooks(Connecting[Reading]):
         elif source.path is not None and self._current_version is not None:
             self._look_again(connection)
 
-    def close(self, connection: Any, record: Any) -> None:
+    @staticmethod
+    def close(connection: Any, record: Any) -> None:
         """Let go of what the connection was opened with, a private copy included."""
         reader = record.info.pop(READER, None)
         if reader is not None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, event
 
-from landscape_compat.engine.connecting import Connecting
+from landscape_compat.engine.connecting import Connecting, let_go
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.server_reading import (
     SERVER_READER,
@@ -54,13 +54,13 @@ class ServerHooks(Connecting[ServerReading]):
         """Register what looks at each new connection; nothing that statements pay for."""
         # Last in line: a program's own listener may set the search path.
         event.listen(engine, "connect", self.connect)
-        engine.dispose()  # what is pooled was never looked at
+        let_go(engine)  # what is pooled was never looked at
 
     def unlisten(self, engine: Engine) -> None:
         """Take every listener back, and close the connections that only read."""
         event.remove(engine, "connect", self.connect)
         if self.reading.unlisten(engine):
-            engine.dispose()
+            let_go(engine)
 
     def connect(self, connection: Any, record: Any) -> None:
         """Look at what is stored, unless it is known to be current still."""
