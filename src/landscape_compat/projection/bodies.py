@@ -51,6 +51,9 @@ class _OfPostgresql(Body):
 
     def _keyword(self, at: int, word: str, level: Level) -> bool:
         if word in ("LATERAL", "ONLY") and level.expects_table:
+            if word == "ONLY":
+                # Of a common table expression it is ignored without a word.
+                self.beside_tables.add(word)
             return True
         if word == "FOR" and not level.in_call:
             self.locks |= is_word(self._token(at + 1), "UPDATE", "SHARE", "NO", "KEY")

@@ -23,6 +23,15 @@ __all__ = ["ProjectedColumn", "Projection"]
 _MOST_COLUMNS = {"sqlite": 2000, "postgresql": 1600, "mariadb": 4096, "mysql": 4096}
 # With a limit, MariaDB works a common table expression out before it reads from it.
 _ALL_ROWS = " LIMIT 18446744073709551615"
+# The types of what PostgreSQL has instead of a row number.
+_HIDDEN = {
+    "ctid": "tid",
+    "tableoid": "oid",
+    "xmin": "xid",
+    "xmax": "xid",
+    "cmin": "cid",
+    "cmax": "cid",
+}
 # SQLite gives a column of a common table expression that is named so another name.
 _UNNAMEABLE = frozenset({"true", "false"})
 
@@ -164,7 +173,7 @@ class Projection:
             return mariadb.empty_table([(self._quote(c.column.name), c.sql) for c in self.columns])
         items = [f"{c.sql} AS {self._quote(c.column.name)}" for c in self.columns]
         carried = self._carried(row_numbers, everything)
-        items += [f"CAST(NULL AS INTEGER) AS {name}" for name in carried]
+        items += [f"CAST(NULL AS {_HIDDEN.get(name, 'INTEGER')}) AS {name}" for name in carried]
         never = "0" if self.dialect.name == "sqlite" else "false"
         return f"SELECT {', '.join(items)} WHERE {never}"
 

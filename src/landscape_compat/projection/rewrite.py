@@ -307,7 +307,7 @@ def _refuse_beside_tables(scan: StatementScan, uses: list[_Use]) -> None:
             table=uses[0].projection.label,
             remedy="Write all common table expressions at its beginning.",
         )
-    # Some of it MariaDB ignores without a word, where a common table expression is named.
+    # Some of it a server ignores without a word, where a common table expression is named.
     for said in sorted(scan.beside_tables):
         raise UnreadableError(
             f"The statement says {said} of a table, which cannot be said of one that is shown in "
@@ -343,7 +343,7 @@ def _refuse_forgotten_tests(scan: StatementScan, uses: list[_Use]) -> None:
 
 def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
     # Among several tables it means a column or a result, or is an error. A common table expression
-    # has no row number, so that SQLite would take it for that of the other table.
+    # has no row number, so that the database would take it for that of the other table.
     own = {"", *scan.own_ctes, *scan.inner_ctes}
 
     def is_found(name: str, table: str) -> bool:
@@ -364,8 +364,8 @@ def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
             continue
         if not lone.is_one:
             raise UnreadableError(
-                f"The statement names {name!r} where it reads several tables, and SQLite would "
-                "take that for the row number of one that is read as it is stored.",
+                f"The statement names {name!r} where it reads several tables, and the database "
+                "would take that for the row number, or its like, of one that is read as stored.",
                 column=name,
                 remedy="Write the table's name before it, or give a result another name.",
             )
@@ -373,7 +373,7 @@ def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
         shape = plan.stored.table(table)
         if shape is not None and not shape.has_rowid and shape.kind == "table":
             raise UnreadableError(
-                "The table has no row number, and SQLite would take that of a table further out.",
+                "The table has no row number, and that of a table further out would be taken.",
                 table=table,
                 column=name,
                 remedy="Write the name of the table that is meant before it.",

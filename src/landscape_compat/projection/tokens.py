@@ -85,7 +85,7 @@ class Syntax:
         nested_comments: Whether block comments nest.
         strings_as_names: Whether a string literal is a name where a table is expected.
         doubles_percent: Whether the driver takes `%%` for a percent sign, also in names.
-        row_numbers: The names by which every table's hidden row number goes.
+        row_numbers: The names of what every table has besides its columns, as a hidden row number.
     """
 
     name: str
@@ -153,6 +153,8 @@ POSTGRESQL = Syntax(
     folds_quoted=False,
     nested_comments=True,
     strings_as_names=False,
+    # Section 5.6, System Columns.
+    row_numbers=frozenset({"cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"}),
 )
 
 # Source: https://duckdb.org/docs/current/sql/dialect/keywords_and_identifiers, and the behaviour of

@@ -90,7 +90,7 @@ class TableShape:
         name: Its name as written.
         columns: Its columns, in order.
         kind: What it is. A partition holds rows that are rows of another table, too.
-        has_rowid: Whether SQLite gives its rows a hidden number.
+        has_rowid: Whether the database gives its rows a hidden number, or what it has instead.
         schema: The schema that it is in; "" for the database's only or default one.
         exact: Whether names compare as they are written, as on PostgreSQL.
         readable: Whether whoever looks at it may read all of it.

@@ -177,7 +177,7 @@ def _tables(rows: Iterable[Sequence[Any]]) -> Iterable[TableShape]:
             columns=tuple(found),
             # What lies on another server is read through this one, as a virtual table is.
             kind="partition" if is_part else _KINDS.get(kind, "virtual"),
-            has_rowid=False,
+            has_rowid=kind != "v",
             schema=schema,
             exact=True,
             readable=readable,
