@@ -123,6 +123,41 @@ def test_another_search_path_is_another_database(
             read.rollback()
 
 
+def test_a_search_path_in_another_order_is_another_database(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Though all that it leads to is the same."""
+    postgres.run(OLD)
+    with postgres.server.connect(postgres.name) as connection:
+        connection.execute(f"CREATE SCHEMA tenant AUTHORIZATION {OWNER}")
+    postgres.run("CREATE TABLE tenant.tokens (token_id int); INSERT INTO tenant.tokens VALUES (7)")
+    with attach(engine, METADATA), engine.connect() as read:
+        for path, number in (("public, tenant", 1), ("tenant, public", 7), ("public, tenant", 1)):
+            read.execute(sa.text(f"SET LOCAL search_path TO {path}"))
+            assert read.execute(select(TOKENS)).all() == [(number, None)]
+
+
+def test_a_search_path_that_the_program_sets_on_connecting(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """By a listener that was there before: what is looked at is what it leads to."""
+    postgres.run("CREATE TABLE tokens (token_id int PRIMARY KEY, grp text)")
+    with postgres.server.connect(postgres.name) as connection:
+        connection.execute(f"CREATE SCHEMA tenant AUTHORIZATION {OWNER}")
+    postgres.run("CREATE TABLE tenant.tokens (token_id int); INSERT INTO tenant.tokens VALUES (7)")
+
+    def lead(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SET search_path TO tenant")
+        connection.commit()
+        cursor.close()
+
+    sa.event.listen(engine, "connect", lead)
+    with attach(engine, METADATA) as attachment, engine.connect() as read:
+        assert read.execute(select(TOKENS)).all() == [(7, None)]
+        assert attachment.report().degraded
+
+
 def test_savepoints_are_of_the_same_transaction(postgres: PostgresDatabase, engine: Engine) -> None:
     """Also where a savepoint is the first thing that is asked for."""
     postgres.run(OLD)
