@@ -51,13 +51,19 @@ class Older:
             database.executescript(script)
 
 
+@pytest.fixture
+def script() -> str:
+    """Give what makes the older database; a module may have one of its own."""
+    return OLD
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def older(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Older]:
+def older(request: pytest.FixtureRequest, tmp_path: Path, script: str) -> Iterator[Older]:
     """Give an older database, and see that it is left as it was."""
     if request.param == "postgresql":
         postgres: PostgresDatabase = request.getfixturevalue("postgres")
         found = Older(postgres.url(), postgres.url("asyncpg"), postgres=postgres)
-        found.run(OLD)
+        found.run(script)
         before = postgres.content()
         yield found
         assert postgres.content() == before
@@ -65,7 +71,7 @@ def older(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Older]:
     file = tmp_path / "older.db"
     url = URL.create("sqlite", database=str(file))
     found = Older(url, url.set(drivername="sqlite+aiosqlite"), file=file)
-    found.run(OLD)
+    found.run(script)
     with untouched(file):
         yield found
 

@@ -29,6 +29,7 @@ ANSWER = [(1, None), (2, None), (3, None)]
 def test_other_listeners_in_either_order(engine: Engine, first: str) -> None:
     """A tracer sees the program's statements; one that adds a comment still does."""
     seen: list[str] = []
+    sent: list[str] = []
 
     def comment(*arguments: Any) -> tuple[str, Any]:
         seen.append(arguments[2])
@@ -40,6 +41,12 @@ def test_other_listeners_in_either_order(engine: Engine, first: str) -> None:
     attach(engine, METADATA)
     assert read(engine) == ANSWER
     assert any("FROM tokens" in text for text in seen)
+    assert not any("WITH" in text for text in seen)
+    event.listen(engine, "do_execute", lambda *got: sent.append(got[1]))
+    assert read(engine) == ANSWER
+    ((whole),) = [text for text in sent if "FROM tokens" in text]
+    assert whole.startswith("/* traced, tokens */ WITH")
+    assert whole.endswith(" -- end")
     with engine.connect() as connection, pytest.raises(WriteRefusedError):
         connection.execute(TOKENS.delete())
 
@@ -97,7 +104,14 @@ def test_several_engines_on_one_database(older: Older) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [pool.QueuePool, pool.NullPool, pool.StaticPool, pool.SingletonThreadPool]
+    "kind",
+    [
+        pool.QueuePool,
+        pool.NullPool,
+        pool.StaticPool,
+        pool.SingletonThreadPool,
+        pool.AssertionPool,
+    ],
 )
 def test_every_kind_of_pool(older: Older, kind: Any) -> None:
     """One connection or many, kept or not."""
@@ -105,7 +119,7 @@ def test_every_kind_of_pool(older: Older, kind: Any) -> None:
     with attach(engine, METADATA):
         for _ in range(3):
             assert read(engine) == ANSWER
-        if kind is not pool.StaticPool:
+        if kind not in (pool.StaticPool, pool.AssertionPool):
             threads = [threading.Thread(target=read, args=(engine,)) for _ in range(3)]
             for thread in threads:
                 thread.start()
