@@ -450,6 +450,20 @@ def test_detached_all_is_as_before(maria: MariaDatabase, engine: Engine) -> None
             connection.exec_driver_sql("SELECT grp FROM tokens")
 
 
+@pytest.mark.parametrize("name", ["_rowid", "tokens._rowid", "_ROWID"])
+def test_a_key_by_its_other_name_is_never_that_of_a_table_further_out(
+    maria: MariaDatabase, engine: Engine, name: str
+) -> None:
+    """Through a common table expression there is no such name, so it was looked for there."""
+    maria.run(f"{OLD}; CREATE TABLE other (a int PRIMARY KEY); INSERT INTO other VALUES (5), (6)")
+    text = f"SELECT a FROM other WHERE EXISTS (SELECT 1 FROM tokens WHERE {name} = 5)"
+    with attach(engine, METADATA), engine.connect() as connection:
+        with pytest.raises((UnreadableError, sa.exc.OperationalError), match="(?i)_rowid"):
+            connection.execute(sa.text(text))
+        connection.rollback()
+        assert connection.execute(sa.text("SELECT _rowid FROM other")).all() == [(5,), (6,)]
+
+
 @pytest.mark.parametrize(
     ("rule", "said"),
     [

@@ -373,7 +373,8 @@ def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
         shape = plan.stored.table(table)
         if shape is not None and not shape.has_rowid and shape.kind == "table":
             raise UnreadableError(
-                "The table has no row number, and that of a table further out would be taken.",
+                "The table has no row number to be shown by, and the database would take that of a "
+                "table further out.",
                 table=table,
                 column=name,
                 remedy="Write the name of the table that is meant before it.",

@@ -201,6 +201,8 @@ MARIADB = Syntax(
     folds_quoted=True,
     nested_comments=False,
     strings_as_names=False,
+    # Another name of a key that is one whole number.
+    row_numbers=frozenset({"_rowid"}),
 )
 
 _UESCAPE = re.compile(r"\s*UESCAPE\s*'([^0-9A-Fa-f+'\"\s])'", re.IGNORECASE)
