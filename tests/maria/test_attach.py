@@ -458,7 +458,7 @@ def test_a_key_by_its_other_name_is_never_that_of_a_table_further_out(
     maria.run(f"{OLD}; CREATE TABLE other (a int PRIMARY KEY); INSERT INTO other VALUES (5), (6)")
     text = f"SELECT a FROM other WHERE EXISTS (SELECT 1 FROM tokens WHERE {name} = 5)"
     with attach(engine, METADATA), engine.connect() as connection:
-        with pytest.raises((UnreadableError, sa.exc.OperationalError), match="(?i)_rowid"):
+        with pytest.raises((UnreadableError, sa.exc.OperationalError), match=r"(?i)_rowid"):
             connection.execute(sa.text(text))
         connection.rollback()
         assert connection.execute(sa.text("SELECT _rowid FROM other")).all() == [(5,), (6,)]
