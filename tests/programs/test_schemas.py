@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -148,6 +149,33 @@ def test_an_attached_file_is_left_alone(tmp_path: Path) -> None:
         connection.execute(tokens.insert().values(token_id=1))
         assert connection.execute(select(extra)).all() == [(1,)]
     engine.dispose()
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_a_program_that_attaches_on_connecting(tmp_path: Path, first: str) -> None:
+    """Of a degraded file it is told why that is refused, and both files stay as they are."""
+    main, other = tmp_path / "main.db", tmp_path / "other.db"
+    for file in (main, other):
+        with closing(sqlite3.connect(file)) as database:
+            database.execute("CREATE TABLE tokens (token_id integer primary key)")
+    metadata = sa.MetaData()
+    tokens = table(metadata, None)
+    engine = create_engine(f"sqlite:///{main}")
+
+    def add(connection: Any, _: Any) -> None:
+        connection.execute("ATTACH ? AS other", (str(other),))
+
+    if first == "theirs":
+        sa.event.listen(engine, "connect", add)
+    with untouched(main), untouched(other), attach(engine, metadata):
+        if first == "ours":
+            sa.event.listen(engine, "connect", add)
+        with pytest.raises(WriteRefusedError, match="does more than read"):
+            engine.connect()
+        sa.event.remove(engine, "connect", add)
+        with engine.connect() as connection:
+            assert connection.execute(select(tokens)).all() == []
+        engine.dispose()
 
 
 def test_attaching_to_a_degraded_file_is_refused(tmp_path: Path) -> None:

@@ -119,10 +119,13 @@ class Reading(Statements):
 
     def handle_error(self, context: ExceptionContext) -> None:
         """Say in our words what the database refused for our locks, and give a changed file up."""
-        connection = context.connection
-        if connection is None or _reader(connection) is None:
+        connection, error = context.connection, context.original_exception
+        if connection is None:
+            # A listener of the program's own does on connecting what our locks refuse.
+            self._refuse(error)
             return
-        error = context.original_exception
+        if _reader(connection) is None:
+            return
         if isinstance(error, SourceChangedError):
             self._lookout.notices.source_changed("the file was replaced or written to")
             connection.connection.invalidate(soft=True)
@@ -132,6 +135,9 @@ class Reading(Statements):
             self._lookout.notices.source_changed("its writer left it in another state")
             connection.connection.invalidate(soft=True)
             raise changed from error
+        self._refuse(error)
+
+    def _refuse(self, error: BaseException) -> None:
         refused = explain_refusal(error)
         if refused is not None:
             self._lookout.notices.write_refused(refused.reason)
