@@ -38,6 +38,11 @@ def test_one_snapshot(older: Engine, maria: MariaDatabase) -> None:
         assert connection.exec_driver_sql("SELECT count(*) FROM other").scalar() == 1
         connection.rollback()
         assert len(connection.execute(select(TOKENS)).all()) == 4
+        connection.rollback()
+        # Also where that one reads no table at all.
+        assert connection.exec_driver_sql("SELECT 1").scalar() == 1
+        maria.run("INSERT INTO tokens VALUES (5, 'y')")
+        assert len(connection.execute(select(TOKENS)).all()) == 4
 
 
 def test_a_migration_waits_and_is_noticed(older: Engine, maria: MariaDatabase) -> None:

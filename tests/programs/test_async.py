@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from landscape_compat import WriteRefusedError, attach
-from support.postgres import PostgresDatabase
+from support.postgres import READER, PostgresDatabase
 
 from .conftest import MIGRATE, OLD, Older
 
@@ -102,6 +102,28 @@ def test_an_engine_that_is_in_use_already(older: Older, caplog: pytest.LogCaptur
     asyncio.run(program())
     gc.collect()  # what was not closed would warn
     assert [told for told in caplog.records if told.levelno >= logging.ERROR] == []
+
+
+def test_statements_are_prepared_once(postgres: PostgresDatabase) -> None:
+    """For all values, in all transactions; what checks each of these, too."""
+    older = Older(postgres.url(), postgres.url("asyncpg", READER), postgres=postgres)
+    older.run(OLD)
+
+    async def program(engine: AsyncEngine) -> None:
+        async with engine.connect() as connection:
+            counts = []
+            for value in range(4):
+                await connection.execute(select(TOKENS).where(TOKENS.c.grp == str(value)))
+                found = await connection.exec_driver_sql(
+                    "SELECT statement FROM pg_prepared_statements"
+                )
+                prepared = found.scalars().all()
+                assert len([text for text in prepared if "AS NOT MATERIALIZED" in text]) == 1
+                counts.append(len(prepared))
+                await connection.rollback()
+            assert counts[1:] == counts[1:2] * 3
+
+    run(older, program)
 
 
 def test_a_migration_is_seen_by_the_next_transaction(postgres: PostgresDatabase) -> None:
