@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import func, select
 
 from landscape_compat import RuleError, derived, renamed
+from landscape_compat.engine.attach import attachment_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 METADATA = sa.MetaData()
@@ -29,6 +31,7 @@ ORDERS = sa.Table(
     sa.Column("user_id", sa.ForeignKey("users.id")),
 )
 ROWS = {"users": [{"id": 1, "name": "ann"}, {"id": 2, "name": "bob"}]}
+ID: Any = sa.table("users", sa.column("id", sa.Integer)).c.id
 Make = Callable[..., Any]
 
 
@@ -80,6 +83,60 @@ def test_a_rule_that_is_wrong_is_found_out(older_database: Make, assert_equivale
         assert_equivalent(select(USERS.c.login), wrong)
 
 
+@pytest.mark.parametrize(
+    ("email", "added", "query", "differs"),
+    [
+        (sa.literal("1"), "email TEXT DEFAULT '1'", "SELECT email FROM users", None),
+        (sa.literal("1"), "email INTEGER DEFAULT 1", "SELECT email FROM users", "int"),
+        (sa.literal("1"), "EMAIL TEXT DEFAULT '1'", "SELECT * FROM users", "EMAIL"),
+        (3 - ID, "email TEXT AS (id)", "SELECT id FROM users ORDER BY email", "'1'"),
+    ],
+    ids=["alike", "type", "name", "order"],
+)
+def test_what_answers_differ_in(
+    older_database: Make,
+    assert_equivalent: Make,
+    email: Any,
+    added: str,
+    query: str,
+    differs: str | None,
+) -> None:
+    """The type of a value, the name of a column, and the order of rows that the query asks for."""
+    older = older_database(
+        METADATA,
+        without=("users.email",),
+        rows={"users": [{"id": 1, "login": "zoe"}, {"id": 2, "login": "ann"}]},
+        rules=[derived("users.email", email)],
+        migrate=lambda connection: connection.exec_driver_sql(f"ALTER TABLE users ADD {added}"),
+    )
+    if differs is None:
+        assert_equivalent(query, older)
+    else:
+        with pytest.raises(AssertionError, match=differs):
+            assert_equivalent(query, older)
+
+
+def test_an_order_that_nobody_asked_for_does_not_count(
+    older_database: Make, assert_equivalent: Make
+) -> None:
+    """An index of the migrated copy may change it."""
+    older = older_database(
+        METADATA,
+        without=("users.email",),
+        rows={"users": [{"id": 1, "login": "zoe"}, {"id": 2, "login": "ann"}]},
+        migrate=lambda connection: [
+            connection.exec_driver_sql("ALTER TABLE users ADD email VARCHAR(90)"),
+            connection.exec_driver_sql("CREATE INDEX by_login ON users (login)"),
+        ],
+    )
+    found = []
+    for engine in (older.engine, older.migrated):
+        with engine.connect() as connection:
+            found.append(connection.execute(select(USERS.c.login)).scalars().all())
+    assert found == [["zoe", "ann"], ["ann", "zoe"]]
+    assert_equivalent(select(USERS.c.login), older)
+
+
 def test_without_a_migration_what_is_missing_is_empty(
     older_database: Make, assert_equivalent: Make
 ) -> None:
@@ -104,6 +161,8 @@ def test_a_change_of_the_source_is_found_out(older: Any, assert_source_untouched
         older.path.write_bytes(older.path.read_bytes() + b" ")
     with pytest.raises(AssertionError, match="names"), assert_source_untouched(older.path):
         (older.path.parent / "more").touch()
+    with pytest.raises(AssertionError, match="time"), assert_source_untouched(older.path):
+        os.utime(older.path, (0, 0))
 
 
 @pytest.mark.parametrize("path", ["userz", "users.nothing"])
@@ -111,6 +170,25 @@ def test_a_name_that_is_not_declared_is_refused(older_database: Make, path: str)
     """A misspelt one would test nothing."""
     with pytest.raises(RuleError, match=path):
         older_database(METADATA, without=(path,))
+
+
+@pytest.fixture
+def ended() -> Iterator[list[Any]]:
+    """Take what is to be closed when the fixtures asked for after this one have ended."""
+    made: list[Any] = []
+    yield made
+    for older in made:
+        assert attachment_of(older.engine) is None
+        assert [engine.pool.checkedin() for engine in (older.engine, older.migrated)] == [0, 0]
+
+
+def test_no_connection_is_left(
+    ended: list[Any], older_database: Make, assert_equivalent: Make
+) -> None:
+    """Where a test has ended, others may remove the files."""
+    ended.append(older_database(METADATA, without=("users.email",)))
+    assert_equivalent(select(USERS), *ended)
+    assert ended[0].engine.pool.checkedin() == 1
 
 
 def test_loading_it_imports_nothing() -> None:
