@@ -326,3 +326,31 @@ def test_which_places_are_taken_for_a_dataset(dataset: Path) -> None:
     assert not is_dataset("sqlite:///audit.db")
     shutil.rmtree(dataset / "_landscape")
     assert not is_dataset(dataset)
+
+
+def test_a_moment_that_python_cannot_tell_is_told(dataset: Path) -> None:
+    import io
+
+    import pyarrow
+
+    from landscape_compat.export.formats.readback import BadPayloadError, read_parquet
+
+    file = io.BytesIO()
+    far = pyarrow.array([1 << 62], pyarrow.timestamp("us"))
+    parquet.write_table(pyarrow.table({"record_type": ["token"], "at": far}), file)
+    with pytest.raises(BadPayloadError, match="is no Parquet that can be read"):
+        list(read_parquet(file))
+
+
+def test_records_without_a_type_are_no_payload() -> None:
+    """What counts them by their type, as in a bag, would fail on them."""
+    import io
+
+    import pyarrow
+
+    from landscape_compat.export.formats.readback import BadPayloadError, read_parquet
+
+    file = io.BytesIO()
+    parquet.write_table(pyarrow.table({"number": [1]}), file)
+    with pytest.raises(BadPayloadError, match="has no record_type"):
+        list(read_parquet(file))

@@ -9,19 +9,22 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Final
 
-from landscape_compat.export.records.values import Record
+from landscape_compat.export.records.values import RECORD_TYPE, Record
 
 __all__ = [
     "READERS",
     "BadPayloadError",
     "Reader",
     "can_read",
+    "count_parquet",
+    "parquet_columns",
+    "read_parquet",
     "read_sqlite",
     "same_record",
 ]
@@ -31,6 +34,11 @@ _INTEGER = re.compile(r"-?[0-9]+")
 _WORDS: Final[Mapping[str, Any]] = {"": None, "true": True, "false": False}
 _LONGEST_LINE: Final = 1 << 30
 _BATCH: Final = 5000
+_MOST_TEXT: Final = 1 << 26
+# The types of the columns that `ParquetWriter` writes.
+_COLUMNS: Final = frozenset(
+    {"binary", "bool", "double", "int64", "string", "timestamp[us, tz=UTC]", "timestamp[us]"}
+)
 
 
 class BadPayloadError(ValueError):
@@ -115,18 +123,49 @@ def read_parquet(file: IO[bytes]) -> Iterator[Record]:
     Raises:
         BadPayloadError: It is no Parquet.
     """
-    import pyarrow
-    from pyarrow import parquet
+    with _told_of_parquet():
+        opened = _open_parquet(file)
+        names = opened.schema_arrow.names
+        for batch in opened.iter_batches(_BATCH):
+            for values in zip(*map(_values, batch.columns), strict=True):
+                yield {
+                    name: value.isoformat() if isinstance(value, datetime) else value
+                    for name, value in zip(names, values, strict=True)
+                }
 
-    try:
-        for batch in parquet.ParquetFile(file).iter_batches(_BATCH):
-            for record in batch.to_pylist():
-                for name, value in record.items():
-                    if isinstance(value, datetime):
-                        record[name] = value.isoformat()
-                yield record
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise BadPayloadError(f"is no Parquet that can be read: {error}") from error
+
+def count_parquet(file: IO[bytes], expected: int) -> int:
+    """Count the records of Parquet, each of which can be read.
+
+    Where the file itself says that there are not as many as expected, they are not read: a small
+    file may say of very many that they are all alike.
+
+    Args:
+        file: The file.
+        expected: How many there should be.
+
+    Raises:
+        BadPayloadError: It is no Parquet.
+    """
+    with _told_of_parquet():
+        opened = _open_parquet(file)
+        count: int = opened.metadata.num_rows
+        if count == expected:
+            count = sum(batch.num_rows for batch in opened.iter_batches(_BATCH))
+        return count
+
+
+def parquet_columns(file: IO[bytes]) -> list[str]:
+    """Give the name and the type of each column of Parquet.
+
+    Args:
+        file: The file.
+
+    Raises:
+        BadPayloadError: It is no Parquet.
+    """
+    with _told_of_parquet():
+        return [f"{field.name}, {field.type}" for field in _parquet_schema(file)]
 
 
 def read_sqlite(path: Path, record_type: str, flags: frozenset[str]) -> Iterator[Record]:
@@ -187,6 +226,56 @@ def same_record(one: Record, other: Record, *, canonical: bool = False) -> bool:
         and (value == other[name] if type(value) is not float else repr(value) == repr(other[name]))
         for name, value in one.items()
     )
+
+
+@contextmanager
+def _told_of_parquet() -> Iterator[None]:
+    import pyarrow
+
+    try:
+        yield
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        if isinstance(error, BadPayloadError):
+            raise
+        raise BadPayloadError(f"is no Parquet that can be read: {error}") from error
+
+
+def _parquet_schema(file: IO[bytes]) -> Any:
+    """Give the schema of Parquet, if it has such columns as are written here."""
+    from pyarrow import parquet
+
+    schema = parquet.ParquetFile(file).schema_arrow
+    for field in schema:
+        if str(field.type) not in _COLUMNS:
+            raise BadPayloadError(f"has a column that no export writes: {field.name}, {field.type}")
+    if RECORD_TYPE not in schema.names or len({*schema.names}) != len(schema.names):
+        raise BadPayloadError(f"has no {RECORD_TYPE}, or two columns of one name")
+    return schema
+
+
+def _open_parquet(file: IO[bytes]) -> Any:
+    """Open Parquet so that no text is held twice.
+
+    One of megabytes takes few bytes in a file, and so does each further row that has it.
+    """
+    from pyarrow import parquet
+
+    schema = _parquet_schema(file)
+    texts = [field.name for field in schema if str(field.type) in ("binary", "string")]
+    return parquet.ParquetFile(file, read_dictionary=texts)
+
+
+def _values(column: Any) -> list[Any]:
+    """Give the values of a column, of which rows share those that are long."""
+    from pyarrow import compute, types
+
+    if not types.is_dictionary(column.type):
+        return list(column.to_pylist())
+    longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+    if longest * len(column) <= _MOST_TEXT:
+        return list(column.dictionary_decode().to_pylist())
+    distinct = column.dictionary.to_pylist()
+    return [None if at is None else distinct[at] for at in column.indices.to_pylist()]
 
 
 def _object(line: bytes, number: int) -> Record:
