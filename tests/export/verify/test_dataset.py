@@ -354,3 +354,48 @@ def test_records_without_a_type_are_no_payload() -> None:
     parquet.write_table(pyarrow.table({"number": [1]}), file)
     with pytest.raises(BadPayloadError, match="has no record_type"):
         list(read_parquet(file))
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
+def test_a_moment_at_the_end_of_the_calendar_is_compared(
+    dataset: Path, database: Path, moment: str
+) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("ALTER TABLE runs ADD COLUMN started_at DATETIME")
+        connection.execute("UPDATE runs SET started_at = '2024-01-01 00:00:00.000000'")
+    forge(dataset, lambda s: s["predicate"]["selection"].update(since=moment))
+    verify_dataset(dataset, source=database)
+
+
+def test_that_there_is_no_room_for_parquet_is_an_error_of_ours(
+    dataset: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError("[errno 28] No space left on device")
+
+    monkeypatch.setattr(parquet.ParquetWriter, "write_table", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        verify_dataset(dataset, source=database)
+
+
+def test_what_a_statement_calls_its_source_does_not_steer_a_terminal(
+    dataset: Path, database: Path
+) -> None:
+    forge(dataset, lambda s: s["predicate"]["source"].update(name="\x9b31mevil"))
+    said = verify_dataset(dataset, source=database).to_dict()
+    assert "\x9b" not in json.dumps(said, ensure_ascii=False)
+
+
+def test_an_export_whose_mark_cannot_be_written_leaves_no_folder(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Any:
+        raise OutputError("No space left on device")
+
+    monkeypatch.setattr("landscape_compat.export.dataset.target.WrittenFile.write", full)
+    (tmp_path / "there").mkdir()
+    for name in ("new", "there"):
+        with pytest.raises(OutputError, match="No space"):
+            export_dataset(database, tmp_path / name)
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "there").iterdir()) == []

@@ -159,11 +159,15 @@ class LocalTarget:
         """
         own = self.root / OWN
         self._try(lambda: own.mkdir(exist_ok=True))
-        folder = Path(self._try(lambda: tempfile.mkdtemp(prefix="partial-", dir=own)))
         try:
-            yield folder
+            folder = Path(self._try(lambda: tempfile.mkdtemp(prefix="partial-", dir=own)))
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            with suppress(OSError):  # the mark is in it, unless it is that which failed
+                own.rmdir()
 
     def put(self, file: Path, name: str) -> None:
         """Rename a file.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
 from landscape_compat.errors import OutputError
 from landscape_compat.export.formats.compiled import CompiledEncoder, compile_encoder, plain_fix
-from landscape_compat.export.output.files import FolderFiles, file_stem, needs_extra
+from landscape_compat.export.output.files import FolderFiles, cannot_write, file_stem, needs_extra
 from landscape_compat.export.records.values import (
     FIXES,
     RECORD_TYPE,
@@ -66,16 +67,26 @@ class _Table:
         if self._writer is None:
             kind = self._form.record_type
             self._file = self._files.adopt(f"{file_stem(kind)}.parquet", kind)
-            self._writer = parquet.ParquetWriter(
-                self._file.path, schema, compression="zstd", use_dictionary=True
-            )
-        self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
+            with self._told():
+                self._writer = parquet.ParquetWriter(
+                    self._file.path, schema, compression="zstd", use_dictionary=True
+                )
+        with self._told():
+            self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
         self._file.records += len(self.rows)
         self.rows.clear()
 
     def close(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with self._told():
+                self._writer.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise cannot_write(self._file.path, error) from error
 
 
 class ParquetWriter:

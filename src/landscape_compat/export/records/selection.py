@@ -137,6 +137,8 @@ class Selection:
 
 
 EVERYTHING: Final = Selection()
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _holds(connection: Connection, schema: StoredSchema, runs: StoredTable, run_id: str) -> bool:
@@ -160,4 +162,8 @@ def _moment(run_id: Any, stored: Any) -> datetime:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        # By less than a day it is before what can be told, or after.
+        return _FIRST if moment.year == 1 else _LAST

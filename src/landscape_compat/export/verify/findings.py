@@ -66,8 +66,8 @@ class Verification:
             "findings": [
                 {"where": printable(f.where), "what": printable(f.what)} for f in self.findings
             ],
-            "checked": list(self.checked),
-            "unchecked": list(self.unchecked),
+            "checked": [printable(text) for text in self.checked],
+            "unchecked": [printable(text) for text in self.unchecked],
         }
 
 
