@@ -15,7 +15,7 @@ import pytest
 import rfc8785
 
 from landscape_compat.cli import main
-from landscape_compat.errors import OutputError
+from landscape_compat.errors import LandscapeCompatError, OutputError, UnreadableError
 from landscape_compat.export.dataset.dataset import export_dataset
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.verify.dataset import is_dataset, verify_dataset
@@ -273,7 +273,8 @@ def test_without_pyarrow_the_records_are_not_counted(
     monkeypatch.setattr("landscape_compat.export.formats.readback.find_spec", lambda _: None)
     found = verify_dataset(dataset)
     assert found.is_sound
-    assert f"the records in {OF_R1}: pyarrow is not installed" in found.unchecked
+    assert "the records in the files: pyarrow is not installed" in found.unchecked
+    assert "6 files, their digests" in found.checked
 
 
 def test_a_file_that_cannot_be_read_is_told(
@@ -290,7 +291,7 @@ def test_a_file_that_cannot_be_read_is_told(
 
     monkeypatch.setattr(memory, "_open", denied)
     (finding,) = told(verify_dataset("memory://unreadable/tables"))
-    assert finding.startswith(f"{OF_R1}: cannot be read")
+    assert finding == f"{OF_R1}: cannot be read: PermissionError, Access Denied"
 
 
 def test_a_place_that_fsspec_reaches_is_read_as_well(database: Path) -> None:
@@ -324,8 +325,97 @@ def test_which_places_are_taken_for_a_dataset(dataset: Path) -> None:
     assert is_dataset("s3://bucket/tables")
     assert not is_dataset("postgresql+psycopg://host/db")
     assert not is_dataset("sqlite:///audit.db")
+    assert not is_dataset("mariadb+pymysql://host/db")
+    assert not is_dataset("mysql+pymysql://host/db")
     shutil.rmtree(dataset / "_landscape")
     assert not is_dataset(dataset)
+
+
+def test_an_empty_folder_in_a_bag_makes_no_dataset_of_it(tmp_path: Path) -> None:
+    (tmp_path / "_landscape").mkdir()
+    (tmp_path / "bagit.txt").touch()
+    assert not is_dataset(tmp_path)
+
+
+def test_a_zip_file_is_no_dataset(dataset: Path, tmp_path: Path) -> None:
+    """What is wrong with a zip file itself is told of a bag, and would not be of a dataset."""
+    path = shutil.make_archive(str(tmp_path / "set"), "zip", tmp_path, "tables")
+    with pytest.raises(OutputError, match="is no folder, so it is no dataset"):
+        verify_dataset(path)
+
+
+def test_a_symlink_in_place_of_the_statement_is_named(dataset: Path, tmp_path: Path) -> None:
+    shutil.move(dataset / "_landscape", tmp_path / "elsewhere")
+    (dataset / "_landscape").symlink_to(tmp_path / "elsewhere")
+    assert "_landscape: is a symlink, which no dataset holds" in told(verify_dataset(dataset))
+
+
+def test_folders_in_folders_without_end_are_read(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(dataset)
+    for _ in range(1500):
+        os.mkdir("a")  # noqa: PTH102 - the whole path may be too long
+        os.chdir("a")
+    monkeypatch.chdir(dataset)
+    try:
+        assert verify_dataset(dataset).is_sound
+    finally:
+        # What removes the folders of old tests goes from one to the next by calling itself.
+        for depth in range(1500, 0, -1):
+            (dataset / ("a/" * depth)).rmdir()
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_of_ours(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def denied(path: Any) -> Any:
+        if str(path).rstrip("/").endswith("token"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(OutputError, match="Permission denied"):
+        verify_dataset(dataset)
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(dataset: Path) -> None:
+    from landscape_compat.export.verify.bag_files import bag_files
+
+    with bag_files(dataset) as files:
+        (dataset / OF_R1).unlink()
+        os.mkfifo(dataset / OF_R1)
+        with files.open(OF_R1) as opened:
+            assert opened.read() == b""
+
+
+def swap(dataset: Path, table: Any) -> None:
+    """Put another table in the place of a file, and state it."""
+
+    def state(statement: dict[str, Any]) -> None:
+        (file,) = (f for f in statement["predicate"]["files"] if f["name"] == OF_R1)
+        file["records"] = table.num_rows
+
+    parquet.write_table(table, dataset / OF_R1, compression="zstd", store_schema=False)
+    forge(dataset, state)
+
+
+def test_a_column_of_another_type_is_told(dataset: Path, database: Path) -> None:
+    """Though its values are the same: by the type, and where exports write it, by the source."""
+    import pyarrow
+
+    table = parquet.read_table(dataset / OF_R1, partitioning=None)
+    at = table.schema.get_field_index("number")
+    swap(dataset, table.set_column(at, "number", table["number"].cast(pyarrow.int32())))
+    (finding,) = told(verify_dataset(dataset))
+    assert finding == f"{OF_R1}: has a column that no export writes: number, int32"
+    nulls = pyarrow.nulls(2, pyarrow.string())
+    swap(dataset, table.set_column(at, "number", nulls))
+    assert told(verify_dataset(dataset)) == []
+    (finding,) = told(verify_dataset(dataset, source=database))
+    assert finding == f"{OF_R1}: has the column number, string, where audit.db gives number, int64"
 
 
 def test_a_moment_that_python_cannot_tell_is_told(dataset: Path) -> None:
@@ -356,6 +446,34 @@ def test_records_without_a_type_are_no_payload() -> None:
         list(read_parquet(file))
 
 
+def test_a_small_file_that_says_of_many_rows_one_long_text_is_no_bomb(
+    dataset: Path, database: Path
+) -> None:
+    import pyarrow
+
+    rows, size = 5000, 1 << 18
+    text = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * rows, pyarrow.int32()), pyarrow.array(["x" * size])
+    )
+    names = ("record_type", "run_id", "token_id", "row_id")
+    swap(dataset, pyarrow.table({**dict.fromkeys(names, text), "number": list(range(rows))}))
+    assert (dataset / OF_R1).stat().st_size < 1 << 20
+    before = pyarrow.default_memory_pool().max_memory()
+    found = told(verify_dataset(dataset, source=database))
+    assert any("record 1 of the source differs" in what for what in found)
+    # As text of each row, every column is of more than a gigabyte.
+    assert pyarrow.default_memory_pool().max_memory() < before + (rows * size) // 4
+
+
+def test_rows_beyond_those_that_are_stated_are_not_read(
+    dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rewrite(dataset, OF_R1, lambda records: records.extend(records * 5))
+    forge(dataset)
+    monkeypatch.setattr(parquet.ParquetFile, "iter_batches", lambda *_: iter(()))
+    assert f"{OF_R1}: holds 12 records, and the statement says 2" in told(verify_dataset(dataset))
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:00", "9999-12-31T23:59:59-23:00"])
 def test_a_moment_at_the_end_of_the_calendar_is_compared(
     dataset: Path, database: Path, moment: str
@@ -365,6 +483,102 @@ def test_a_moment_at_the_end_of_the_calendar_is_compared(
         connection.execute("UPDATE runs SET started_at = '2024-01-01 00:00:00.000000'")
     forge(dataset, lambda s: s["predicate"]["selection"].update(since=moment))
     verify_dataset(dataset, source=database)
+
+
+def test_a_run_that_cannot_be_told_in_time_does_not_speak_against_the_dataset(
+    dataset: Path, database: Path
+) -> None:
+    forge(dataset, lambda s: s["predicate"]["selection"].update(since="2024-01-01T00:00:00"))
+    with pytest.raises(UnreadableError, match="cannot be told when it began"):
+        verify_dataset(dataset, source=database)
+
+
+def test_without_pyarrow_a_source_is_not_compared(
+    dataset: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that is no fault of the dataset's."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(LandscapeCompatError, match="needs a package that is not installed"):
+        verify_dataset(dataset, source=database)
+
+
+def test_a_missing_file_is_not_said_to_hold_what_the_source_lacks(
+    dataset: Path, database: Path
+) -> None:
+    name = "token/run=r2/part-0.parquet"
+    (dataset / name).unlink()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("DELETE FROM tokens WHERE token_id = 't3'")
+    (finding,) = told(verify_dataset(dataset, source=database))
+    assert finding == f"{name}: is named by the statement and missing"
+
+
+def test_an_empty_selection_is_one_of_everything(dataset: Path) -> None:
+    def lower(statement: dict[str, Any]) -> None:
+        statement["predicate"]["selection"].update(runs=[])
+        (table,) = (t for t in statement["predicate"]["source"]["tables"] if t["table"] == "tokens")
+        table["rows"] += 1
+
+    forge(dataset, lower)
+    (finding,) = told(verify_dataset(dataset))
+    assert "has 3 records of 4 rows, though all were wanted" in finding
+
+
+def test_rows_of_a_chosen_table_are_counted(database: Path, tmp_path: Path) -> None:
+    place = tmp_path / "tables"
+    export_dataset(database, place, selection=Selection(tables=("tokens",)))
+    assert told(verify_dataset(place)) == []
+
+    def raise_rows(statement: dict[str, Any]) -> None:
+        (table,) = (t for t in statement["predicate"]["source"]["tables"] if t["table"] == "tokens")
+        table["rows"] += 1
+
+    forge(place, raise_rows)
+    (finding,) = told(verify_dataset(place))
+    assert "has 3 records of 4 rows" in finding
+
+
+def test_errors_of_a_file_system_do_not_tell_its_password(
+    database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor need they be of a kind that Python knows, while a file is opened or read."""
+    memory = pytest.importorskip("fsspec.implementations.memory")
+    place = "memory://wordless/tables"
+    export_dataset(database, place)
+
+    class BrokenError(Exception):
+        pass
+
+    def read(*_: Any) -> bytes:
+        raise BrokenError("https://user:secret@host/")
+
+    real = memory.MemoryFileSystem._open
+
+    def opened(self: Any, path: str, *args: Any, **more: Any) -> Any:
+        if path.endswith("token/run=r1/part-0.parquet"):
+            raise BrokenError("https://user:secret@host/")
+        if path.endswith("token/run=r2/part-0.parquet"):
+            return type("File", (memory.MemoryFile,), {"read": read})(self, path)
+        return real(self, path, *args, **more)
+
+    monkeypatch.setattr(memory.MemoryFileSystem, "_open", opened)
+    found = told(verify_dataset(place))
+    assert len(found) == 2
+    assert all("cannot be read: BrokenError" in what for what in found)
+    assert "secret" not in "".join(found)
+
+
+def test_that_there_is_no_room_for_a_private_folder_is_an_error_of_ours(
+    dataset: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("landscape_compat.export.verify.dataset.PrivateFolder", full)
+    with pytest.raises(OutputError, match="No space left on device"):
+        verify_dataset(dataset, source=database)
 
 
 def test_that_there_is_no_room_for_parquet_is_an_error_of_ours(

@@ -23,6 +23,8 @@ __all__ = ["UNREADABLE", "BagFiles", "Files", "bag_files"]
 UNREADABLE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 # What opening a zip file may raise.
 _NO_ZIP: Final = (*UNREADABLE, ValueError, OverflowError, struct.error)
+# A pipe may have taken the place of what was listed, and nobody write to it.
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ZIP_MARK: Final = b"PK\x03\x04"
 
 
@@ -62,14 +64,15 @@ def bag_files(path: Path) -> Iterator[BagFiles]:
     Raises:
         OutputError: There is neither.
     """
-    if path.is_dir():
-        yield _Folder(path)
-        return
     try:
-        file = path.open("rb")
+        opened = _Folder(path) if path.is_dir() else path.open("rb")
     except OSError as error:
         what = "is not there" if not os.path.lexists(path) else f"cannot be read: {error.strerror}"
         raise _no_bag(path, what) from error
+    if isinstance(opened, _Folder):
+        yield opened
+        return
+    file = opened
     with file:
         try:
             archive = zipfile.ZipFile(file)
@@ -99,11 +102,13 @@ class _Folder:
         self._folder = folder
         self.sizes: dict[str, int] = {}
         self.odd: dict[str, str] = {}
-        self._list(folder, "")
+        pending = [""]
+        while pending:
+            self._list(pending.pop(), pending)
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it from its beginning."""
-        descriptor = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(self._folder / name, _READ)
         return os.fdopen(descriptor, "rb", buffering=1 << 20)
 
     @contextmanager
@@ -111,13 +116,13 @@ class _Folder:
         """Give a path to read a file by."""
         yield self._folder / name
 
-    def _list(self, folder: Path, prefix: str) -> None:
-        with os.scandir(folder) as entries:
+    def _list(self, prefix: str, pending: list[str]) -> None:
+        with os.scandir(self._folder / prefix) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 name = prefix + entry.name
                 found = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(found.st_mode):
-                    self._list(folder / entry.name, f"{name}/")
+                    pending.append(f"{name}/")
                 elif stat.S_ISREG(found.st_mode):
                     self.sizes[name] = found.st_size
                 else:

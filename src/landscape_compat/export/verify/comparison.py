@@ -21,7 +21,7 @@ from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.payload import is_signed, readable, records_of
 from landscape_compat.landscape.database import Landscape, open_landscape
 
-__all__ = ["compare_records", "compare_with_source", "stated_selection"]
+__all__ = ["compare_records", "compare_with_source", "note_other_bytes", "stated_selection"]
 
 
 def compare_with_source(
@@ -52,13 +52,7 @@ def compare_with_source(
         )
     for at, (source, told) in enumerate(zip(sources, predicate["sources"], strict=True)):
         with open_landscape(source, passphrase=passphrase) as db:
-            before = [f["sha256"] for f in told["files_before"] if f["sha256"] is not None]
-            now = [file.sha256 for file in state_of_source(db).data]
-            if before != now:
-                found.unchecked.append(
-                    f"{told['name']} byte by byte: it is not the file that was exported any "
-                    "more, so what it holds was compared"
-                )
+            note_other_bytes(db, told, found)
             for name in dict.fromkeys(file["format"] for file in predicate["payload"]):
                 files = [
                     file
@@ -67,6 +61,22 @@ def compare_with_source(
                 ]
                 if name != "schema" and all(map(readable, files)):
                     _compare(bag, predicate, files, db, told, name, found)
+
+
+def note_other_bytes(db: Landscape, told: Mapping[str, Any], found: Verification) -> None:
+    """Note that a database is not the file that was exported.
+
+    Args:
+        db: The database.
+        told: What the statement says of it.
+        found: Takes the note.
+    """
+    before = [file["sha256"] for file in told["files_before"] if file["sha256"] is not None]
+    if before != [file.sha256 for file in state_of_source(db).data]:
+        found.unchecked.append(
+            f"{told['name']} byte by byte: it is not the file that was exported any more, so "
+            "what it holds was compared"
+        )
 
 
 def stated_selection(predicate: Mapping[str, Any]) -> Selection:

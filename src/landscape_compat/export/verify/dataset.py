@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, nullcontext
-from itertools import chain
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import IO, Any, Final
 
 from sqlalchemy import URL
 
 from landscape_compat.engine.private_folder import PrivateFolder
-from landscape_compat.errors import LandscapeCompatError, OutputError, SourceChangedError
+from landscape_compat.engine.servers import SERVERS
+from landscape_compat.errors import LandscapeCompatError, OutputError, UnreadableError
+from landscape_compat.export.bag.bag import BAGIT
 from landscape_compat.export.bag.json_schema import published_schema
-from landscape_compat.export.bag.witness import state_of_source
 from landscape_compat.export.dataset.dataset import export_dataset
 from landscape_compat.export.dataset.layout import MARK, OWN, PREDICATE, STATEMENT, file_name
 from landscape_compat.export.dataset.remote import RemoteTarget
 from landscape_compat.export.dataset.target import LocalTarget, target_of
-from landscape_compat.export.formats.readback import BadPayloadError, can_read, read_parquet
+from landscape_compat.export.formats.parquet import require_parquet
+from landscape_compat.export.formats.readback import (
+    BadPayloadError,
+    can_read,
+    count_parquet,
+    parquet_columns,
+    read_parquet,
+)
+from landscape_compat.export.output.files import cannot_write
 from landscape_compat.export.records.values import Record
 from landscape_compat.export.verify.bag_files import UNREADABLE, Files, bag_files
-from landscape_compat.export.verify.comparison import compare_records, stated_selection
+from landscape_compat.export.verify.comparison import (
+    compare_records,
+    note_other_bytes,
+    stated_selection,
+)
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.form import read_statement
 from landscape_compat.export.verify.manifests import digest_of, read_tag
@@ -34,7 +48,7 @@ __all__ = ["is_dataset", "verify_dataset"]
 
 _Parts = dict[str | None, tuple[str, Iterator[Record]]]
 # What begins the URL of a database, and not of a place that fsspec reaches.
-_DATABASES: Final = ("sqlite", "postgresql")
+_DATABASES: Final = {"sqlite", *SERVERS}
 
 
 def is_dataset(place: str | os.PathLike[str]) -> bool:
@@ -47,7 +61,9 @@ def is_dataset(place: str | os.PathLike[str]) -> bool:
     scheme, is_url, _ = text.partition("://")
     if is_url:
         return scheme.partition("+")[0] not in _DATABASES
-    return Path(text, OWN).is_dir()
+    # An empty folder that somebody made in a bag makes no dataset of it.
+    is_bag = Path(text, BAGIT).exists() and not os.path.lexists(Path(text, STATEMENT))
+    return Path(text, OWN).is_dir() and not is_bag
 
 
 def verify_dataset(
@@ -73,16 +89,23 @@ def verify_dataset(
         OutputError: There is nothing in that place, or it cannot be read.
         LandscapeCompatError: The source cannot be read, or a package is not installed.
     """
+    if source is not None:
+        require_parquet()
     place = target_of(target, storage_options)
     found = Verification(place.place)
+    is_readable = can_read("parquet")
     with _files(place) as files:
         predicate = _checked_statement(files, found)
         if predicate is None:
             return found
         for file in predicate["files"]:
             if file["name"] in files.sizes:
-                _check_file(files, file, found)
-        found.checked.append(f"{len(predicate['files'])} files, their digests and their records")
+                _check_file(files, file, found, is_readable=is_readable)
+        found.checked.append(
+            f"{len(predicate['files'])} files, their digests{' and records' * is_readable}"
+        )
+        if not is_readable:
+            found.unchecked.append("the records in the files: pyarrow is not installed")
         if source is not None:
             with open_landscape(source, passphrase=passphrase) as db:
                 _compare(files, predicate, db, passphrase, found)
@@ -90,9 +113,17 @@ def verify_dataset(
 
 
 def _files(place: LocalTarget | RemoteTarget) -> AbstractContextManager[Files]:
-    if isinstance(place, LocalTarget):
-        return bag_files(place.root)
-    return nullcontext(_RemoteFiles(place))
+    if isinstance(place, RemoteTarget):
+        return nullcontext(_RemoteFiles(place))
+    if not place.root.is_dir():
+        raise _no_dataset(f"{place.place} is not there, or is no folder")
+    return bag_files(place.root)
+
+
+def _no_dataset(what: str) -> OutputError:
+    return OutputError(
+        f"{what}, so it is no dataset.", remedy="Give the place that `export --dataset` wrote to."
+    )
 
 
 class _RemoteFiles:
@@ -104,18 +135,56 @@ class _RemoteFiles:
         self._place = place
         self.sizes: Mapping[str, int] = place.sizes()
         if not self.sizes:
-            raise OutputError(
-                f"{place.place} holds nothing.",
-                remedy="Give the place that `export --dataset` wrote to.",
-            )
+            raise _no_dataset(f"{place.place} holds nothing")
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it from its beginning."""
-        return self._place.open(name)
+        with _wordless():
+            return io.BufferedReader(_Wordless(self._place.open(name)), 1 << 20)
+
+
+class _Wordless(io.RawIOBase):
+    """A file of a place that fsspec reaches, whose errors do not tell where that is."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _wordless():
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with _wordless():
+            return self._file.seek(offset, whence)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+@contextmanager
+def _wordless() -> Iterator[None]:
+    """Leave out what an error says: it may name the URL, and with it a password."""
+    try:
+        yield
+    # Not every file system of fsspec's keeps to OSError.
+    except Exception as error:
+        what = getattr(error, "strerror", None) or "told by the file system"
+        raise OSError(f"{type(error).__name__}, {what}") from None
 
 
 def _checked_statement(files: Files, found: Verification) -> dict[str, Any] | None:
     """Check the statement, and what it says of the files that are there."""
+    for name, what in files.odd.items():
+        found.find(name, f"{what}, which no dataset holds")
     if MARK in files.sizes:
         found.find(MARK, "is there: an export to this place has not come to its end")
     if STATEMENT not in files.sizes:
@@ -141,8 +210,6 @@ def _checked_statement(files: Files, found: Verification) -> dict[str, Any] | No
 def _differences(files: Files, predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Compare what is there with what is stated."""
     stated = {file["name"]: file for file in predicate["files"]}
-    for name, what in files.odd.items():
-        yield name, f"{what}, which no dataset holds"
     for name in sorted(files.sizes.keys() - stated.keys() - {STATEMENT, MARK}):
         yield name, "is not named by the statement"
     for name, file in stated.items():
@@ -179,14 +246,17 @@ def _contradictions(
     if of_type.total() != predicate["records"]:
         what = f"says {predicate['records']}, and its files have {of_type.total()} in all"
         yield f"{STATEMENT} /predicate/records", what
-    if all(wanted is None for wanted in predicate["selection"].values()):
+    selection = predicate["selection"]
+    if not any(selection[of] for of in ("runs", "since", "until", "statuses")):
         for at, table in enumerate(tables):
-            if table["records"] != table["rows"]:
+            if table["records"] != table["rows"] and (table["records"] or not selection["tables"]):
                 what = f"has {table['records']} records of {table['rows']} rows, though all were"
                 yield f"{STATEMENT} /predicate/source/tables/{at}", f"{what} wanted"
 
 
-def _check_file(files: Files, file: Mapping[str, Any], found: Verification) -> None:
+def _check_file(
+    files: Files, file: Mapping[str, Any], found: Verification, *, is_readable: bool
+) -> None:
     """Check a file's digest, and the number of its records."""
     name = file["name"]
     digest = digest_of(files, name, found)
@@ -194,12 +264,12 @@ def _check_file(files: Files, file: Mapping[str, Any], found: Verification) -> N
         return
     if digest != file["sha256"]:
         found.find(name, f"its SHA-256 is {digest}, and the statement says {file['sha256']}")
-    if not can_read("parquet"):
-        found.unchecked.append(f"the records in {name}: pyarrow is not installed")
+        return
+    if not is_readable:
         return
     try:
         with files.open(name) as opened:
-            count = sum(1 for _ in read_parquet(opened))
+            count = count_parquet(opened, file["records"])
     except (BadPayloadError, *UNREADABLE) as error:
         found.find(name, str(error))
         return
@@ -216,43 +286,56 @@ def _compare(
 ) -> None:
     """Export the database again, and compare each file with the one that lies in the dataset."""
     told = predicate["source"]
-    before = [f["sha256"] for f in told["files_before"] if f["sha256"] is not None]
-    if before != [file.sha256 for file in state_of_source(db).data]:
-        found.unchecked.append(
-            f"{told['name']} byte by byte: it is not the file that was exported any more, so "
-            "what it holds was compared"
-        )
-    with closing(PrivateFolder()) as folder:
+    name = told["name"]
+    note_other_bytes(db, told, found)
+    try:
+        selection = stated_selection(predicate)
+        selection.find_tables(db.stored, db.declared)
+        with db.connection() as connection:
+            selection.find_runs(connection, db.stored)
+    except UnreadableError:
+        raise
+    except (ValueError, LandscapeCompatError) as error:
+        found.find(name, f"what the statement says was exported is not there: {error}")
+        return
+    try:
+        folder = PrivateFolder()
+    except OSError as error:
+        raise cannot_write("A private folder for what the source holds", error) from error
+    with closing(folder):
         again = folder.path / "again"
-        try:
-            made = export_dataset(
-                db,
-                again,
-                selection=stated_selection(predicate),
-                absent=predicate["absent"],
-                filled=predicate["filled"],
-                passphrase=passphrase,
-            )
-        except (OutputError, SourceChangedError):
-            raise
-        except (ValueError, LandscapeCompatError) as error:
-            what = f"what the statement says was exported is not there: {error}"
-            found.find(told["name"], what)
-            return
-        stated = {file["name"] for file in predicate["files"]}
-        for name in sorted(stated - {file.name for file in made.files}):
-            found.find(name, f"holds records of which {told['name']} has none")
+        made = export_dataset(
+            db,
+            again,
+            selection=selection,
+            absent=predicate["absent"],
+            filled=predicate["filled"],
+            passphrase=passphrase,
+        )
+        stated = {file["name"] for file in predicate["files"]} & files.sizes.keys()
+        for surplus in sorted(stated - {file.name for file in made.files}):
+            found.find(surplus, f"holds records of which {name} has none")
         count = 0
         for file in made.files:
             if file.name not in files.sizes:
-                found.find(told["name"], f"holds records for {file.name}, which is missing")
+                found.find(name, f"holds records for {file.name}, which is missing")
                 continue
             try:
                 with (again / file.name).open("rb") as stored, files.open(file.name) as kept:
-                    parts: _Parts = {None: (file.name, read_parquet(kept))}
-                    count += compare_records(
-                        read_parquet(stored), parts, told["name"], found, signed=False
-                    )
+                    count += _compare_file(file.name, stored, kept, name, found)
             except (BadPayloadError, *UNREADABLE) as error:
                 found.find(file.name, str(error))
-    found.checked.append(f"{count} records of {told['name']} against the dataset")
+    found.checked.append(f"{count} records of {name} against the dataset")
+
+
+def _compare_file(
+    name: str, stored: IO[bytes], kept: IO[bytes], source: str, found: Verification
+) -> int:
+    """Compare two files, the columns first: records may be alike where those differ."""
+    columns = zip_longest(parquet_columns(stored), parquet_columns(kept), fillvalue="none")
+    for of_source, is_so in columns:
+        if of_source != is_so:
+            found.find(name, f"has the column {is_so}, where {source} gives {of_source}")
+            return 0
+    parts: _Parts = {None: (name, read_parquet(kept))}
+    return compare_records(read_parquet(stored), parts, source, found, signed=False)
