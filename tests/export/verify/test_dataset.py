@@ -613,3 +613,13 @@ def test_an_export_whose_mark_cannot_be_written_leaves_no_folder(
             export_dataset(database, tmp_path / name)
     assert not (tmp_path / "new").exists()
     assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "place", ["dir:///tables", "zip://a::file:///nowhere.zip", "ftp://user:secret@localhost:1/a"]
+)
+def test_a_place_that_cannot_be_reached_is_an_error_of_ours(place: str) -> None:
+    pytest.importorskip("fsspec")
+    with pytest.raises(OutputError) as told:
+        verify_dataset(place)
+    assert "secret" not in str(told.value)

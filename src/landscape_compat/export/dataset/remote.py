@@ -141,7 +141,9 @@ class RemoteTarget:
                 f"{self.place} needs a package that is not installed ({error}).",
                 remedy="Install it beside fsspec, on every machine that writes.",
             ) from error
-        except ValueError as error:
+        except OSError as error:  # some connect at once
+            raise self._failed(error) from error
+        except Exception as error:  # what fsspec raises of a URL that it cannot take apart differs
             # Its own words may hold the URL, and with it a password.
             raise OutputError(
                 f"{self.place} is not a place that fsspec can write to.",
