@@ -627,9 +627,10 @@ def test_reflection_and_inspection_see_what_is_stored(engine: Engine, file: Path
     assert [table.name for table in report.tables] == ["tokens", "notes"]
 
 
-def test_a_database_of_another_machine_is_refused(file: Path) -> None:
+@pytest.mark.parametrize("place", ["md:my_db", "motherduck:my_db", "s3://bucket/my.duckdb"])
+def test_a_database_of_another_machine_is_refused(place: str) -> None:
     """It cannot be told what keeps others from writing to it."""
-    engine = create_engine("duckdb:///md:my_db")
+    engine = create_engine(f"duckdb:///{place}")
     with pytest.raises(AttachError, match="no file of this machine"):
         attach(engine, Base.metadata)
 
