@@ -103,6 +103,42 @@ def test_a_translated_schema(tenants: Engine) -> None:
                 assert connection.scalars(select(tokens.c.grp)).one() == expected[1]
 
 
+@pytest.mark.parametrize("leads_to", ["the default", "its name"])
+def test_a_schema_that_is_translated_to_the_default_one(
+    older: Older, engine: Engine, leads_to: str
+) -> None:
+    """As tests do for a program that declares its tables with one; a namesake stays another."""
+    home = "main" if older.file else "public"
+    metadata = sa.MetaData()
+    tokens = table(metadata, "app")
+    for schema in ("app", "b"):
+        table(metadata, schema, "runs")
+    translated = engine.execution_options(
+        schema_translate_map={"app": None if leads_to == "the default" else home}
+    )
+    with attach(engine, metadata, schemas=[home]) as attachment, translated.connect() as connection:
+        query = select(tokens).where(tokens.c.grp.is_(None)).order_by(tokens.c.token_id)
+        assert connection.execute(query).all() == [(1, None), (2, None), (3, None)]
+        with pytest.raises(WriteRefusedError):
+            connection.execute(tokens.delete())
+        degraded = [table.name for table in attachment.report().tables if table.is_degraded]
+        assert degraded[0] == "tokens"
+
+
+def test_a_current_database_whose_schema_is_translated(postgres: PostgresDatabase) -> None:
+    """Nothing of the schema that is declared is stored, and nothing is missing: it is written."""
+    postgres.run("CREATE TABLE tokens (token_id int PRIMARY KEY, grp text)")
+    metadata = sa.MetaData()
+    tokens = table(metadata, "app")
+    engine = create_engine(postgres.url())
+    translated = engine.execution_options(schema_translate_map={"app": None})
+    with attach(engine, metadata, schemas=["public"]) as attachment, translated.begin() as writing:
+        writing.execute(tokens.insert().values(token_id=1, grp="new"))
+        assert writing.execute(select(tokens)).all() == [(1, "new")]
+        assert not attachment.report().degraded
+    engine.dispose()
+
+
 def test_a_schema_that_lacks_the_table_reads_as_no_rows(tenants: Engine) -> None:
     """The table is then reported missing from there."""
     metadata = sa.MetaData()

@@ -169,8 +169,8 @@ def attach(
         read_only: Whether a database is opened read-only also if it is current.
         known: Gives the known shapes of the schema, oldest first, by which warnings name the
             one that a degraded database has.
-        schemas: The schemas that `schema_translate_map` leads to, on a server: the declared
-            tables are looked for in each of these, too.
+        schemas: The schemas that `schema_translate_map` leads to: the declared tables are looked
+            for in each of these, too. The one that needs no name goes by its own, as `main`.
 
     Raises:
         AttachError: It is no engine, its dialect is not known, or it has an attachment of

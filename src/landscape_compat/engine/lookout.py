@@ -110,7 +110,7 @@ class Lookout:
             if prepared is None:
                 schema = stored.schema or self.catalogue.default_schema
                 if not self.catalogue.has_schemas:
-                    declared = declared_schema(self._metadata, dialect, schema)
+                    declared = declared_schema(self._metadata, dialect, schema, self._schemas)
                 else:
                     declared = declared_for(self._metadata, dialect, stored, self._schemas)
                 plan = make_plan(stored, declared, self._rules, dialect, schema)

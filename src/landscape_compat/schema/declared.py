@@ -28,7 +28,12 @@ _COLLATED = re.compile(r'(.*?) COLLATE (?:"(.+)"|(\w+))', re.DOTALL)
 _HELD_BY = {"JSONB": "JSON"}
 
 
-def declared_schema(metadata: MetaData, dialect: Dialect, schema: str | None = None) -> SchemaShape:
+def declared_schema(
+    metadata: MetaData,
+    dialect: Dialect,
+    schema: str | None = None,
+    others: Collection[str] = (),
+) -> SchemaShape:
     """Give the shape of the tables that a reader declares in one schema.
 
     Args:
@@ -36,12 +41,13 @@ def declared_schema(metadata: MetaData, dialect: Dialect, schema: str | None = N
         dialect: The dialect that renders their types.
         schema: The schema they are found in without being told, as `main` on SQLite: tables
             declared without a schema, or with this one.
+        others: The schemas that declared tables may be looked for in, besides their own.
     """
     return SchemaShape.of(
         *(
             _declared_table(table, dialect)
             for table in metadata.tables.values()
-            if table.schema is None or table.schema == schema
+            if table.schema in (None, schema) or _is_led_to(schema, table, metadata, others)
         )
     )
 
@@ -70,7 +76,11 @@ def declared_for(
             here.append(shape)
         else:
             elsewhere.setdefault(table.schema, []).append(shape)
+            if _is_led_to(home, table, metadata, others):
+                here.append(shape)
         for schema in others:
+            if schema == home and table.schema is not None:
+                continue
             if table.schema != schema and f"{schema}.{table.name}" not in metadata.tables:
                 elsewhere.setdefault(schema, []).append(shape)
     return SchemaShape.of(
@@ -80,6 +90,16 @@ def declared_for(
             for schema, tables in elsewhere.items()
         },
         exact=stored.exact,
+    )
+
+
+def _is_led_to(home: str | None, table: Table, metadata: MetaData, others: Collection[str]) -> bool:
+    """Tell whether a table of a schema may be looked for by its bare name as well.
+
+    Two of one name would be one there, and which of them is meant could not be told.
+    """
+    return home in others and not any(
+        other.name == table.name and other is not table for other in metadata.tables.values()
     )
 
 
