@@ -35,7 +35,7 @@ def _is_there(number: int) -> bool:
 
 @pytest.mark.parametrize(("script", "patience"), [(_DEAF, 0.2), (_STOPS, 60.0)])
 def test_a_server_is_gone_with_its_folder(tmp_path: Path, script: str, patience: float) -> None:
-    """One that does not stop is killed; who would do so is not waited for."""
+    """One that does not stop is killed; one that does is not waited for any longer."""
     folder = tmp_path / "server"
     folder.mkdir()
     begun = time.monotonic()

@@ -12,22 +12,20 @@ from typing import Any
 
 __all__ = ["ServerError", "run_program", "running", "unprivileged"]
 
-# Reads its standard input to the end: the server stops also where this process is killed. Who
-# waits to kill it is waited for as well: where nobody else does that, the dead stay listed.
+# Reads its standard input to the end: the server stops also where this process is killed. No second
+# process waits to kill it: one that is told to go in its first moments may not have heard.
 _WATCH = """
 trap '' INT
-folder=$1; signal=$2; patience=$3; shift 3
+folder=$1; signal=$2; tenths=$3; shift 3
 "$@" & server=$!
 read -r _
 kill -"$signal" "$server" 2>/dev/null
-{
-    trap 'kill "$nap" && wait "$nap"; exit' TERM
-    sleep "$patience" & nap=$!
-    wait "$nap" && kill -KILL "$server"
-} 2>/dev/null & killer=$!
+while [ "$tenths" -gt 0 ] && kill -0 "$server" 2>/dev/null; do
+    sleep 0.1
+    tenths=$((tenths - 1))
+done
+kill -KILL "$server" 2>/dev/null
 wait "$server"
-kill "$killer" 2>/dev/null
-wait "$killer"
 rm -rf "$folder"
 """
 _PATIENCE = 30.0
@@ -97,7 +95,7 @@ def running(
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
-            ["sh", "-c", _WATCH, "sh", folder, signal, str(patience), *command],
+            ["sh", "-c", _WATCH, "sh", folder, signal, str(round(patience * 10)), *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ def test_two_workers_one_of_which_is_killed(legacy: Written, tmp_path: Path) -> 
 
     def kill(workers: list[int]) -> None:
         while not done.is_set() and not killed:
-            # What is being written lies in a folder until it is whole.
-            if any(target.glob("_landscape/partial-*/*.parquet")):
-                os.kill(workers[0], signal.SIGKILL)
-                killed.append(workers[0])
+            # What is being written lies in a folder until it is whole, which may go meanwhile.
+            with suppress(FileNotFoundError):
+                if any(target.glob("_landscape/partial-*/*.parquet")):
+                    os.kill(workers[0], signal.SIGKILL)
+                    killed.append(workers[0])
             time.sleep(0.001)
 
     with (
