@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from landscape_compat.projection.scan import Effect, QualifiedName, scan_statement
 from landscape_compat.projection.tokens import MARIADB, NAMES, tokenize
+from support.edits import edited
 from support.mariadb import MariaServer
 
 TABLES = ("tokens", "rows", "left", "order items", "a`b", "50%", "1st", "na\u00efve", "use")
@@ -81,13 +82,7 @@ class Twins:
             for name in TABLES
             if name in scan.names
         )
-        if prelude and scan.with_end is not None:
-            edits.append((scan.with_end, scan.with_end, f" {prelude},"))
-        elif prelude:
-            edits.append((scan.insert_at, scan.insert_at, f"WITH {prelude} "))
-        for start, end, text in sorted(edits, reverse=True):
-            sql = sql[:start] + text + sql[end:]
-        return sql
+        return edited(sql, scan, edits, prelude)
 
 
 @pytest.fixture(scope="module")

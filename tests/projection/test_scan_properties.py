@@ -17,6 +17,7 @@ from landscape_compat.projection.scan import Effect, QualifiedName, StatementSca
 from landscape_compat.projection.tokens import POSTGRESQL, SQLITE
 from landscape_compat.schema.shape import fold_name
 from projection.statements import KEYWORDS, SQLITE_SCHEMA, STATEMENTS, Statement
+from support.edits import edited
 
 _WRITING = {
     getattr(sqlite3, f"SQLITE_{action}")
@@ -208,13 +209,7 @@ class Twins:
             for folded, name in self.tables.items()
             if folded in scan.names - scan.own_ctes
         )
-        if prelude and scan.with_end is not None:
-            edits.append((scan.with_end, scan.with_end, f" {prelude},"))
-        elif prelude:
-            edits.append((scan.insert_at, scan.insert_at, f"WITH {prelude} "))
-        for start, end, text in sorted(edits, reverse=True):
-            sql = sql[:start] + text + sql[end:]
-        return sql
+        return edited(sql, scan, edits, prelude)
 
 
 def _quoted(name: str) -> str:

@@ -51,9 +51,7 @@ class PreparedPlan:
             WriteRefusedError: The statement writes.
             UnreadableError: It cannot be answered faithfully from what is stored.
         """
-        syntax = self.plan.syntax
-        is_formatted = syntax.name == "mariadb" and syntax.doubles_percent
-        skeleton = skeleton_of(text, is_formatted=is_formatted)
+        skeleton = skeleton_of(text, is_formatted=self.plan.syntax.formats)
         found = self._recall(skeleton.text, as_stored)
         if not skeleton.fits(found.text):
             return self._recall(text, as_stored)

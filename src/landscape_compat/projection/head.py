@@ -65,7 +65,7 @@ class Head:
         return depth == 0
 
     def _skip_explain(self) -> None:
-        if self._syntax.name == "mariadb":
+        if self._syntax.admits_by_list:
             self._at = skip_explain(self._tokens, self._at)
             return
         if not self._takes("EXPLAIN"):
@@ -110,7 +110,7 @@ class Head:
         if here is None or here.kind is not TokenKind.WORD:
             return
         self.verb = here.text
-        if self._syntax.name == "mariadb":
+        if self._syntax.admits_by_list:
             self.effect = admitted_effect(self._tokens, self._at)
             return
         not_here = {"sqlite": ("TABLE", "FROM"), "postgresql": ("FROM",)}

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from landscape_compat.errors import UnreadableError, WriteRefusedError
+from landscape_compat.errors import UnreadableError
 from landscape_compat.projection.joins import filtered_names
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
+from landscape_compat.projection.refusals import (
+    moves_names,
+    refuse_any,
+    refuse_names,
+    refuse_projected,
+)
 from landscape_compat.projection.render import quote_name
 from landscape_compat.projection.scan import (
     Effect,
@@ -24,14 +29,6 @@ from landscape_compat.schema.shape import fold_name
 from landscape_compat.schema.types import is_mariadb
 
 __all__ = ["Rewritten", "rewrite_statement"]
-
-_REMEDIES = (
-    "Export the database as it is, migrate a copy of it, or start a fresh one; this one stays "
-    "as it was written."
-)
-
-# What may make another schema of the search path the first one.
-_MOVES = frozenset({"SET", "RESET", "DISCARD"})
 
 
 class Rewritten(NamedTuple):
@@ -65,47 +62,14 @@ def rewrite_statement(text: str, plan: Plan, *, as_stored: bool = False) -> Rewr
         UnreadableError: The statement cannot be answered faithfully from what is stored.
     """
     scan = scan_statement(text, plan.syntax)
-    if scan.executes:
-        raise UnreadableError(
-            "The statement has a comment whose content the server executes (`/*! ... */`).",
-            remedy="Write into the statement what the comment holds, or leave it out.",
-        )
-    if scan.misplaces:
-        raise UnreadableError(
-            "The statement has a percent sign, or a parameter, where no value stands: in a string, "
-            "a comment or a name. What the driver makes of that is not what was read here.",
-            remedy="Double each percent sign that is one, and let a parameter stand alone.",
-        )
-    if scan.effect is Effect.WRITES:
-        raise WriteRefusedError(
-            f"{scan.verb or 'The statement'} was refused before it reached the database, which is "
-            "open read-only because its schema is not the one this program was written for.",
-            remedy=_REMEDIES,
-        )
-    if scan.multiple:
-        raise UnreadableError(
-            "Several statements in one text cannot be projected onto an older schema.",
-            remedy="Execute them one by one.",
-        )
+    refuse_any(scan)
     scan = _in_home(scan, plan)
-    _refuse_other_names(scan, plan)
+    refuse_names(scan, plan)
     uses = _uses(scan, plan)
-    _refuse_routines(scan, plan)
-    moves = scan.verb in _MOVES or "set_config" in scan.names
+    moves = moves_names(scan)
     if as_stored or not uses or scan.effect in (Effect.CONTROL, Effect.PRAGMA, Effect.EMPTY):
         return Rewritten(text, (), scan.effect, moves)
-    if scan.effect is Effect.OTHER:
-        raise UnreadableError(
-            f"A statement that starts with {scan.verb or text[:20]!r} cannot be projected onto "
-            "an older schema.",
-            table=uses[0].projection.label,
-            remedy="Read the table by a SELECT.",
-        )
-    _refuse_hidden_names(scan, plan, uses)
-    _refuse_beside_tables(scan, uses)
-    _refuse_forgotten_tests(scan, uses)
-    _refuse_row_numbers(scan, plan)
-    _refuse_same_names(scan, plan)
+    refuse_projected(text, scan, plan, uses[0].projection)
     read = tuple(use.projection.label for use in uses if use.name in scan.sources)
     return Rewritten(
         _merge(text, scan, uses, _filtered(text, scan, uses, plan)), read, scan.effect, moves
@@ -257,137 +221,6 @@ def _in_home(scan: StatementScan, plan: Plan) -> StatementScan:
                 remedy="Give that table another alias.",
             )
     return replace(scan, qualified=qualified)
-
-
-def _refuse_other_names(scan: StatementScan, plan: Plan) -> None:
-    # A transaction that reads only may do so, and the prelude would go on hiding tables.
-    is_setting = scan.verb in _MOVES or scan.effect is Effect.PRAGMA
-    if plan.syntax.name == "duckdb" and (
-        scan.verb == "USE" or (is_setting and scan.names & {"schema", "search_path"})
-    ):
-        raise UnreadableError(
-            "The statement would have the declared names mean tables of another schema.",
-            remedy="Name the tables of other schemas with their schema.",
-        )
-
-
-def _refuse_routines(scan: StatementScan, plan: Plan) -> None:
-    """Refuse to call what reads a degraded table by itself."""
-    routines = plan.stored.routines
-    for name in sorted(scan.names & routines.keys()):
-        reached, ahead = set[str](), {name}
-        while ahead:
-            reached |= ahead
-            words = re.findall(r"\w+", " ".join(routines.get(word, "") for word in ahead))
-            ahead = set(map(fold_name, words)) - reached
-        for projection in plan.all_projections():
-            if fold_name(projection.name) in reached:
-                raise UnreadableError(
-                    f"The statement calls {name!r}, a macro that reads the table as it is stored.",
-                    table=projection.label,
-                    remedy="Write what the macro does into the statement.",
-                )
-
-
-def _refuse_hidden_names(scan: StatementScan, plan: Plan, uses: list[_Use]) -> None:
-    if scan.hides_names:
-        raise UnreadableError(
-            "The statement takes a table's name or another statement as a value, or describes what "
-            "is stored.",
-            table=uses[0].projection.label,
-            remedy="Name the table in FROM.",
-        )
-
-
-def _refuse_beside_tables(scan: StatementScan, uses: list[_Use]) -> None:
-    if scan.inner_ctes and is_mariadb(uses[0].projection.dialect.name):
-        # There, it looks among the stored tables and not among the expressions further out.
-        raise UnreadableError(
-            "The statement has a WITH within, whose tables MariaDB would read as they are stored.",
-            table=uses[0].projection.label,
-            remedy="Write all common table expressions at its beginning.",
-        )
-    # Some of it a server ignores without a word, where a common table expression is named.
-    for said in sorted(scan.beside_tables):
-        raise UnreadableError(
-            f"The statement says {said} of a table, which cannot be said of one that is shown in "
-            "another shape than it is stored in.",
-            table=uses[0].projection.label,
-            remedy="Leave it out, or read what is stored "
-            "(execution_options(landscape_compat_stored=True)).",
-        )
-
-
-def _refuse_forgotten_tests(scan: StatementScan, uses: list[_Use]) -> None:
-    """Refuse tests that MariaDB answers wrongly of any table, and of each in its own way."""
-    if not is_mariadb(uses[0].projection.dialect.name):
-        return
-    if scan.compares_groups:
-        raise UnreadableError(
-            "The statement compares a value with what a subquery gives in HAVING, where MariaDB "
-            "may take another group's value.",
-            table=uses[0].projection.label,
-            remedy="Compare further out: "
-            "`SELECT ... FROM (SELECT max(x) AS x ... GROUP BY ...) AS g WHERE x IN (...)`.",
-        )
-    # Worked out for each row, the comparison is forgotten, or what was found for another row.
-    if scan.compares_windows:
-        raise UnreadableError(
-            "The statement compares a value with what a subquery gives by a window function, which "
-            "MariaDB does not always do.",
-            table=uses[0].projection.label,
-            remedy="Let the subquery read from another: "
-            "`IN (SELECT x FROM (SELECT ... OVER (...) AS x ...) AS w)`.",
-        )
-
-
-def _refuse_row_numbers(scan: StatementScan, plan: Plan) -> None:
-    # Among several tables it means a column or a result, or is an error. A common table expression
-    # has no row number, so that the database would take it for that of the other table.
-    own = {"", *scan.own_ctes, *scan.inner_ctes}
-
-    def is_found(name: str, table: str) -> bool:
-        shapes = (plan.stored.table(table), plan.declared.table(table))
-        return any(shape.column(name) is not None for shape in shapes if shape is not None)
-
-    def has_row_number(table: str) -> bool:
-        shape = plan.stored.table(table)
-        if table in own or (shape is None and plan.declared.table(table) is None):
-            return False
-        return shape is None or (shape.has_rowid and shape.kind == "table")
-
-    for lone in sorted(scan.lone_row_numbers, key=lambda lone: (lone.name, sorted(lone.tables))):
-        name = lone.name
-        if any(has_row_number(table) for table in lone.passed) or any(
-            is_found(name, table) for table in (*lone.passed, *lone.tables)
-        ):
-            continue
-        if not lone.is_one:
-            raise UnreadableError(
-                f"The statement names {name!r} where it reads several tables, and the database "
-                "would take that for the row number, or its like, of one that is read as stored.",
-                column=name,
-                remedy="Write the table's name before it, or give a result another name.",
-            )
-        (table,) = lone.tables
-        shape = plan.stored.table(table)
-        if shape is not None and not shape.has_rowid and shape.kind == "table":
-            raise UnreadableError(
-                "The table has no row number to be shown by, and the database would take that of a "
-                "table further out.",
-                table=table,
-                column=name,
-                remedy="Write the name of the table that is meant before it.",
-            )
-
-
-def _refuse_same_names(scan: StatementScan, plan: Plan) -> None:
-    # SQLite refuses `*` there for two tables, and answers where one of them is none.
-    if scan.has_same_names and scan.has_star and plan.syntax.name == "sqlite":
-        raise UnreadableError(
-            "The statement reads two tables by one name, and every column of them.",
-            remedy="Give them aliases that differ, or name the columns.",
-        )
 
 
 def _refuse_enclosed(use: _Use) -> None:

@@ -48,11 +48,11 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
     if syntax.name == "duckdb":
         body.names |= _names_in_strings(text, tokens, syntax)
     effect = head.effect
-    if syntax.name == "mariadb" and head.verb in ("", "WITH"):
+    if syntax.admits_by_list and head.verb in ("", "WITH"):
         effect = Effect.WRITES  # none that is known
     # SHOW and SET of MariaDB's take expressions as well.
     may_hide = effect is Effect.READS or (
-        syntax.name == "mariadb" and effect in (Effect.PRAGMA, Effect.OTHER)
+        syntax.admits_by_list and effect in (Effect.PRAGMA, Effect.OTHER)
     )
     if may_hide and (body.modifies or body.locks or body.into):
         effect = Effect.WRITES
@@ -84,11 +84,7 @@ def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
         bodies=tuple(head.bodies),
         beside_tables=frozenset(body.beside_tables),
         executes=body.executes,
-        misplaces=(
-            syntax.name == "mariadb"
-            and syntax.doubles_percent
-            and _misplaces_parameters(text, tokens)
-        ),
+        misplaces=syntax.formats and _misplaces_parameters(text, tokens),
         tests_groups=body.tests_groups and body.tests > 1,
         tests_beside_windows=body.has_window and body.tests > 0,
         compares_windows=body.compares_windows,

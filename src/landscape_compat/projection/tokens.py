@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
@@ -86,6 +87,10 @@ class Syntax:
         strings_as_names: Whether a string literal is a name where a table is expected.
         doubles_percent: Whether the driver takes `%%` for a percent sign, also in names.
         row_numbers: The names of what every table has besides its columns, as a hidden row number.
+        folds: How names are folded that compare without regard to case.
+        admits_by_list: Whether only statements that are known to do no harm are admitted.
+        writes_parameters: Whether a driver that takes `%%` for a percent sign writes the
+            parameters into the text itself.
     """
 
     name: str
@@ -95,12 +100,18 @@ class Syntax:
     strings_as_names: bool
     doubles_percent: bool = False
     row_numbers: frozenset[str] = frozenset()
+    folds: Callable[[str], str] = fold_name
+    admits_by_list: bool = False
+    writes_parameters: bool = False
+
+    @property
+    def formats(self) -> bool:
+        """Tell whether the text is a format that the driver fills in."""
+        return self.writes_parameters and self.doubles_percent
 
     def fold(self, name: str, *, quoted: bool) -> str:
         """Fold a name as the dialect compares it."""
-        if quoted and not self.folds_quoted:
-            return name
-        return fold_letters(name) if self.name == "mariadb" else fold_name(name)
+        return name if quoted and not self.folds_quoted else self.folds(name)
 
 
 # Bytes above 127 are letters to both databases, whatever Unicode says of them.
@@ -203,6 +214,9 @@ MARIADB = Syntax(
     strings_as_names=False,
     # Another name of a key that is one whole number.
     row_numbers=frozenset({"_rowid"}),
+    folds=fold_letters,
+    admits_by_list=True,
+    writes_parameters=True,
 )
 
 _UESCAPE = re.compile(r"\s*UESCAPE\s*'([^0-9A-Fa-f+'\"\s])'", re.IGNORECASE)

@@ -39,7 +39,7 @@ from landscape_compat.export.verify.comparison import (
     stated_selection,
 )
 from landscape_compat.export.verify.findings import Verification
-from landscape_compat.export.verify.form import read_statement
+from landscape_compat.export.verify.form import differences_of_files, read_statement
 from landscape_compat.export.verify.manifests import digest_of, read_tag
 from landscape_compat.export.verify.testimony import changes_of
 from landscape_compat.landscape.database import Landscape, open_landscape
@@ -199,37 +199,19 @@ def _checked_statement(files: Files, found: Verification) -> dict[str, Any] | No
         return None
     predicate: dict[str, Any] = statement["predicate"]
     for where, what in chain(
-        _differences(files, predicate),
-        _contradictions(statement["subject"], predicate),
+        differences_of_files(
+            statement, STATEMENT, "files", files.sizes, files.sizes.keys() - {STATEMENT, MARK}
+        ),
+        _contradictions(predicate),
         changes_of(predicate["source"], f"{STATEMENT} /predicate/source"),
     ):
         found.find(where, what)
     return predicate
 
 
-def _differences(files: Files, predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Compare what is there with what is stated."""
-    stated = {file["name"]: file for file in predicate["files"]}
-    for name in sorted(files.sizes.keys() - stated.keys() - {STATEMENT, MARK}):
-        yield name, "is not named by the statement"
-    for name, file in stated.items():
-        if name not in files.sizes:
-            yield name, "is named by the statement and missing"
-        elif files.sizes[name] != file["bytes"]:
-            yield name, f"has {files.sizes[name]} bytes, and the statement says {file['bytes']}"
-
-
-def _contradictions(
-    subjects: list[dict[str, Any]], predicate: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
+def _contradictions(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Compare what is stated with itself."""
     files, tables = predicate["files"], predicate["source"]["tables"]
-    if [(s["name"], s["digest"]["sha256"]) for s in subjects] != [
-        (file["name"], file["sha256"]) for file in files
-    ]:
-        yield f"{STATEMENT} /subject", "does not name the files of /predicate/files"
-    if len({file["name"] for file in files}) != len(files):
-        yield f"{STATEMENT} /predicate/files", "names a file twice"
     for file in files:
         name = file_name(file["record_type"], predicate["partition_key"], file["run"])
         if name != file["name"]:

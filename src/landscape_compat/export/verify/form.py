@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import rfc8785
@@ -12,7 +12,7 @@ from landscape_compat.export.bag.json_schema import violations
 from landscape_compat.export.bag.statement import STATEMENT_TYPE
 from landscape_compat.export.verify.findings import Verification, find_all
 
-__all__ = ["read_statement"]
+__all__ = ["differences_of_files", "read_statement"]
 
 
 def read_statement(
@@ -51,6 +51,40 @@ def read_statement(
     found.checked.append("the statement against its schema")
     checked: dict[str, Any] = statement
     return checked
+
+
+def differences_of_files(
+    statement: Mapping[str, Any],
+    name: str,
+    at: str,
+    sizes: Mapping[str, int],
+    others: Set[str],
+) -> Iterator[tuple[str, str]]:
+    """Compare the files that a statement lists with its subjects, and with those that are there.
+
+    Args:
+        statement: The statement, in the form that its schema wants.
+        name: The name of its file.
+        at: The list of files in its predicate.
+        sizes: The bytes of each file that is there.
+        others: Those of them that it must list.
+
+    Returns:
+        Pairs of a file or a place in the statement, and what is wrong there.
+    """
+    stated = {file["name"]: file for file in statement["predicate"][at]}
+    listed = [(file["name"], file["sha256"]) for file in statement["predicate"][at]]
+    if [(one["name"], one["digest"]["sha256"]) for one in statement["subject"]] != listed:
+        yield f"{name} /subject", f"does not name the files of /predicate/{at}"
+    if len(stated) != len(listed):
+        yield f"{name} /predicate/{at}", "names a file twice"
+    for other in sorted(others - stated.keys()):
+        yield other, "is not named by the statement"
+    for one, file in stated.items():
+        if one not in sizes:
+            yield one, "is named by the statement and missing"
+        elif sizes[one] != file["bytes"]:
+            yield one, f"has {sizes[one]} bytes, and the statement says {file['bytes']}"
 
 
 def _statement_schema(predicate_type: str) -> dict[str, Any]:

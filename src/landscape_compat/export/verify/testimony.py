@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from landscape_compat.export.bag.bag import BAG_INFO, STATEMENT, bag_info
 from landscape_compat.export.bag.predicate import PREDICATE, predicate_schema
 from landscape_compat.export.verify.bag_files import BagFiles
 from landscape_compat.export.verify.findings import Verification
-from landscape_compat.export.verify.form import read_statement
+from landscape_compat.export.verify.form import differences_of_files, read_statement
 from landscape_compat.export.verify.manifests import read_tag
 
 __all__ = ["changes_of", "check_statement"]
@@ -40,35 +41,22 @@ def check_statement(
         return None
     predicate: dict[str, Any] = statement["predicate"]
     info = read_tag(bag, BAG_INFO, found)
-    for where, what in _contradictions(statement["subject"], predicate, bag, digests, info):
+    for where, what in chain(
+        differences_of_files(statement, STATEMENT, "payload", bag.sizes, digests.keys()),
+        _contradictions(predicate, digests, info),
+    ):
         found.find(where, what)
     return predicate
 
 
 def _contradictions(
-    subjects: list[dict[str, Any]],
-    predicate: Mapping[str, Any],
-    bag: BagFiles,
-    digests: Mapping[str, str],
-    info: bytes | None,
+    predicate: Mapping[str, Any], digests: Mapping[str, str], info: bytes | None
 ) -> Iterator[tuple[str, str]]:
+    """Compare what is stated with the digests and with itself."""
     payload = {file["name"]: file for file in predicate["payload"]}
-    if [(s["name"], s["digest"]["sha256"]) for s in subjects] != [
-        (file["name"], file["sha256"]) for file in predicate["payload"]
-    ]:
-        yield f"{STATEMENT} /subject", "does not name the files of /predicate/payload"
-    if len(payload) != len(predicate["payload"]):
-        yield f"{STATEMENT} /predicate/payload", "names a file twice"
-    for name in sorted(digests.keys() - payload.keys()):
-        yield name, "is not named by the statement"
     for name, file in payload.items():
-        if name not in bag.sizes:
-            yield name, "is named by the statement and missing"
-            continue
         if digests.get(name, file["sha256"]) != file["sha256"]:
             yield name, f"its SHA-256 is {digests[name]}, and the statement says {file['sha256']}"
-        if bag.sizes[name] != file["bytes"]:
-            yield name, f"has {bag.sizes[name]} bytes, and the statement says {file['bytes']}"
         if file["source"] >= len(predicate["sources"]):
             yield name, "is said to be of a source that the statement does not name"
     yield from _miscounts(predicate)
