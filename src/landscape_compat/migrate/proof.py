@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
@@ -11,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import rfc8785
 from sqlalchemy import Connection
 
 from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import ProofFailedError, printable
-from landscape_compat.export.bag.json_schema import published_schema, violations
+from landscape_compat.export.bag.json_schema import published_schema
 from landscape_compat.export.bag.statement import make_statement
 from landscape_compat.export.verify.findings import Verification, find_all
+from landscape_compat.export.verify.form import read_statement as read_form
 from landscape_compat.migrate.copying import TableCopy, new_rows, rows_of
 
 __all__ = [
@@ -190,30 +189,20 @@ def read_statement(
     Returns:
         The digest of what it is about, by name, and what it states; None if it is none.
     """
-    data = proof.read_bytes()
-    try:
-        told = json.loads(data)
-        canonical = rfc8785.dumps(told)
-        kind, predicate = told["predicateType"], told["predicate"]
-        digests = {str(one["name"]): str(one["digest"]["sha256"]) for one in told["subject"]}
-    except (ValueError, KeyError, TypeError, RecursionError, rfc8785.CanonicalizationError):
-        found.find(proof.name, "is no in-toto statement")
+    schema = published_schema("landscape_compat.migrate")
+    told = read_form(proof.read_bytes(), proof.name, PREDICATE, schema, found)
+    if told is None:
         return None
-    if canonical != data:
-        found.find(proof.name, "is not in the form that RFC 8785 gives it")
-    if kind != PREDICATE:
-        found.find(proof.name, f"states something else: {kind!s:.80}")
+    predicate = told["predicate"]
+    wrong = (
+        (f"/predicate/tables/{at}/filled", f"names {one['column']!r}, which is no column of it")
+        for at, table in enumerate(predicate["tables"])
+        for one in table["filled"]
+        if one["column"] not in table["columns"]
+    )
+    if find_all(found, proof.name, wrong):
         return None
-    wrong = list(violations(predicate, published_schema("landscape_compat.migrate")))
-    if not wrong:
-        wrong = [
-            (f"/tables/{at}/filled", f"names {one['column']!r}, which is no column of it")
-            for at, table in enumerate(predicate["tables"])
-            for one in table["filled"]
-            if one["column"] not in table["columns"]
-        ]
-    places = ((f"/predicate{at}", what) for at, what in wrong)
-    return None if find_all(found, proof.name, places) else (digests, predicate)
+    return {one["name"]: one["digest"]["sha256"] for one in told["subject"]}, predicate
 
 
 def check_source(path: Path | None, predicate: Mapping[str, Any], found: Verification) -> None:

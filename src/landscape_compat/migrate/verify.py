@@ -119,7 +119,7 @@ def _check_file(path: Path, digests: Mapping[str, str], found: Verification) -> 
         beside = Path(f"{path}{suffix}")
         if beside.exists() and beside.stat().st_size:
             found.find(beside.name, "holds changes that are not in the file that was proven")
-    found.checked.append("the statement, and the digest of the new database")
+    found.checked.append("the digest of the new database")
 
 
 @contextmanager
