@@ -84,7 +84,8 @@ def test_one_snapshot(
     with landscape.server.connect(landscape.name) as connection:
         (left,) = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-            "AND state = 'idle in transaction'"
+            # What dumped the content ends its transaction by going, which may take a moment.
+            f"AND state = 'idle in transaction' AND usename = '{READER}'"
         ).fetchone() or (None,)
     assert left == 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +19,6 @@ from sqlalchemy.pool import NullPool
 from landscape_compat.engine.attach import attach
 from landscape_compat.engine.classify import resolve
 from landscape_compat.engine.digests import SourceDigests, digest_source
-from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import (
     LandscapeCompatError,
     OutputError,
@@ -43,7 +41,6 @@ __all__ = [
     "Migration",
     "Wanted",
     "copy_and_prove",
-    "private_folder",
     "source_of",
     "told_of",
 ]
@@ -221,19 +218,6 @@ def _known_as(target: Target) -> str | None:
     declared = declared_schema(target.metadata, sqlite.dialect(), "main")
     exact = identify(declared, known_shapes()).exact
     return exact[-1].name if exact else None
-
-
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """Give a folder for a database that is nobody's but this process's; it goes in the end.
-
-    Raises:
-        OutputError: None can be made where temporary files go.
-    """
-    with told_of(Path(tempfile.gettempdir())):
-        folder = PrivateFolder()
-    with closing(folder):
-        yield folder.path
 
 
 @contextmanager

@@ -39,13 +39,13 @@ from landscape_compat.errors import (
     RowsRefusedError,
     printable,
 )
+from landscape_compat.export.output.private import private_folder
 from landscape_compat.migrate.forms import filed, served, server_type
 from landscape_compat.migrate.making import (
     Made,
     Migration,
     Wanted,
     copy_and_prove,
-    private_folder,
     told_of,
 )
 from landscape_compat.migrate.placing import put_in_place

@@ -16,11 +16,11 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.errors import LandscapeCompatError, UnreadableError, printable
+from landscape_compat.export.output.private import private_folder
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.migrate.making import (
     Wanted,
     copy_and_prove,
-    private_folder,
     source_of,
     told_of,
 )

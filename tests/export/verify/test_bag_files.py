@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from landscape_compat.errors import OutputError
 from landscape_compat.export.verify.bag_files import bag_files
+from support.failing import room_for
 
 
 def test_the_folders_of_a_zip_file_are_none_of_its_files(tmp_path: Path) -> None:
@@ -41,3 +43,16 @@ def test_no_file_is_found_in_what_is_no_zip_file_any_more(tmp_path: Path) -> Non
         for look in (files.open, files.local):
             with pytest.raises(FileNotFoundError):
                 look("bagit.txt")
+
+
+def test_a_copy_without_room_says_nothing_of_the_bag(tmp_path: Path) -> None:
+    """Which was called unreadable when the folder for temporary files was full."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("top/data/a", bytes(100_000))
+    with bag_files(tmp_path / "a.zip") as files:
+        with files.local("data/a") as copy:
+            assert copy.stat().st_size == 100_000
+        no_room = pytest.raises(OutputError, match="private copy of the file cannot be written")
+        with room_for(50_000), no_room, files.local("data/a"):
+            pass
+    assert not copy.exists()

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -570,14 +571,11 @@ def test_errors_of_a_file_system_do_not_tell_its_password(
     assert "secret" not in "".join(found)
 
 
-def test_that_there_is_no_room_for_a_private_folder_is_an_error_of_ours(
-    dataset: Path, database: Path, monkeypatch: pytest.MonkeyPatch
+def test_that_no_private_folder_can_be_made_is_an_error_of_ours(
+    dataset: Path, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> Any:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("landscape_compat.export.verify.dataset.PrivateFolder", full)
-    with pytest.raises(OutputError, match="No space left on device"):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OutputError, match="cannot be written: No such file"):
         verify_dataset(dataset, source=database)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.export.dataset.layout import OWN
 from landscape_compat.export.output.files import needs_extra
+from landscape_compat.export.output.private import private_folder
 
 __all__ = ["RemoteTarget"]
 
@@ -89,9 +89,12 @@ class RemoteTarget:
 
         A file is sent when it is whole and its digest known: many a file system would keep the
         half of one whose writer fails.
+
+        Raises:
+            OutputError: It cannot be made.
         """
-        with closing(PrivateFolder()) as folder:
-            yield folder.path
+        with private_folder() as folder:
+            yield folder
 
     def put(self, file: Path, name: str) -> None:
         """Send a file, and where the file system shows half of one, under another name first.

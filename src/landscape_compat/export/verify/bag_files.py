@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Final, Protocol
 
-from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.errors import OutputError, printable
+from landscape_compat.export.output.files import cannot_write
+from landscape_compat.export.output.private import private_folder
 from landscape_compat.export.output.zipping import check_zip
 
 __all__ = ["UNREADABLE", "BagFiles", "Files", "bag_files"]
@@ -163,11 +163,20 @@ class _Zip:
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
-        """Give a path to read a file by: that of a copy."""
-        with closing(PrivateFolder()) as folder:
-            copy = folder.path / "file"
+        """Give a path to read a file by: that of a copy.
+
+        Raises:
+            OutputError: There is no room for the copy; says nothing of the bag.
+        """
+        with private_folder() as folder:
+            copy = folder / "file"
             with self.open(name) as source, copy.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+                while data := source.read(1 << 20):
+                    try:
+                        target.write(data)
+                        target.flush()
+                    except OSError as error:
+                        raise cannot_write("A private copy of the file", error) from error
             yield copy
 
 

@@ -6,14 +6,13 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import IO, Any, Final
 
 from sqlalchemy import URL
 
-from landscape_compat.engine.private_folder import PrivateFolder
 from landscape_compat.engine.servers import SERVERS
 from landscape_compat.errors import LandscapeCompatError, OutputError, UnreadableError
 from landscape_compat.export.bag.bag import BAGIT
@@ -30,7 +29,7 @@ from landscape_compat.export.formats.readback import (
     parquet_columns,
     read_parquet,
 )
-from landscape_compat.export.output.files import cannot_write
+from landscape_compat.export.output.private import private_folder
 from landscape_compat.export.records.values import Record
 from landscape_compat.export.verify.bag_files import UNREADABLE, Files, bag_files
 from landscape_compat.export.verify.comparison import (
@@ -280,12 +279,8 @@ def _compare(
     except (ValueError, LandscapeCompatError) as error:
         found.find(name, f"what the statement says was exported is not there: {error}")
         return
-    try:
-        folder = PrivateFolder()
-    except OSError as error:
-        raise cannot_write("A private folder for what the source holds", error) from error
-    with closing(folder):
-        again = folder.path / "again"
+    with private_folder() as folder:
+        again = folder / "again"
         made = export_dataset(
             db,
             again,
