@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from landscape_compat.export.verify.seals import Seals, Verifiers
     from landscape_compat.export.verify.verify import verify_bag
     from landscape_compat.export.whole import ExportedBag, export_bag
+    from landscape_compat.landscape.absent import ABSENT
     from landscape_compat.landscape.checking import CheckedDatabase, check_databases
     from landscape_compat.landscape.database import Landscape, open_landscape
     from landscape_compat.landscape.difference import SchemaDifference, diff_databases
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from landscape_compat.landscape.install import uninstall, wrap
     from landscape_compat.landscape.lineage import Lineage, explain
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
-    from landscape_compat.landscape.records import ABSENT
     from landscape_compat.migrate.alembic import AlembicPlan, plan_alembic
     from landscape_compat.migrate.aside import reset_database
     from landscape_compat.migrate.making import Migration
@@ -94,6 +94,7 @@ _HOMES = {
     "export.records.selection": ("Selection",),
     "export.signing.signing": ("SigningKey",),
     "export.records.stream": ("export_run",),
+    "landscape.absent": ("ABSENT",),
     "landscape.checking": ("CheckedDatabase", "check_databases"),
     "export.verify.verify": ("verify_bag",),
     "export.whole": ("ExportedBag", "export_bag"),
@@ -102,7 +103,6 @@ _HOMES = {
     "landscape.difference": ("SchemaDifference", "diff_databases"),
     "landscape.install": ("uninstall", "wrap"),
     "landscape.lineage": ("Lineage", "explain"),
-    "landscape.records": ("ABSENT",),
     "landscape.recorder": ("ReadOnlyRecorder",),
     "migrate.alembic": ("AlembicPlan", "plan_alembic"),
     "migrate.aside": ("reset_database",),

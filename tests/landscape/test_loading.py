@@ -7,8 +7,9 @@ from datetime import datetime
 import pytest
 
 from landscape_compat.errors import UnreadableError
+from landscape_compat.landscape.absent import ABSENT
 from landscape_compat.landscape.loading import RecordLoader
-from landscape_compat.landscape.records import ABSENT, NodeState, Record, Run, TokenOutcome
+from landscape_compat.landscape.records import NodeState, Record, Run, TokenOutcome
 from landscape_compat.landscape.stored import StoredTable
 from landscape_compat.schema.shape import ColumnShape, TableShape
 

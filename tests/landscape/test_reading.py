@@ -9,9 +9,10 @@ from contextlib import closing
 import pytest
 
 from landscape_compat.errors import SourceChangedError, UnreadableError
+from landscape_compat.landscape.absent import ABSENT
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.reading import AbsentRecords, Reader
-from landscape_compat.landscape.records import ABSENT, Operation, Row, Token
+from landscape_compat.landscape.records import Operation, Row, Token
 from support.legacy import Written
 from support.untouched import untouched
 

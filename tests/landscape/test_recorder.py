@@ -20,12 +20,13 @@ from landscape_compat.errors import (
     LandscapeCompatError,
     UnreadableError,
 )
+from landscape_compat.landscape.absent import ABSENT
 from landscape_compat.landscape.bookkeeping import Checkpoint, RunSource
 from landscape_compat.landscape.database import Landscape, open_landscape
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.landscape.reading import AbsentRecords
 from landscape_compat.landscape.recorder import ReadOnlyRecorder
-from landscape_compat.landscape.records import ABSENT, Batch, Record, Run, TokenOutcome
+from landscape_compat.landscape.records import Batch, Record, Run, TokenOutcome
 from landscape_compat.landscape.tables import facts_for
 from support.legacy import Written, build_shape
 from support.untouched import untouched

@@ -12,8 +12,9 @@ from typing import assert_type, get_args, get_type_hints
 import pytest
 
 from landscape_compat.landscape import bookkeeping, records
+from landscape_compat.landscape.absent import ABSENT, Absent, Text
 from landscape_compat.landscape.history import known_shapes
-from landscape_compat.landscape.records import ABSENT, Absent, Record, Run, Text
+from landscape_compat.landscape.records import Record, Run
 from landscape_compat.landscape.tables import TABLES, facts_for
 
 KINDS: tuple[type[Record], ...] = tuple(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from landscape_compat.landscape.records import ABSENT, Number, Record, Text, Time
+from landscape_compat.landscape.absent import ABSENT, Number, Text, Time
+from landscape_compat.landscape.records import Record
 
 __all__ = [
     "AuditExportSnapshot",

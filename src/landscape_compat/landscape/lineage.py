@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from landscape_compat.errors import LandscapeCompatError, RunNotFoundError, printable
+from landscape_compat.landscape.absent import ABSENT
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.reading import AbsentRecords, Reader
 from landscape_compat.landscape.records import (
-    ABSENT,
     Artifact,
     Batch,
     BatchMember,

@@ -9,7 +9,8 @@ from types import NoneType
 from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from landscape_compat.errors import UnreadableError
-from landscape_compat.landscape.records import Absent, Record
+from landscape_compat.landscape.absent import Absent
+from landscape_compat.landscape.records import Record
 from landscape_compat.landscape.stored import StoredTable
 
 __all__ = ["RecordLoader"]

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, literal, literal_column, select
 
 from landscape_compat.errors import UnreadableError
+from landscape_compat.landscape.absent import ABSENT, Absent
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.loading import RecordLoader
-from landscape_compat.landscape.records import ABSENT, Absent, Record
+from landscape_compat.landscape.records import Record
 from landscape_compat.landscape.stored import StoredSchema, StoredTable, read, tell
 from landscape_compat.schema.shape import SchemaShape
 

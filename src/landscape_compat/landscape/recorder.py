@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 from sqlalchemy import ColumnElement, false, select
 
 from landscape_compat.errors import LandscapeCompatError
+from landscape_compat.landscape.absent import Absent, Text
 from landscape_compat.landscape.bookkeeping import CoalesceBranchLoss
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.reading import AbsentRecords, Reader
 from landscape_compat.landscape.records import (
-    Absent,
     Artifact,
     Batch,
     BatchMember,
@@ -33,7 +33,6 @@ from landscape_compat.landscape.records import (
     SinkEffectAttempt,
     SinkEffectMember,
     SinkEffectStream,
-    Text,
     Token,
     TokenOutcome,
     TokenParent,

@@ -7,24 +7,19 @@ stored NULL, or `ABSENT` where the database does not hold that column at all.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
-from typing import ClassVar, Final, NoReturn, TypeAlias
+from typing import ClassVar
+
+from landscape_compat.landscape.absent import ABSENT, Flag, Number, Real, Text, Time
 
 __all__ = [
-    "ABSENT",
-    "Absent",
     "Artifact",
     "Batch",
     "BatchMember",
     "Call",
     "Edge",
-    "Flag",
     "Node",
     "NodeState",
-    "Number",
     "Operation",
-    "Real",
     "Record",
     "RoutingEvent",
     "Row",
@@ -36,8 +31,6 @@ __all__ = [
     "SinkEffectAttempt",
     "SinkEffectMember",
     "SinkEffectStream",
-    "Text",
-    "Time",
     "Token",
     "TokenOutcome",
     "TokenParent",
@@ -45,32 +38,6 @@ __all__ = [
     "ValidationError",
     "WebPluginPolicy",
 ]
-
-
-class Absent(Enum):
-    """The type of `ABSENT`; an enum of one member, so that `is ABSENT` narrows a type."""
-
-    ABSENT = "ABSENT"
-
-    def __repr__(self) -> str:
-        return "ABSENT"
-
-    def __str__(self) -> str:
-        return "ABSENT"
-
-    def __bool__(self) -> NoReturn:
-        # `if state.error_json:` would say "no error" where nobody wrote down whether there was.
-        raise TypeError("An absent value is neither true nor false: compare it with `is ABSENT`.")
-
-
-ABSENT: Final = Absent.ABSENT
-"""Not NULL: the database holds no such column, or no such table."""
-
-Text: TypeAlias = str | Absent | None
-Number: TypeAlias = int | Absent | None
-Real: TypeAlias = float | Absent | None
-Flag: TypeAlias = bool | Absent | None
-Time: TypeAlias = datetime | Absent | None
 
 
 @dataclass(frozen=True, slots=True)

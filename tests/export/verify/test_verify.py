@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import pytest
 
-from landscape_compat.errors import LandscapeCompatError, OutputError
+from landscape_compat.errors import LandscapeCompatError, OutputError, UnreadableError
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.manifests import check_manifests
 from landscape_compat.export.verify.verify import verify_bag
@@ -405,6 +405,12 @@ def test_a_run_that_the_statement_invents_is_named(small: Path) -> None:
     forge(small, lambda s: s["predicate"]["selection"].update(runs=["r1", "r9"]))
     told = [str(f) for f in verify_bag(small, sources=[source_of(small)]).findings]
     assert any("what the statement says was exported is not there" in text for text in told), told
+
+
+def test_a_run_that_cannot_be_told_in_time_was_called_a_fault_of_the_bag(small: Path) -> None:
+    forge(small, lambda s: s["predicate"]["selection"].update(since="2024-01-01T00:00:00"))
+    with pytest.raises(UnreadableError, match="cannot be told when it began"):
+        verify_bag(small, sources=[source_of(small)])
 
 
 @pytest.mark.parametrize(

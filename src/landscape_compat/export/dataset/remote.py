@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
@@ -83,8 +83,7 @@ class RemoteTarget:
         file: IO[bytes] = system.open(f"{root}/{name}", "rb")
         return file
 
-    @contextmanager
-    def staging(self) -> Iterator[Path]:
+    def staging(self) -> AbstractContextManager[Path]:
         """Give a folder of this machine's.
 
         A file is sent when it is whole and its digest known: many a file system would keep the
@@ -93,8 +92,7 @@ class RemoteTarget:
         Raises:
             OutputError: It cannot be made.
         """
-        with private_folder() as folder:
-            yield folder
+        return private_folder()
 
     def put(self, file: Path, name: str) -> None:
         """Send a file, and where the file system shows half of one, under another name first.

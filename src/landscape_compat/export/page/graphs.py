@@ -8,7 +8,8 @@ from landscape_compat.export.page.facts import Lineage, RunGraph
 from landscape_compat.export.page.markup import Markup, tag
 from landscape_compat.export.page.sections import say, section, table
 from landscape_compat.export.page.svg import Card, Connection, diagram
-from landscape_compat.landscape.records import ABSENT, Edge, Node, NodeState, Token, TokenOutcome
+from landscape_compat.landscape.absent import ABSENT
+from landscape_compat.landscape.records import Edge, Node, NodeState, Token, TokenOutcome
 
 __all__ = ["lineage_section", "run_section"]
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from landscape_compat.engine.report import FilledColumn, SchemaReport, TableReport
 from landscape_compat.export.page.markup import Child, Markup, join, tag
 from landscape_compat.export.page.timeline import timeline
+from landscape_compat.landscape.absent import ABSENT
 from landscape_compat.landscape.history import known_shapes
-from landscape_compat.landscape.records import ABSENT, Run
+from landscape_compat.landscape.records import Run
 
 __all__ = ["counts", "digests", "drift", "identity", "runs", "say", "section", "table"]
 

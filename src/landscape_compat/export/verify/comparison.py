@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from landscape_compat.errors import LandscapeCompatError
+from landscape_compat.errors import LandscapeCompatError, UnreadableError
 from landscape_compat.export.bag.witness import state_of_source
 from landscape_compat.export.formats.readback import BadPayloadError, same_record
 from landscape_compat.export.records.selection import Selection
@@ -121,6 +121,8 @@ def _compare(
                     absent=predicate["absent"],
                     filled=predicate["filled"],
                 )
+            except UnreadableError:
+                raise
             except (ValueError, LandscapeCompatError) as error:
                 what = f"what the statement says was exported is not there: {error}"
                 found.find(told["name"], what)
