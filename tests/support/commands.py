@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+from landscape_compat import uninstall
 from landscape_compat.cli import main
 from landscape_compat.engine import notices
 
@@ -46,10 +47,11 @@ class Run:
 
 @contextmanager
 def running(capture: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run commands, and leave logging as it was."""
+    """Run commands, and leave logging and the host as they were."""
     emit = notices.emit
     try:
         yield Run(capture)
     finally:
+        uninstall()  # what `run` installed in this process
         notices.emit = emit
         structlog.reset_defaults()

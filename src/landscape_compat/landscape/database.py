@@ -19,7 +19,7 @@ from landscape_compat.engine.notices import held_back
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.errors import AttachError, LandscapeCompatError, NotALandscapeError, printable
 from landscape_compat.landscape.history import known_shapes
-from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.landscape.metadata import newest_metadata
 from landscape_compat.landscape.rules import landscape_rules
 from landscape_compat.landscape.snapshots import import_snapshot
 from landscape_compat.projection.prelude import Projection
@@ -179,7 +179,7 @@ def open_landscape(
     engine = make_engine(url, passphrase)
     attachment = attach(
         engine,
-        metadata_of(known_shapes()[-1]),
+        newest_metadata(),
         rules=landscape_rules(),
         read_only=True,
         known=known_shapes,

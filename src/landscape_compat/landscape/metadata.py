@@ -29,7 +29,7 @@ from landscape_compat.errors import RuleError
 from landscape_compat.landscape.history import ForeignKey, foreign_keys, known_shapes
 from landscape_compat.schema.known import KnownShape
 
-__all__ = ["EveryTable", "every_table", "metadata_of"]
+__all__ = ["EveryTable", "every_table", "metadata_of", "newest_metadata"]
 
 
 def metadata_of(known: KnownShape) -> MetaData:
@@ -79,6 +79,12 @@ def metadata_of(known: KnownShape) -> MetaData:
             ),
         )
     return metadata
+
+
+@cache
+def newest_metadata() -> MetaData:
+    """Give the tables of the newest known shape to read with, declared once for all databases."""
+    return metadata_of(known_shapes()[-1])
 
 
 class EveryTable:
