@@ -210,6 +210,14 @@ def test_a_whole_table_counts_as_one_difference() -> None:
     assert (found.nearest, found.missing) == ((wide,), ("items",))
 
 
+def test_tables_whose_names_fold_to_one_count_together() -> None:
+    """PostgreSQL tells them apart, and a known shape is none the less there."""
+    tables = [*KEYED.shape, *_schema(ITEMS="extra")]
+    stored = SchemaShape.of(*tables, exact=True)
+    found = identify(stored, KNOWN)
+    assert (found.exact, found.unknown) == ((KEYED,), ("ITEMS.extra",))
+
+
 COLUMNS = sorted({path for known in KNOWN for path in known.paths})
 
 

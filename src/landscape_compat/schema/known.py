@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
@@ -30,7 +30,7 @@ class KnownShape:
         epochs: The epochs that builds with this shape stamp; several, or none, are usual.
         shape: The tables and columns.
 
-    `paths` is made of the shape: every `table.column` in it, folded.
+    `paths` is made of the shape: every `table.column` in it, folded; `tables` parts them by table.
     """
 
     name: str
@@ -41,9 +41,12 @@ class KnownShape:
     epochs: tuple[int, ...]
     shape: SchemaShape
     paths: frozenset[str] = field(init=False, repr=False, compare=False)
+    tables: Mapping[str, frozenset[str]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "paths", frozenset(_columns(self.shape)))
+        tables = _by_table(self.shape)
+        object.__setattr__(self, "paths", frozenset[str]().union(*tables.values()))
+        object.__setattr__(self, "tables", tables)
 
     def to_dict(self) -> dict[str, Any]:
         """Give what names and dates the shape, as plain JSON values."""
@@ -116,7 +119,8 @@ def identify(
     everywhere = frozenset[str]().union(*(shape.paths for shape in known))
     unknown_tables, unknown_columns = _unknown(stored, everywhere)
     unknown = (*unknown_tables, *unknown_columns)
-    recognised = frozenset(_columns(stored)) & everywhere
+    columns = {name: paths & everywhere for name, paths in _by_table(stored).items()}
+    recognised = {name: paths for name, paths in columns.items() if paths}
     nearest, distance = _nearest(recognised, known)
     if not nearest:
         return Identification((), (), 0, (), (), unknown, epoch, False, "none", ())
@@ -133,8 +137,8 @@ def identify(
         exact=() if distance else nearest,
         nearest=nearest,
         distance=distance,
-        missing=tuple(sorted(_beyond(recognised, nearest[0].paths))),
-        surplus=tuple(sorted(_beyond(nearest[0].paths, recognised))),
+        missing=tuple(sorted(_beyond(recognised, nearest[0].tables))),
+        surplus=tuple(sorted(_beyond(nearest[0].tables, recognised))),
         unknown=unknown,
         epoch=epoch,
         is_newer=is_newer,
@@ -143,10 +147,14 @@ def identify(
     )
 
 
-def _columns(schema: SchemaShape) -> Iterator[str]:
+def _by_table(schema: SchemaShape) -> dict[str, frozenset[str]]:
+    tables: dict[str, frozenset[str]] = {}
     for table in schema:
-        for column in table.columns:
-            yield f"{fold_name(table.name)}.{fold_name(column.name)}"
+        name = fold_name(table.name)
+        columns = {f"{name}.{fold_name(column.name)}" for column in table.columns}
+        # PostgreSQL tells tables apart whose names fold to one.
+        tables[name] = tables.get(name, frozenset()) | columns
+    return tables
 
 
 def _unknown(stored: SchemaShape, everywhere: frozenset[str]) -> tuple[list[str], list[str]]:
@@ -166,31 +174,31 @@ def _unknown(stored: SchemaShape, everywhere: frozenset[str]) -> tuple[list[str]
 
 
 def _nearest(
-    recognised: frozenset[str], known: Sequence[KnownShape]
+    recognised: Mapping[str, frozenset[str]], known: Sequence[KnownShape]
 ) -> tuple[tuple[KnownShape, ...], int]:
     distances = [
-        len(_beyond(recognised, shape.paths)) + len(_beyond(shape.paths, recognised))
+        len(_beyond(recognised, shape.tables)) + len(_beyond(shape.tables, recognised))
         for shape in known
     ]
     least = min(distances, default=0)
+    paths = frozenset[str]().union(*recognised.values())
     nearest = tuple(
         shape
         for shape, distance in zip(known, distances, strict=True)
-        if distance == least
-        and len(recognised & shape.paths) >= _ENOUGH_IN_COMMON * len(shape.paths)
+        if distance == least and len(paths & shape.paths) >= _ENOUGH_IN_COMMON * len(shape.paths)
     )
     return nearest, least
 
 
-def _beyond(these: frozenset[str], others: frozenset[str]) -> set[str]:
+def _beyond(these: Mapping[str, frozenset[str]], others: Mapping[str, frozenset[str]]) -> set[str]:
     """Find the columns that only the others have; a whole table counts as one thing.
 
     A database that lacks one table of many columns would else be nearer to another shape.
     """
-    tables = {path.partition(".")[0] for path in these}
-    return {
-        path if (table := path.partition(".")[0]) in tables else table for path in others - these
-    }
+    found: set[str] = set()
+    for table, paths in others.items():
+        found.update(paths - these[table] if table in these else (table,))
+    return found
 
 
 def _finest(stored: SchemaShape, alike: tuple[KnownShape, ...]) -> tuple[KnownShape, ...]:
