@@ -35,9 +35,12 @@ def printable(text: object) -> str:
     Args:
         text: A name or value from a database or a path, which may be anybody's.
     """
+    said = str(text)
+    if said.isprintable():
+        return said
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for c in str(text)
+        for c in said
     )
 
 
