@@ -312,6 +312,21 @@ def test_a_place_that_is_taken(legacy: Written, new: Path, suffix: str) -> None:
     assert list(new.parent.iterdir()) == [taken]
 
 
+def test_somebodys_file_in_the_place_of_the_proof_was_replaced(
+    legacy: Written, tmp_path: Path
+) -> None:
+    """One that a killed migration left there is not in the way."""
+    beside = tmp_path / "new.db.intoto.json"
+    beside.write_text("somebody's attestation")
+    with untouched(legacy.path), pytest.raises(OutputError, match="is no statement"):
+        migrate_database(legacy.path, tmp_path / "new.db")
+    assert beside.read_text() == "somebody's attestation"
+    beside.unlink()
+    migrate_database(legacy.path, tmp_path / "new.db")
+    (tmp_path / "new.db").unlink()
+    migrate_database(legacy.path, tmp_path / "new.db")
+
+
 @pytest.mark.parametrize("number", [0, errno.EPERM], ids=["", "one name only"])
 def test_a_place_that_is_taken_meanwhile(
     legacy: Written, new: Path, monkeypatch: pytest.MonkeyPatch, number: int

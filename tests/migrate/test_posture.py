@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -17,7 +18,13 @@ from typing import Any
 
 import pytest
 
-from landscape_compat import inspect_database, install, migrate_in_place, uninstall
+from landscape_compat import (
+    inspect_database,
+    install,
+    migrate_in_place,
+    uninstall,
+    verify_migration,
+)
 from landscape_compat.errors import (
     AttachError,
     LandscapeCompatError,
@@ -29,9 +36,10 @@ from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate import proof, swap, work
 from landscape_compat.migrate.kept import finish_kept
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
+from support import wal
 from support.host_eras import ERAS, declared_by
 from support.hosts import STAND_INS, PutInPlace, build_record, places, url_of
-from support.killing import KILLED, in_child, killed_at_every_step
+from support.killing import KILLED, in_child, interrupted_at_every_step, killed_at_every_step
 from support.legacy import Written, build_small
 from support.untouched import state_of, untouched
 
@@ -303,11 +311,33 @@ def test_it_changes_all_the_time(
         migrate_in_place(stale.path)
 
 
-def test_no_room_for_the_proof(stale: Written, refused: Any) -> None:
-    """The second name that the original had already is taken away again."""
-    stale.path.with_name("audit.db.intoto.json").mkdir()
-    with refused(OutputError, "cannot be written"):
+@pytest.mark.parametrize(
+    "content", [b"somebody's attestation", b"{}", b"[" * 100_000, b'{"predicateType": "a"}']
+)
+def test_somebodys_file_in_the_place_of_the_proof_was_replaced(
+    stale: Written, refused: Any, content: bytes
+) -> None:
+    beside = stale.path.with_name("audit.db.intoto.json")
+    beside.write_bytes(content)
+    with refused(OutputError, "exists already and is no statement"):
         migrate_in_place(stale.path)
+    assert beside.read_bytes() == content
+
+
+def test_the_proof_of_an_earlier_migration_was_lost_with_the_next(stale: Written) -> None:
+    """It goes with the original that it is about; and not where the way back was taken."""
+    first = migrate_in_place(stale.path, to="2026-03-01")
+    assert first is not None
+    proof = first.migration.proof.read_bytes()
+    second = migrate_in_place(stale.path)
+    assert second is not None
+    former = second.kept.with_name(f"{second.kept.name}.intoto.json")
+    assert former.read_bytes() == proof
+    assert second.migration.proof.read_bytes() != proof
+    second.kept.replace(stale.path)
+    third = migrate_in_place(stale.path)
+    assert third is not None
+    assert former.read_bytes() == proof
 
 
 def test_a_name_that_the_lock_cannot_have(stale: Written, refused: Any) -> None:
@@ -544,6 +574,76 @@ def test_killed_at_every_step(stale: Written) -> None:
     assert seen == {"original", "killed", "done"}
     assert kept is not None
     assert names(stale.path) == sorted(["audit.db", "audit.db.intoto.json", kept.name])
+
+
+def test_interrupted_when_the_new_one_had_its_name_the_original_was_deleted(
+    stale: Written, tmp_path: Path
+) -> None:
+    """At whatever step Ctrl-C comes, all is as it was, or all is done."""
+    migrate_in_place(stale.path, to="2026-03-01")
+    before = {p.name: p.read_bytes() for p in stale.path.parent.iterdir()}
+    folder, ends = tmp_path / "again", set()
+    path = folder / "audit.db"
+    shutil.copytree(stale.path.parent, folder)
+    for interrupted in interrupted_at_every_step(lambda: migrate_in_place(path)):
+        # What an interrupted cleaning up leaves goes with the next migration.
+        found = {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
+        ends.add((found == before, interrupted))
+        if found != before:
+            (kept,) = {p.name for p in kept_beside(path)} - before.keys()
+            assert found.keys() == before.keys() | {kept, f"{kept}.intoto.json"}
+            assert (found[kept], found[f"{kept}.intoto.json"]) == (
+                before["audit.db"],
+                before["audit.db.intoto.json"],
+            )
+            assert not verify_migration(path).findings
+            finish_kept(path)  # as the next opening does
+            assert stat.S_IMODE((folder / kept).stat().st_mode) == 0o444
+        shutil.rmtree(folder)
+        shutil.copytree(stale.path.parent, folder)
+    assert ends == {(True, True), (False, True), (False, False)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
+def test_somebody_elses_became_ones_own() -> None:
+    """Those who could read and write it could not any more, and an error was told besides."""
+    with wal.open_folder() as folder:
+        paths = [folder / name / "audit.db" for name in ("spare", "record")]
+        for path in paths:
+            path.parent.mkdir()
+            build_small(path, known_shapes()[0].shape)
+            path.chmod(0o666)
+            path.parent.chmod(0o777)
+        before = state_of(path).file
+        kind, message = wal.done_by_nobody("migrate_in_place", *paths)
+        assert state_of(path).file == before
+        assert (kind, [*path.parent.iterdir()]) == ("OutputError", [path])
+        assert "others would lose it" in message
+
+
+def test_what_else_is_said_of_the_file_was_lost(stale: Written) -> None:
+    """Its owner, its group, its mode and its attributes are the new one's too."""
+    path = stale.path
+    if os.geteuid() == 0:
+        os.chown(path, 65533, 65532)
+    path.chmod(0o640)
+    try:
+        os.setxattr(path, "user.note", b"legal hold")
+    except (AttributeError, OSError):
+        note = None
+    else:
+        note = b"legal hold"
+    before = path.stat()
+    done = migrate_in_place(path)
+    assert done is not None
+    after = path.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (
+        before.st_uid,
+        before.st_gid,
+        before.st_mode,
+    )
+    for file in (path, done.kept):
+        assert (os.getxattr(file, "user.note") if note else None) == note
 
 
 def test_an_unreadable_database_stays(tmp_path: Path, refused: Any) -> None:

@@ -237,6 +237,9 @@ def test_a_proof_that_is_not_the_servers(
     assert not verify_migration(url, proof=made.proof).is_sound
     proof.write_bytes(b"{}")
     assert not verify_migration(url, proof=proof).is_sound
+    with pytest.raises(OutputError, match="exists already and is no statement"):
+        migrate_database(written.path, url, proof=proof, to="2026-04-15")
+    proof.unlink()
     migrate_database(written.path, url, proof=proof, to="2026-04-15")
     with pytest.raises(LandscapeCompatError, match="could not be read"):
         verify_migration(url.set(database="nobody's"), proof=proof)

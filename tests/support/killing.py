@@ -1,16 +1,24 @@
-"""Ending a process, as a kill or a power cut would, at one of its steps on the disk."""
+"""Ending a process at one of its steps on the disk: as a kill or a power cut would, or Ctrl-C."""
 
 from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
-__all__ = ["KILLED", "in_child", "killed_at", "killed_at_every_step"]
+__all__ = [
+    "KILLED",
+    "in_child",
+    "interrupted_at_every_step",
+    "killed_at",
+    "killed_at_every_step",
+]
 
 KILLED = 9
 _STEPS = ("mkdir", "link", "unlink", "fsync", "replace", "rename", "rmdir", "chmod")
@@ -26,8 +34,27 @@ def killed_at_every_step(action: Callable[[], object], most: int = 80) -> Iterat
     Yields:
         Whether it was killed; the last time it was not.
     """
+    yield from _at_every_step(killed_at, action, most)
+
+
+def interrupted_at_every_step(action: Callable[[], object], most: int = 80) -> Iterator[bool]:
+    """Run an action as `killed_at_every_step` does, each time interrupted when a step is done.
+
+    Args:
+        action: What to run, in a child process.
+        most: How many steps it may have.
+
+    Yields:
+        Whether it was interrupted; the last time it was not.
+    """
+    yield from _at_every_step(_interrupted_at, action, most)
+
+
+def _at_every_step(
+    ended_at: Callable[[int, Callable[[], object]], int], action: Callable[[], object], most: int
+) -> Iterator[bool]:
     for at in range(1, most):
-        code = killed_at(at, action)
+        code = ended_at(at, action)
         assert code in (0, KILLED)
         yield code == KILLED
         if not code:
@@ -47,23 +74,55 @@ def killed_at(at: int, action: Callable[[], object]) -> int:
     """
 
     def killed() -> None:
-        calls = 0
-
-        def ending(real: Any) -> Any:
-            def call(*words: Any, **more: Any) -> Any:
-                nonlocal calls
-                calls += 1
-                if calls == at:
-                    os._exit(KILLED)
-                return real(*words, **more)
-
-            return call
-
-        for name in _STEPS:
-            setattr(os, name, ending(getattr(os, name)))
+        _count_steps(at, before=lambda: os._exit(KILLED))
         action()
 
     return in_child(killed)
+
+
+def _interrupted_at(at: int, action: Callable[[], object]) -> int:
+    def interrupted() -> None:
+        came = False
+
+        def interrupt() -> None:
+            nonlocal came
+            came = True
+            # As a signal that comes during the call: Python tells of it when that has returned.
+            signal.raise_signal(signal.SIGINT)
+
+        _count_steps(at, after=interrupt)
+        with suppress(KeyboardInterrupt):
+            action()
+        if came:  # and if it came to an object's end, where Python passes over it
+            os._exit(KILLED)
+
+    return in_child(interrupted)
+
+
+def _count_steps(
+    at: int,
+    before: Callable[[], object] = lambda: None,
+    after: Callable[[], object] = lambda: None,
+) -> None:
+    calls = 0
+
+    def ending(real: Any) -> Any:
+        def call(*words: Any, **more: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            this = calls
+            if this == at:
+                before()
+            try:
+                return real(*words, **more)
+            finally:
+                if this == at:
+                    after()
+
+        return call
+
+    for name in _STEPS:
+        setattr(os, name, ending(getattr(os, name)))
 
 
 def in_child(action: Callable[[], object]) -> int:

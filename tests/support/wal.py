@@ -40,6 +40,7 @@ __all__ = [
     "child_command",
     "churning",
     "connect",
+    "done_by_nobody",
     "encrypting",
     "forbid_locks",
     "left_alone",
@@ -457,6 +458,31 @@ def read_in_child(*paths: Path, before: str = "") -> list[list[Any]]:
 def read_as_nobody(*paths: Path) -> list[list[Any]]:
     """Read in a child that permissions bind, as they do not bind root; as `read_in_child`."""
     found: list[list[Any]] = run_child(_BE_NOBODY + _READ, *paths)
+    return found
+
+
+def done_by_nobody(call: str, *paths: Path) -> list[str]:
+    """Call a function of the package's in a child, first as this user, then as nobody.
+
+    Args:
+        call: The name it has in the package.
+        paths: A database for the first call, which loads what nobody may not read; and one for the
+            second.
+
+    Returns:
+        The class and the message of the error that the second ended with; "" twice if with none.
+    """
+    code = (
+        f"import landscape_compat\nlandscape_compat.{call}(paths[0]){_BE_NOBODY}"
+        f"""
+try:
+    landscape_compat.{call}(paths[1])
+    print(json.dumps(["", ""]))
+except Exception as error:
+    print(json.dumps([type(error).__name__, str(error)]))
+"""
+    )
+    found: list[str] = run_child(code, *paths)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,12 +20,10 @@ from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.inspection import inspect_landscape
 from landscape_compat.migrate.exclusive import processes
-from landscape_compat.migrate.kept import kept_names
+from landscape_compat.migrate.kept import SIDECARS, beside, take_back, undo_unfinished
 from landscape_compat.migrate.placing import make_lasting
 
-__all__ = ["MovedAside", "reset_database", "undo_unfinished"]
-
-_SIDECARS = ("-wal", "-shm", "-journal")
+__all__ = ["MovedAside", "reset_database"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,59 +151,62 @@ def _move(path: Path, aside: Path, stamps: Stamps) -> tuple[str, ...]:
     database, and would make rows of one whose database is still to come.
     Source: pager.c, hasHotJournal and pagerOpenWalIfPresent.
     """
-    sidecars = tuple(s for s in _SIDECARS if os.path.lexists(_beside(path, s)))
-    made: list[Path] = []
+    _require_own(path)
+    sidecars = tuple(s for s in SIDECARS if os.path.lexists(beside(path, s)))
     try:
         for suffix in ("", *sidecars):
-            _beside(aside, suffix).hardlink_to(_beside(path, suffix))
-            made.append(_beside(aside, suffix))
+            beside(aside, suffix).hardlink_to(beside(path, suffix))
         if _bytes_of(Stamps.of(path)) != _bytes_of(stamps):
             raise REFUSALS["changing"].error(path)
         make_lasting(path.parent)
         path.unlink()
+        _give_up_names(path, sidecars)
     except BaseException as error:
-        for name in made:
-            name.unlink()
-        if isinstance(error, FileExistsError):
-            raise OutputError(
-                f"{printable(error.filename2)} exists already; nothing was moved.",
-                remedy="Move it to where such records are kept, then try again.",
-            ) from error
-        if isinstance(error, OSError):
-            raise OutputError(
-                f"{printable(path)} could not be moved aside: {error.strerror}.",
-                remedy="Check that its folder can be written to, on a file system that can give "
-                "a file two names; or move it by hand, with all files whose names begin as its.",
-            ) from error
-        raise
-    for suffix in sidecars:
-        _beside(path, suffix).unlink(missing_ok=True)
-    make_lasting(path.parent)
+        # A signal, or a network, may tell of an error when its old name is gone; then the new
+        # names are the only ones, and the way is forward.
+        if os.path.lexists(path) or not os.path.lexists(aside):
+            take_back(path, aside)
+            if isinstance(error, OSError):
+                raise _refusal(path, error) from error
+            raise
+        _give_up_names(path, sidecars)
+        if not isinstance(error, OSError):
+            raise
     return sidecars
 
 
-def _beside(path: Path, suffix: str) -> Path:
-    return Path(f"{path}{suffix}")
+def _give_up_names(path: Path, sidecars: tuple[str, ...]) -> None:
+    for suffix in sidecars:
+        beside(path, suffix).unlink(missing_ok=True)
+    make_lasting(path.parent)
+
+
+def _refusal(path: Path, error: OSError) -> OutputError:
+    if isinstance(error, FileExistsError):
+        return OutputError(
+            f"{printable(error.filename2)} exists already; nothing was moved.",
+            remedy="Move it to where such records are kept, then try again.",
+        )
+    return OutputError(
+        f"{printable(path)} could not be moved aside: {error.strerror}.",
+        remedy="Check that its folder can be written to, on a file system that can give "
+        "a file two names; or move it by hand, with all files whose names begin as its.",
+    )
+
+
+def _require_own(path: Path) -> None:
+    """Refuse where a second name could be given, and then neither name be taken away."""
+    folder = path.parent.stat()
+    may = {0, folder.st_uid, path.lstat().st_uid}
+    if folder.st_mode & stat.S_ISVTX and os.geteuid() not in may:
+        raise OutputError(
+            f"{printable(path)} is somebody else's, in a folder where only he may move it; "
+            "nothing was moved.",
+            remedy="Have its owner do it.",
+        )
 
 
 def _bytes_of(stamps: Stamps) -> list[tuple[int, ...]]:
     # A second name moves the ctime.
     parts = (stamps.database, stamps.wal, stamps.journal)
     return [(*part.identity, part.size, part.mtime_ns) if part else () for part in parts]
-
-
-def undo_unfinished(given: Path) -> None:
-    """Take away the second names that a reset left behind when it was killed."""
-    path = Path(os.path.realpath(given))
-    ours = kept_names(path)
-    with suppress(OSError):
-        if path.lstat().st_nlink < 2:
-            return
-        for aside in [other for other in path.parent.iterdir() if ours.fullmatch(other.name)]:
-            if os.path.samestat(aside.lstat(), path.lstat()):
-                # The database last: by it the others are found again.
-                for suffix in (*_SIDECARS, ""):
-                    with suppress(FileNotFoundError):
-                        one, other = _beside(path, suffix), _beside(aside, suffix)
-                        if os.path.samestat(one.lstat(), other.lstat()):
-                            other.unlink()

@@ -1,15 +1,29 @@
-"""The original that a swap kept: made read-only, at the latest when the new one is opened."""
+"""The original that was kept under a second name: until its first one is given up, and after."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["finish_kept", "kept_names", "make_readonly"]
+__all__ = [
+    "SIDECARS",
+    "beside",
+    "finish_kept",
+    "kept_by",
+    "kept_names",
+    "make_readonly",
+    "proof_of",
+    "take_back",
+    "undo_unfinished",
+]
 
+SIDECARS = ("-wal", "-shm", "-journal")
+# What reading a file may raise that is no statement.
+_NO_STATEMENT = (OSError, ValueError, LookupError, TypeError, RecursionError)
 _WRITING = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -23,6 +37,83 @@ def kept_names(path: Path) -> re.Pattern[str]:
     return re.compile(rf"{stem}\.\d{{4}}-\d\d-\d\d\.(?P<digest>[0-9a-f]{{12}}){ending}")
 
 
+def beside(path: Path, suffix: str) -> Path:
+    """Name a file that belongs to a database.
+
+    Args:
+        path: The database.
+        suffix: What is behind its name.
+    """
+    return path.with_name(f"{path.name}{suffix}")
+
+
+def proof_of(path: Path) -> Path:
+    """Name the statement about the migration that made a database."""
+    return beside(path, ".intoto.json")
+
+
+def kept_by(proof: Path) -> str:
+    """Read under which name an original was kept; "" if the statement says none.
+
+    Args:
+        proof: The statement about a migration in place.
+    """
+    with suppress(*_NO_STATEMENT):
+        return str(json.loads(proof.read_bytes())["predicate"]["kept"])
+    return ""
+
+
+def take_back(path: Path, kept: Path) -> None:
+    """Take the second name of a database away again, with all that was begun beside it.
+
+    Nothing is done where the database has not both names: then the second is its only one.
+
+    Args:
+        path: Its first name.
+        kept: Its second.
+
+    Raises:
+        OSError: The folder cannot be changed.
+    """
+    if not _is_one(path, kept):
+        return
+    claim, former = proof_of(path), proof_of(kept)
+    if kept_by(claim) == kept.name:
+        # It tells of a migration that did not come about.
+        if os.path.lexists(former):
+            former.replace(claim)
+        else:
+            claim.unlink()
+    elif _is_one(claim, former):
+        former.unlink()
+    # The database last: by it the others are found again.
+    for suffix in (*SIDECARS, ""):
+        if _is_one(beside(path, suffix), beside(kept, suffix)):
+            beside(kept, suffix).unlink()
+
+
+def undo_unfinished(given: Path) -> None:
+    """Take away the second names that a process left behind when it was killed.
+
+    Args:
+        given: The database's first name, or a symlink to it.
+    """
+    path = Path(os.path.realpath(given))
+    ours = kept_names(path)
+    with suppress(OSError):
+        if path.lstat().st_nlink < 2:
+            return
+        for other in [other for other in path.parent.iterdir() if ours.fullmatch(other.name)]:
+            take_back(path, other)
+
+
+def _is_one(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(one.lstat(), other.lstat())
+    except OSError:
+        return False
+
+
 def finish_kept(path: Path) -> None:
     """Make the original read-only that a database's proof says was kept, if it is not yet.
 
@@ -32,8 +123,8 @@ def finish_kept(path: Path) -> None:
     Args:
         path: The new database, with no symlink on the way.
     """
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        predicate = json.loads(path.with_name(f"{path.name}.intoto.json").read_bytes())["predicate"]
+    with suppress(*_NO_STATEMENT):
+        predicate = json.loads(proof_of(path).read_bytes())["predicate"]
         named = kept_names(path).fullmatch(predicate["kept"])
         if named is None or not predicate["source"]["sha256"].startswith(named["digest"]):
             return

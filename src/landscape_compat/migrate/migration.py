@@ -10,9 +10,10 @@ from sqlalchemy import URL
 
 from landscape_compat.export.output.placing import folder_beside
 from landscape_compat.landscape.database import database_url
+from landscape_compat.migrate.kept import proof_of
 from landscape_compat.migrate.making import Migration, Wanted, copy_and_prove, source_of, told_of
 from landscape_compat.migrate.placing import put_in_place, require_free
-from landscape_compat.migrate.proof import statement
+from landscape_compat.migrate.proof import require_own_proof, statement
 from landscape_compat.migrate.server import migrate_to_server
 
 __all__ = ["migrate_database"]
@@ -66,8 +67,9 @@ def migrate_database(
     if isinstance(new, URL) or "://" in os.fspath(new):
         return migrate_to_server(url, source, database_url(new), wanted, proof)
     final = Path(os.path.abspath(new))  # noqa: PTH100 - resolve() would follow a symlink there
-    beside = final.with_name(f"{final.name}.intoto.json")
+    beside = proof_of(final)
     require_free(final)
+    require_own_proof(beside, final.name)
     with folder_beside(final) as folder, told_of(final):
         path = folder / final.name
         made = copy_and_prove(url, source, path, wanted)

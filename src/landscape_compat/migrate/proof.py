@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from landscape_compat.engine.digests import digest_source
-from landscape_compat.errors import ProofFailedError, printable
+from landscape_compat.errors import OutputError, ProofFailedError, printable
 from landscape_compat.export.bag.json_schema import published_schema
 from landscape_compat.export.bag.statement import make_statement
 from landscape_compat.export.verify.findings import Verification, find_all
@@ -27,6 +29,7 @@ __all__ = [
     "digest_table",
     "prove_table",
     "read_statement",
+    "require_own_proof",
     "statement",
 ]
 
@@ -175,6 +178,31 @@ def statement(name: str, digest: str, predicate: Mapping[str, Any]) -> bytes:
         predicate: What is stated of it.
     """
     return make_statement({printable(name): digest}, PREDICATE, predicate)
+
+
+def require_own_proof(place: Path, name: str) -> None:
+    """Refuse a place for a statement where something else is than one about such a database.
+
+    Args:
+        place: The place.
+        name: The database's name.
+
+    Raises:
+        OutputError: Something else is there.
+    """
+    if not os.path.lexists(place):
+        return
+    try:
+        told = json.loads(place.read_bytes())
+        told = (told["predicateType"], [one["name"] for one in told["subject"]])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        told = None
+    if told != (PREDICATE, [printable(name)]):
+        raise OutputError(
+            f"{printable(place)} exists already and is no statement about the migration of "
+            f"{printable(name)}, so it was left as it is.",
+            remedy="Move it away, or give another place.",
+        )
 
 
 def read_statement(

@@ -49,7 +49,7 @@ from landscape_compat.migrate.making import (
     told_of,
 )
 from landscape_compat.migrate.placing import put_in_place
-from landscape_compat.migrate.proof import row_bytes, statement
+from landscape_compat.migrate.proof import require_own_proof, row_bytes, statement
 from landscape_compat.migrate.target import quoted
 from landscape_compat.schema.catalogue.sqlite import read_stored
 from landscape_compat.schema.shape import ColumnShape, TableShape
@@ -102,6 +102,7 @@ def migrate_to_server(
             remedy="Name a file by --proof.",
         )
     final = Path(proof).absolute()
+    require_own_proof(final, printable(new))
     with private_folder() as folder:
         path = folder / "new.db"
         with told_of(path):

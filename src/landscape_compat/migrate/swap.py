@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
@@ -21,9 +22,17 @@ from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.export.output.placing import folder_beside
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
-from landscape_compat.migrate.aside import undo_unfinished
 from landscape_compat.migrate.exclusive import alone_with, one_at_a_time
-from landscape_compat.migrate.kept import finish_kept, make_readonly
+from landscape_compat.migrate.kept import (
+    SIDECARS,
+    beside,
+    finish_kept,
+    kept_by,
+    make_readonly,
+    proof_of,
+    take_back,
+    undo_unfinished,
+)
 from landscape_compat.migrate.making import (
     Migration,
     Wanted,
@@ -32,7 +41,7 @@ from landscape_compat.migrate.making import (
     told_of,
 )
 from landscape_compat.migrate.placing import make_lasting, put_in_place
-from landscape_compat.migrate.proof import statement
+from landscape_compat.migrate.proof import require_own_proof, statement
 from landscape_compat.migrate.target import Target
 from landscape_compat.migrate.work import Done
 from landscape_compat.projection.rules import RuleKind
@@ -107,27 +116,25 @@ def _migrate(url: URL, path: Path, wanted: Wanted) -> Swapped:
     if stamps is None:
         raise REFUSALS["changing"].error(path)
     _require_closed(path)
-    proof = path.with_name(f"{path.name}.intoto.json")
+    proof = proof_of(path)
+    require_own_proof(proof, path.name)
     with folder_beside(path) as folder:
         new = folder / path.name
         made = copy_and_prove(url, path, new, wanted, approve=partial(_require_older, path))
         _require_all_known(path, made.done)
-        found = path.stat()
-        new.chmod(stat.S_IMODE(found.st_mode))
-        with suppress(PermissionError):
-            os.chown(new, found.st_uid, found.st_gid)
+        _take_after(path, new)
         make_lasting(new)
         day = datetime.fromtimestamp(stamps.database.mtime_ns / 1e9, UTC).date()
         assert made.source is not None
         kept = path.with_name(f"{path.stem}.{day}.{made.source.database[:12]}{path.suffix}")
-        beside = folder / proof.name
+        written = folder / proof.name
         predicate = {**made.predicate, "kept": printable(kept.name)}
-        beside.write_bytes(statement(path.name, made.sha256, predicate))
+        written.write_bytes(statement(path.name, made.sha256, predicate))
         with alone_with(path, patience=_MOMENT) as unused:
             _require_closed(path)
             if not _is_same(Stamps.of(path), stamps):
                 raise REFUSALS["changing"].error(path)
-            _swap(path, new, kept, beside, proof)
+            _swap(path, new, kept, written)
             # Who opened the old file a moment ago waits for us, and gives up in the end. Were
             # he let in, he would keep his `-wal` under a name that is the new database's now.
             unused(_BUSY)
@@ -136,13 +143,41 @@ def _migrate(url: URL, path: Path, wanted: Wanted) -> Swapped:
     return Swapped(migration, kept)
 
 
-def _swap(path: Path, new: Path, kept: Path, beside: Path, proof: Path) -> None:
+def _swap(path: Path, new: Path, kept: Path, proof: Path) -> None:
     """Give the old file its second name, then the new one the first, in one step."""
+    made = new.lstat()
+    try:
+        _keep(path, kept)
+        put_in_place(proof, proof_of(path), replace=True)
+        for suffix in SIDECARS:
+            beside(path, suffix).unlink(missing_ok=True)  # empty, as was made sure
+        make_lasting(path.parent)
+        new.replace(path)
+    except BaseException:
+        # A signal may come when the last step is done.
+        if os.path.lexists(path) and os.path.samestat(path.lstat(), made):
+            _end(path, kept)
+        else:
+            take_back(path, kept)
+        raise
+    _end(path, kept)
+
+
+def _end(path: Path, kept: Path) -> None:
+    make_lasting(path.parent)
+    make_readonly(kept)
+
+
+def _keep(path: Path, kept: Path) -> None:
+    proof = proof_of(path)
     try:
         kept.hardlink_to(path)
+        if os.path.lexists(proof) and kept_by(proof) != kept.name:
+            # It tells how the original was made, and so goes with it.
+            proof_of(kept).hardlink_to(proof)
     except FileExistsError as error:
         raise OutputError(
-            f"{printable(kept)} exists already; nothing was changed.",
+            f"{printable(error.filename2)} exists already; nothing was changed.",
             remedy="Move it to where such records are kept, then try again.",
         ) from error
     except OSError as error:
@@ -152,17 +187,36 @@ def _swap(path: Path, new: Path, kept: Path, beside: Path, proof: Path) -> None:
             "changed.",
             remedy="Make a new database by `landscape-compat migrate`, and move it by hand.",
         ) from error
+
+
+def _take_after(path: Path, new: Path) -> None:
+    """Let the new file be whose the old one is, and let the same people read and write it."""
+    found, made = path.stat(), new.stat()
     try:
-        put_in_place(beside, proof, replace=True)
-        for suffix in ("-wal", "-shm", "-journal"):
-            Path(f"{path}{suffix}").unlink(missing_ok=True)  # empty, as was made sure
-        make_lasting(path.parent)
-        new.replace(path)
-    except BaseException:
-        kept.unlink()
+        if (made.st_uid, made.st_gid) != (found.st_uid, found.st_gid):
+            os.chown(new, found.st_uid, found.st_gid)
+        new.chmod(stat.S_IMODE(found.st_mode))
+        for name in _attributes(path):
+            os.setxattr(new, name, os.getxattr(path, name))
+    except OSError as error:
+        raise OutputError(
+            f"{printable(path)} is of an owner or a group, or has attributes, that you may not "
+            f"give to the new file ({error.strerror}); others would lose it, so nothing was "
+            "changed.",
+            remedy="Have its owner do it.",
+        ) from error
+
+
+def _attributes(path: Path) -> list[str]:
+    try:
+        # Those of security the system gives.
+        return [name for name in os.listxattr(path) if not name.startswith("security.")]
+    except AttributeError:  # pragma: no cover - systems other than Linux
+        return []
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:  # pragma: no cover - file systems without them
+            return []
         raise
-    make_lasting(path.parent)
-    make_readonly(kept)
 
 
 # --- doubts -------------------------------------------------------------------------------------
@@ -183,9 +237,7 @@ def _require_closed(path: Path) -> None:
 
 def _require_all_known(path: Path, done: Done) -> None:
     unknown = [
-        name
-        for name, count in done.left_out.items()
-        if count and not any(known.shape.has(name) for known in known_shapes())
+        name for name in done.left_out if not any(known.shape.has(name) for known in known_shapes())
     ]
     if unknown:
         raise LandscapeCompatError(
