@@ -128,11 +128,17 @@ def test_a_missing_and_a_wrong_key_are_told(
     assert not (tmp_path / "bag").exists()
 
 
-def test_migrate_says_that_it_does_not_read_it(run: Run, encrypted: Path, tmp_path: Path) -> None:
-    with untouched(encrypted):
-        outcome = run("migrate", encrypted, "-o", tmp_path / "new.db")
-    assert outcome.code == ExitCode.OPERATIONAL
-    assert "may be encrypted" in outcome.err
+@pytest.mark.usefixtures("_key")
+def test_what_makes_or_moves_a_database_says_that_it_does_not_read_it(
+    run: Run, encrypted: Path, tmp_path: Path
+) -> None:
+    """It once told to give the passphrase, which it takes from nowhere."""
+    for words in (("migrate", "-o", tmp_path / "new.db"), ("reset",), ("alembic",)):
+        with untouched(encrypted):
+            outcome = run(words[0], encrypted, *words[1:])
+        assert outcome.code == ExitCode.OPERATIONAL
+        assert "may be encrypted" in outcome.err
+        assert "This command reads no encrypted database" in outcome.err
     assert not (tmp_path / "new.db").exists()
 
 

@@ -67,6 +67,10 @@ _NEXT = {
 }
 
 
+# They write a database, which they never encrypt.
+_NEVER_DECRYPTING = frozenset({"migrate", "reset", "alembic"})
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that says what a mistyped word may have meant, and where to read on."""
 
@@ -91,7 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="landscape-compat",
         description="Read any ELSPETH audit database, of any version, without changing it.",
         epilog="Exit: 0 done, 1 operational error, 2 usage, 3 interrupted, 4 integrity, "
-        "5 degraded (only where asked for), 6 unreadable.",
+        "5 degraded (by check, or where asked for), 6 unreadable.",
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -102,7 +106,9 @@ def make_parser() -> argparse.ArgumentParser:
             name, help=summary[0].lower() + summary[1:], description=command.__doc__
         )
         command.configure(sub)
-        sub.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+        sub.add_argument(
+            "-q", "--quiet", action="store_true", help="leave out warnings and progress"
+        )
         sub.set_defaults(run=command.run, says_all=sub.get_default("says_all") or False)
     parser.set_defaults(parser=parser)  # for what speaks of the whole command line
     return parser
@@ -209,6 +215,8 @@ def _let_go_of_output() -> None:
 
 def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> str:
     if isinstance(error, OpeningRefusedError) and error.refusal in ("encrypted", "wrong-key"):
+        if options.command in _NEVER_DECRYPTING:
+            return " This command reads no encrypted database: decrypt a copy."
         return (
             f" The passphrase is taken from the environment variable {VARIABLE}, or asked for on a "
             "terminal."

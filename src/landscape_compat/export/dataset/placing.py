@@ -104,7 +104,7 @@ def _require_place(target: Target, *, force: bool) -> set[str]:
     if STATEMENT in names and not force:
         raise OutputError(
             f"{target.place} holds a dataset already, and was left as it is.",
-            remedy="Give another place, or say that an earlier export there may be replaced.",
+            remedy="Give another place, or replace what is there by --force (force=True).",
         )
     is_ours = _is_statement(target.read(STATEMENT)) if STATEMENT in names else MARK in names
     others = sorted(name for name in names if not is_own_name(name))

@@ -117,7 +117,7 @@ def _require_place(final: Path, *, force: bool, is_ours: Callable[[Path], bool],
     if not force:
         raise OutputError(
             f"{printable(final)} exists already, and was left as it is.",
-            remedy=f"Give another place, or say that {what} there may be replaced.",
+            remedy=f"Give another place, or replace {what} there by --force (force=True).",
         )
     if final.is_symlink() or not (is_ours(final) or _is_empty(final)):
         raise OutputError(

@@ -89,7 +89,8 @@ def bag_files(path: Path) -> Iterator[BagFiles]:
 def _no_bag(path: Path, what: str) -> OutputError:
     return OutputError(
         f"{printable(path)} {what}.",
-        remedy="Give the folder or the zip file that `export` wrote.",
+        remedy="Give the folder or the zip file that `export` wrote; or for a database that "
+        "`migrate` made, its proof by --proof, if it does not lie beside it.",
     )
 
 
