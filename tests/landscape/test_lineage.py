@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from landscape_compat import ReadOnlyRecorder, explain, open_landscape
-from landscape_compat.errors import LandscapeCompatError, RunNotFoundError
+from landscape_compat.errors import LandscapeCompatError, RunNotFoundError, UnreadableError
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.lineage import Lineage
 from support.corpus import require_corpus, written_by
 from support.legacy import Written, build_shape
+from support.postgres import PostgresDatabase
 from support.untouched import untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
@@ -198,6 +199,58 @@ def test_the_latest_run_is_the_one_that_began_last(newest: Written) -> None:
     change(newest.path, "DELETE FROM runs")
     with open_landscape(newest.path) as db, pytest.raises(RunNotFoundError, match="'latest'"):
         explain(db, "latest")
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "ALTER TABLE runs DROP COLUMN started_at",
+        "CREATE TABLE new AS SELECT * FROM runs;"
+        "UPDATE new SET started_at = NULL WHERE rowid = 1;"
+        "DROP TABLE runs; ALTER TABLE new RENAME TO runs",
+    ],
+    ids=["no column", "one NULL"],
+)
+def test_the_latest_run_is_not_guessed_where_one_has_no_beginning(
+    newest: Written, lost: str
+) -> None:
+    """It could be that one. A run that is the only one is the latest all the same."""
+    with closing(sqlite3.connect(newest.path)) as connection:
+        connection.executescript(f"PRAGMA foreign_keys = OFF; {lost}")
+    with untouched(newest.path), open_landscape(newest.path) as db:
+        with pytest.raises(UnreadableError, match="which run is the latest") as caught:
+            explain(db, "latest")
+        assert (caught.value.table, caught.value.column) == ("runs", "started_at")
+    only = newest.run_ids[0]
+    change(newest.path, "DELETE FROM runs WHERE run_id <> ?", only)
+    with untouched(newest.path), open_landscape(newest.path) as db:
+        assert explain(db, "latest").facts["run_id"] == only
+
+
+def test_the_latest_run_may_have_a_zone_where_the_others_have_none(newest: Written) -> None:
+    """Those without one began in UTC."""
+    first, _, last = sorted(newest.run_ids)
+    change(newest.path, "UPDATE runs SET started_at = '2026-01-19 00:30:00'")
+    for wanted, began in ((first, "2026-01-18T23-02:00"), (last, "2026-01-19T01+00:00")):
+        change(newest.path, "UPDATE runs SET started_at = ? WHERE run_id = ?", began, wanted)
+        with untouched(newest.path), open_landscape(newest.path) as db:
+            assert explain(db, "latest").facts["run_id"] == wanted
+        change(newest.path, "UPDATE runs SET started_at = '2026-01-19 00:30:00'")
+
+
+def test_the_latest_run_of_a_server_is_found_in_the_hour_that_comes_twice(
+    postgres: PostgresDatabase,
+) -> None:
+    """In the session's zone both hours have the same name."""
+    postgres.set("timezone", "Europe/Berlin")
+    postgres.run(
+        "CREATE TABLE runs (run_id text PRIMARY KEY, started_at timestamptz);"
+        "CREATE TABLE nodes (node_id text, run_id text);"
+        "CREATE TABLE edges (edge_id text, run_id text);"
+        "INSERT INTO runs VALUES ('early', '2026-10-25 00:30+00'), ('late', '2026-10-25 01:10+00')"
+    )
+    with open_landscape(postgres.url()) as db:
+        assert explain(db, "latest").facts["run_id"] == "late"
 
 
 def test_an_index_that_several_rows_have_is_no_name(newest: Written) -> None:

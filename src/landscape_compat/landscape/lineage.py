@@ -7,9 +7,15 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
-from landscape_compat.errors import LandscapeCompatError, RunNotFoundError, printable
+from landscape_compat.errors import (
+    LandscapeCompatError,
+    RunNotFoundError,
+    UnreadableError,
+    printable,
+)
 from landscape_compat.landscape.absent import ABSENT
 from landscape_compat.landscape.database import Landscape
+from landscape_compat.landscape.moments import in_utc
 from landscape_compat.landscape.reading import AbsentRecords, Reader
 from landscape_compat.landscape.records import (
     Artifact,
@@ -100,7 +106,8 @@ def explain(
     Raises:
         RunNotFoundError: There is no such run.
         LandscapeCompatError: The run has no such row or token.
-        UnreadableError: What is needed to find it is not stored.
+        UnreadableError: What is needed to find it is not stored; of `latest`, when each of
+            several runs began.
     """
     reader = Reader(db)
     run = _run(reader, run_id)
@@ -117,8 +124,10 @@ def explain(
 def _run(reader: Reader, run_id: str) -> Run:
     if run_id == "latest":
         runs = reader.many(Run)
+        if len(runs) == 1:
+            return runs[0]
         if runs:
-            return max(runs, key=lambda run: (_moment(run.started_at), run.run_id))
+            return max(runs, key=lambda run: (_beginning(run), run.run_id))
     found = reader.one(Run, run_id=run_id)
     if found is None:
         raise RunNotFoundError(
@@ -129,8 +138,16 @@ def _run(reader: Reader, run_id: str) -> Run:
     return found
 
 
-def _moment(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else ""
+def _beginning(run: Run) -> datetime:
+    if isinstance(run.started_at, datetime):
+        return in_utc(run.started_at)
+    raise UnreadableError(
+        f"When the run {printable(run.run_id)} began is not stored, so which run is the latest "
+        "cannot be told.",
+        table="runs",
+        column="started_at",
+        remedy="Name the run by its id; `export -o - --table runs` gives the runs.",
+    )
 
 
 class _Family:

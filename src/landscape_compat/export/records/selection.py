@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Select, literal, literal_column, null, select
@@ -15,6 +15,7 @@ from landscape_compat.errors import (
     UnreadableError,
     printable,
 )
+from landscape_compat.landscape.moments import in_utc
 from landscape_compat.landscape.stored import StoredSchema, StoredTable, read
 from landscape_compat.landscape.tables import RUNS, TABLES
 from landscape_compat.schema.shape import SchemaShape, fold_name
@@ -49,8 +50,8 @@ class Selection:
         """Give it as plain JSON values."""
         return {
             "runs": list(self.run_ids) or None,
-            "since": _utc(self.since).isoformat() if self.since else None,
-            "until": _utc(self.until).isoformat() if self.until else None,
+            "since": in_utc(self.since).isoformat() if self.since else None,
+            "until": in_utc(self.until).isoformat() if self.until else None,
             "statuses": list(self.statuses) or None,
             "tables": list(self.tables) or None,
         }
@@ -129,16 +130,14 @@ class Selection:
                 continue
             if self.since or self.until:
                 at = _moment(run_id, began)
-                if self.since and at < _utc(self.since):
+                if self.since and at < in_utc(self.since):
                     continue
-                if self.until and at >= _utc(self.until):
+                if self.until and at >= in_utc(self.until):
                     continue
             yield run_id
 
 
 EVERYTHING: Final = Selection()
-_FIRST: Final = datetime.min.replace(tzinfo=UTC)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _holds(connection: Connection, schema: StoredSchema, runs: StoredTable, run_id: str) -> bool:
@@ -149,9 +148,9 @@ def _holds(connection: Connection, schema: StoredSchema, runs: StoredTable, run_
 
 def _moment(run_id: Any, stored: Any) -> datetime:
     if isinstance(stored, datetime):
-        return _utc(stored)
+        return in_utc(stored)
     try:
-        return _utc(datetime.fromisoformat(stored))
+        return in_utc(datetime.fromisoformat(stored))
     except (TypeError, ValueError) as error:
         raise UnreadableError(
             f"Of the run {printable(run_id)} it cannot be told when it began: {stored!r}.",
@@ -159,11 +158,3 @@ def _moment(run_id: Any, stored: Any) -> datetime:
             column="started_at",
             remedy="Name the wanted runs instead of a time.",
         ) from error
-
-
-def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        # By less than a day it is before what can be told, or after.
-        return _FIRST if moment.year == 1 else _LAST
