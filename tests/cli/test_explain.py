@@ -13,6 +13,7 @@ from landscape_compat import explain, open_landscape
 from landscape_compat.cli.explain import _print_rich
 from landscape_compat.errors import ExitCode
 from landscape_compat.landscape.history import shape_named
+from support.chains import LENGTH, add_chain
 from support.commands import Run
 from support.legacy import Written, build_small
 from support.terminal import in_terminal
@@ -122,6 +123,25 @@ def test_on_a_terminal(legacy: Written, names: tuple[str, str, str]) -> None:
     assert rich.code == ExitCode.DONE
     assert "\x1b[1mrun\x1b[0m  run_id=" in rich.text
     assert "\x1b[2mtoken outcome\x1b[0m  (absent: " in rich.text
+
+
+def test_a_chain_longer_than_calls_go_deep(
+    run: Run, legacy: Written, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The text has all of it, and so has the rich one; that JSON cannot is said."""
+    run_id, row_id = add_chain(legacy)
+    words = ("explain", legacy.path, "--run", run_id, "--row", row_id)
+    with untouched(legacy.path):
+        text, as_json = run(*words), run(*words, "--json")
+    (last,) = [line for line in text.out.splitlines() if f"  token_id=T{LENGTH}" in line]
+    assert last.index("token  ") == 3 * (LENGTH + 1)
+    assert (text.code, text.err) == (ExitCode.DONE, "")
+    assert (as_json.code, as_json.out) == (ExitCode.OPERATIONAL, "")
+    assert "Leave out --json" in as_json.err
+    pytest.importorskip("rich", reason="rich is not installed")
+    with open_landscape(legacy.path) as db:
+        assert _print_rich(explain(db, run_id, row=row_id))
+    assert capsys.readouterr().out.startswith("run")
 
 
 def test_what_is_not_there(run: Run, legacy: Written) -> None:

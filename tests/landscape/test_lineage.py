@@ -16,6 +16,7 @@ from landscape_compat import ReadOnlyRecorder, explain, open_landscape
 from landscape_compat.errors import LandscapeCompatError, RunNotFoundError, UnreadableError
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.lineage import Lineage
+from support.chains import LENGTH, add_chain
 from support.corpus import require_corpus, written_by
 from support.legacy import Written, build_shape
 from support.postgres import PostgresDatabase
@@ -332,6 +333,44 @@ def test_tokens_that_come_of_each_other_are_told_once(legacy: Written) -> None:
     with open_landscape(legacy.path) as db:
         for tree in (explain(db, run_id, row=row_id), explain(db, run_id, token=one)):
             assert sorted(ids(tree, "token")) == sorted([one, two])
+
+
+def test_tokens_come_of_each_other_more_often_than_calls_go_deep(legacy: Written) -> None:
+    """The tree has all of them, as an object, as JSON values and in its own name."""
+    run_id, row_id = add_chain(legacy)
+    with untouched(legacy.path), open_landscape(legacy.path) as db:
+        of_row = explain(db, run_id, row=row_id)
+        of_token = explain(db, run_id, token="T3")
+    for tree in (of_row, of_token):
+        told = next(one for one in tree.below[0].below if one.facts.get("token_id") == "T1")
+        below = tree.to_dict()["below"][0]["below"]
+        values = next(one for one in below if one["facts"].get("token_id") == "T1")
+        for number in range(1, LENGTH + 1):
+            name = f"T{number}"
+            assert (told.facts["token_id"], values["facts"]["token_id"]) == (name, name)
+            told, values = told.below[-1], values["below"][-1]
+        assert told.kind == values["kind"] != "token"
+    assert repr(of_row).startswith("Lineage(kind='run'")
+
+
+@pytest.mark.parametrize(
+    "row", ["99999999999999999999", str(2**63), 2**63, "9" * 5000], ids=lambda row: str(row)[:20]
+)
+def test_what_cannot_be_the_number_of_a_row_is_no_such_row(legacy: Written, row: str | int) -> None:
+    with (
+        untouched(legacy.path),
+        open_landscape(legacy.path) as db,
+        pytest.raises(LandscapeCompatError, match="The run has no row"),
+    ):
+        explain(db, legacy.run_ids[0], row=row)
+
+
+def test_the_largest_number_of_a_row_is_found(legacy: Written) -> None:
+    change(legacy.path, "UPDATE rows SET row_index = ? WHERE rowid = 1", 2**63 - 1)
+    (run_id,) = stored(legacy.path, "SELECT run_id FROM rows WHERE rowid = 1")
+    (row_id,) = stored(legacy.path, "SELECT row_id FROM rows WHERE rowid = 1")
+    with untouched(legacy.path), open_landscape(legacy.path) as db:
+        assert ids(explain(db, run_id, row=str(2**63 - 1)), "row") == [row_id]
 
 
 def test_a_state_whose_calls_have_no_place_says_so(legacy: Written) -> None:

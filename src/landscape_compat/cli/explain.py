@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.talk import print_json
-from landscape_compat.errors import ExitCode, printable
+from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
 if TYPE_CHECKING:
     from landscape_compat.landscape.lineage import Lineage
@@ -59,20 +59,34 @@ def run(options: argparse.Namespace) -> int:
     with open_landscape(options.database, passphrase=passphrase) as db:
         found = explain(db, options.run_id, row=options.row, token=options.token)
     if options.json:
-        print_json("explain", {"lineage": found.to_dict()})
+        _print_json(found)
     elif options.plain or not sys.stdout.isatty() or not _print_rich(found):
         for line in _lines(found):
             print(line)
     return ExitCode.DONE
 
 
-def _lines(tree: Lineage, lead: str = "", hang: str = "") -> Iterator[str]:
-    yield f"{lead}{_head(tree)}{_tail(tree)}"
-    for at, child in enumerate(tree.below):
-        last = at == len(tree.below) - 1
-        yield from _lines(
-            child, hang + ("└─ " if last else "├─ "), hang + ("   " if last else "│  ")
-        )
+def _print_json(tree: Lineage) -> None:
+    try:
+        print_json("explain", {"lineage": tree.to_dict()})
+    except RecursionError as error:
+        raise LandscapeCompatError(
+            "So many tokens come of each other that JSON would be nested deeper than it can be "
+            "written; nothing was printed.",
+            table="token_parents",
+            remedy="Leave out --json: the text has any depth.",
+        ) from error
+
+
+def _lines(tree: Lineage) -> Iterator[str]:
+    # No call within a call, here and below: a tree can be deeper than Python's calls go.
+    waiting = [(tree, "", "")]
+    while waiting:
+        one, lead, hang = waiting.pop()
+        yield f"{lead}{_head(one)}{_tail(one)}"
+        ends = [("└─ ", "   "), *[("├─ ", "│  ")] * (len(one.below) - 1)]
+        below = zip(reversed(one.below), ends, strict=False)
+        waiting += [(child, hang + mark, hang + line) for child, (mark, line) in below]
 
 
 def _print_rich(tree: Lineage) -> bool:
@@ -84,16 +98,15 @@ def _print_rich(tree: Lineage) -> bool:
     except ModuleNotFoundError:
         return False
 
-    def grow(one: Lineage, into: Any) -> None:
-        for child in one.below:
-            grow(child, into.add(label(child)))
-
     def label(one: Lineage) -> Text:
         style = "dim" if one.record is None else "bold"
         return Text.assemble((_head(one), style), _tail(one))
 
     root = Tree(label(tree))
-    grow(tree, root)
+    waiting = [(tree, root)]
+    while waiting:
+        one, into = waiting.pop()
+        waiting += [(child, into.add(label(child))) for child in one.below]
     Console(highlight=False).print(root)
     return True
 

@@ -39,6 +39,8 @@ from landscape_compat.landscape.records import (
 __all__ = ["Lineage", "explain"]
 
 RecordT = TypeVar("RecordT", bound=Record)
+# The largest number of a column of integers.
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Lineage:
 
     kind: str
     record: Record | None
-    below: tuple[Lineage, ...] = ()
+    below: tuple[Lineage, ...] = field(default=(), repr=False)
     note: str = ""
     looked_up: Mapping[str, Any] = field(default_factory=dict)
 
@@ -71,13 +73,24 @@ class Lineage:
 
     def to_dict(self) -> dict[str, Any]:
         """Give the tree as plain JSON values."""
+        told = self._told()
+        # No call within a call, here and below: tokens can come of each other more often than
+        # Python's calls go deep.
+        waiting = [(self, told)]
+        while waiting:
+            above, into = waiting.pop()
+            below = [(child, child._told()) for child in above.below]
+            into["below"] = [facts for _, facts in below]
+            waiting += below
+        return told
+
+    def _told(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "facts": {name: _plain(value) for name, value in self.facts.items()},
             "absent": list(self.absent) if self.record else [self.kind],
             "looked_up": {name: _plain(value) for name, value in self.looked_up.items()},
             "note": self.note,
-            "below": [child.to_dict() for child in self.below],
         }
 
     def _values(self) -> Iterator[tuple[str, Any]]:
@@ -203,8 +216,8 @@ class _Family:
 
     def _row(self, wanted: str | int) -> Row:
         found = self._reader.one(Row, run_id=self._run_id, row_id=str(wanted))
-        if found is None and str(wanted).isdecimal():
-            indexed = self._reader.many(Row, run_id=self._run_id, row_index=int(wanted), limit=2)
+        if found is None and (index := _index(wanted)) is not None:
+            indexed = self._reader.many(Row, run_id=self._run_id, row_index=index, limit=2)
             if len(indexed) > 1:
                 raise LandscapeCompatError(
                     f"Several rows of the run have the index {wanted}.",
@@ -275,18 +288,31 @@ class _Family:
                 "produced_by_state_id",
             ),
         }
-        return [self._tree(root) for root in roots]
+        return self._grown(roots)
 
-    def _tree(self, token_id: str) -> Lineage:
-        token = self._tokens[token_id]
-        if token_id in self._shown:
-            return Lineage("token", token, note="told above")
-        self._shown.add(token_id)
-        below = [child for kind in self._of_token for child in self._records(token_id, kind)]
-        below += [self._tree(one) for one in self._down.get(token_id, ()) if one in self._tokens]
+    def _grown(self, roots: Iterable[str]) -> list[Lineage]:
+        trees = list[Lineage]()
+        levels = [("", trees, iter(roots))]
+        while levels:
+            above, told, waiting = levels[-1]
+            token_id = next(waiting, None)
+            if token_id is None:
+                levels.pop()
+                if levels:
+                    levels[-1][1].append(self._token(above, told))
+            elif token_id in self._shown:
+                told.append(Lineage("token", self._tokens[token_id], note="told above"))
+            else:
+                self._shown.add(token_id)
+                own = [one for kind in self._of_token for one in self._records(token_id, kind)]
+                children = [one for one in self._down.get(token_id, ()) if one in self._tokens]
+                levels.append((token_id, own, iter(children)))
+        return trees
+
+    def _token(self, token_id: str, below: Iterable[Lineage]) -> Lineage:
         parents = len(self._up.get(token_id, ()))
         note = f"made of {parents} tokens" if parents > 1 else ""
-        return Lineage("token", token, tuple(below), note)
+        return Lineage("token", self._tokens[token_id], tuple(below), note)
 
     def _records(self, token_id: str, kind: str) -> Iterator[Lineage]:
         found = self._of_token[kind]
@@ -320,6 +346,14 @@ class _Family:
     def _plugin(self, node_id: object) -> dict[str, Any]:
         node = self.nodes.get(str(node_id))
         return {"plugin_name": node.plugin_name, "node_type": node.node_type} if node else {}
+
+
+def _index(wanted: str | int) -> int | None:
+    """Read a row's index; None for what is none, as a number that no database can hold."""
+    text = str(wanted)
+    if not text.isdecimal() or len(text) > len(str(_LARGEST)):
+        return None
+    return index if (index := int(text)) <= _LARGEST else None
 
 
 def _by(records: list[RecordT], column: str) -> dict[str, list[Record]] | str:
