@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from multiprocessing import active_children
 from pathlib import Path
@@ -78,6 +80,47 @@ def test_a_pattern_without_a_match(tmp_path: Path) -> None:
     """It is told, because a fleet that is not there would else be taken for a sound one."""
     (found,) = check_databases([tmp_path / "none*.db"])
     assert (found.verdict, found.exit_code) == ("unknown", ExitCode.OPERATIONAL)
+
+
+def test_a_pattern_too_long_for_a_name_keeps_no_other_from_being_checked(legacy: Written) -> None:
+    with untouched(legacy.path):
+        long, found = check_databases(["x" * 300 + "*.db", legacy.path])
+    assert (long.verdict, long.exit_code) == ("unknown", ExitCode.OPERATIONAL)
+    assert long.problem
+    assert found.verdict == "degraded"
+
+
+# All that is needed is loaded before: as another user, Python's own folder may be out of reach.
+_CHECK = """
+import os, sys
+from landscape_compat import check_databases
+list(check_databases(["/nowhere"]))
+if os.geteuid() == 0:
+    os.setuid(65534)
+for one in check_databases(sys.argv[1:]):
+    print(one.verdict, one.database)
+"""
+
+
+def test_a_folder_that_may_not_be_searched_keeps_no_other_from_being_checked(
+    tmp_path: Path,
+) -> None:
+    """Each pattern in such a one is told as a name that cannot be read."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    build_small(secret / "audit.db", known_shapes()[0].shape)
+    patterns = [str(secret / "*.db"), str(secret / "audit.d?")]
+    secret.chmod(0)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", _CHECK, *patterns],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        secret.chmod(0o700)
+    assert done.stdout.splitlines() == [f"unknown {pattern}" for pattern in patterns], done.stderr
 
 
 def test_a_password_is_not_told() -> None:

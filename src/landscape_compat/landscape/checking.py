@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import URL
@@ -124,10 +123,11 @@ def _matches(database: str | os.PathLike[str] | URL) -> list[str]:
     if isinstance(database, URL):
         return [database.render_as_string(hide_password=False)]
     text = os.fspath(database)
-    # A file of that very name comes first: `[` and `*` are characters as good as any.
-    if "://" in text or not glob.has_magic(text) or Path(text).exists():
+    # A file of that very name comes first: `[` and `*` are characters as good as any. Asked of
+    # `os.path`, because of what cannot be looked at a path would raise, before any is checked.
+    if "://" in text or not glob.has_magic(text) or os.path.exists(text):  # noqa: PTH110
         return [text]
-    found = sorted(path for path in glob.glob(text, recursive=True) if Path(path).is_file())  # noqa: PTH207
+    found = sorted(filter(os.path.isfile, glob.glob(text, recursive=True)))  # noqa: PTH207
     return found or [text]
 
 
