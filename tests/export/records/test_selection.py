@@ -135,6 +135,31 @@ def test_no_such_run(runs: Landscape, selection: dict[str, Any]) -> None:
     assert caught.value.remedy
 
 
+def test_a_run_whose_id_is_stored_as_a_number_is_not_left_out(tmp_path: Path) -> None:
+    path = make(
+        tmp_path,
+        "CREATE TABLE runs (run_id INTEGER, started_at)",
+        "CREATE TABLE rows (row_id TEXT, run_id TEXT)",
+        "INSERT INTO runs VALUES (5, '2026-01-18 09:00:00'), ('r6', '2026-01-18 10:00:00')",
+        "INSERT INTO rows VALUES ('w1', '5'), ('w2', 'r6')",
+    )
+    with untouched(path), open_landscape(path) as landscape:
+        assert chosen(landscape, run_ids=("5", "r6"), tables=("runs",)) == [5, "r6"]
+        found = export_selection(landscape, Selection(run_ids=("5",)))
+        assert [r.get("row_id", r["run_id"]) for r in found] == [5, "w1"]
+        with pytest.raises(RunNotFoundError, match="no run '7'"):
+            chosen(landscape, run_ids=("5", "7"))
+
+
+def test_a_run_whose_id_a_server_pads_is_not_left_out(postgres: PostgresDatabase) -> None:
+    postgres.run(
+        "CREATE TABLE runs (run_id char(8) PRIMARY KEY, started_at timestamptz);"
+        "INSERT INTO runs VALUES ('r9', '2026-01-18 09:00+00'), ('r10', '2026-01-18 10:00+00')"
+    )
+    with open_landscape(postgres.url()) as landscape:
+        assert [run_id.strip() for run_id in chosen(landscape, run_ids=("r10",))] == ["r10"]
+
+
 @pytest.mark.parametrize("began", [None, "yesterday", 5])
 def test_a_run_of_which_it_cannot_be_told_when_it_began_is_not_passed_over(
     tmp_path: Path, runs: Landscape, began: Any

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, literal, literal_column, null, select
+from sqlalchemy import Connection, literal, null, select
 
 from landscape_compat.errors import (
     LandscapeCompatError,
@@ -74,15 +74,18 @@ class Selection:
             return None
         schema = StoredSchema(stored, connection.dialect.name)
         runs = schema.table(RUNS)
+        named = set[Any]()
         for run_id in self.run_ids:
-            if runs is None or not _holds(connection, schema, runs, run_id):
+            stored_as = _stored_ids(connection, schema, runs, run_id) if runs else set[Any]()
+            if not stored_as:
                 raise RunNotFoundError(
                     f"The database holds no run {run_id!r}, so there is nothing to export.",
                     table=RUNS,
                     remedy="Check the run's id and the database; "
                     "`ReadOnlyRecorder(db).list_runs()` lists the runs that it holds.",
                 )
-        found = tuple(dict.fromkeys(self._fitting(connection, runs))) if runs else ()
+            named |= stored_as
+        found = tuple(dict.fromkeys(self._fitting(connection, runs, named))) if runs else ()
         if not found:
             raise RunNotFoundError(
                 "No run in the database is of the wanted ones, so there is nothing to export.",
@@ -119,12 +122,12 @@ class Selection:
             found.add(folded)
         return frozenset(found)
 
-    def _fitting(self, connection: Connection, runs: StoredTable) -> Iterator[Any]:
+    def _fitting(self, connection: Connection, runs: StoredTable, named: Set[Any]) -> Iterator[Any]:
         columns = [runs.column(name) for name in ("run_id", "started_at", "status")]
         filled = [null() if column is None else column for column in columns]
         statement = select(*filled).order_by(*runs.order())
         for run_id, began, status in read(connection, statement, table=RUNS):
-            if run_id is None or (self.run_ids and run_id not in self.run_ids):
+            if run_id is None or (named and run_id not in named):
                 continue
             if self.statuses and status not in self.statuses:
                 continue
@@ -140,10 +143,15 @@ class Selection:
 EVERYTHING: Final = Selection()
 
 
-def _holds(connection: Connection, schema: StoredSchema, runs: StoredTable, run_id: str) -> bool:
-    key: Select[Any] = select(literal_column("1")).select_from(runs.clause)
-    found = key.where(schema.of_run(runs, literal(run_id))).limit(1)
-    return bool(list(read(connection, found, table=RUNS)))
+def _stored_ids(
+    connection: Connection, schema: StoredSchema, runs: StoredTable, run_id: str
+) -> set[Any]:
+    """Find a run as the database compares ids, by what it stores: a number, say, or one padded."""
+    column = runs.column("run_id")
+    if column is None:
+        return set()
+    statement = select(column).where(schema.of_run(runs, literal(run_id)))
+    return {stored for (stored,) in read(connection, statement, table=RUNS)}
 
 
 def _moment(run_id: Any, stored: Any) -> datetime:
