@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine
 
-from landscape_compat import install, wrap
+from landscape_compat import attach, install, wrap
 from landscape_compat.engine.attach import attachment_of
-from landscape_compat.errors import AttachError, WriteRefusedError
+from landscape_compat.errors import AttachError, OpeningRefusedError, WriteRefusedError
+from landscape_compat.landscape.history import known_shapes
+from landscape_compat.landscape.metadata import metadata_of
 from support.host_eras import configure
-from support.hosts import OLD, Place, build_record, url_of
+from support.hosts import OLD, Place, PutInPlace, build_record, url_of
 from support.untouched import state_of, untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
+
+
+def _opened(host: PutInPlace, url: str) -> Any:
+    """Give a database that the host opened before, by an engine of its own."""
+    db = host.db.__new__(host.db)
+    db.connection_string, db._engine, db._read_only = url, create_engine(url), False
+    return db
 
 
 def test_one_that_is_open_is_wrapped(place: Place, tmp_path: Path) -> None:
@@ -23,10 +34,8 @@ def test_one_that_is_open_is_wrapped(place: Place, tmp_path: Path) -> None:
     written = build_record(tmp_path / "record", OLD, journal_mode="wal")
     for era in ("seed", "late-spring", "newest"):
         host = place(era)
-        engine = create_engine(url_of(written.path))
-        configure(vars(host.load()), engine)
-        db = host.db.__new__(host.db)
-        db.connection_string, db._engine, db._read_only = url_of(written.path), engine, False
+        db = _opened(host, url_of(written.path))
+        configure(vars(host.load()), db.engine)
         with untouched(written.path):
             assert wrap(db) is db
             assert wrap(db) is db
@@ -49,6 +58,36 @@ def test_one_that_cannot_be_read_safely_is_told_at_once(place: Place, tmp_path: 
         wrap(db)
     # Its own connection came and went beside the file, as without us; the file is as it was.
     assert state_of(written.path).file == before
+
+
+def test_one_that_was_locked_is_wrapped_at_the_next_attempt(place: Place, tmp_path: Path) -> None:
+    """A failed attempt leaves nothing behind that would be taken for a finished one."""
+    written = build_record(tmp_path / "record", OLD)
+    db = _opened(place("newest"), f"{url_of(written.path)}?timeout=0.1")
+    with closing(sqlite3.connect(written.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with untouched(written.path), pytest.raises(OpeningRefusedError):
+            wrap(db)
+    assert attachment_of(db.engine) is None
+    with untouched(written.path):
+        assert wrap(db)._read_only
+    db.close()
+
+
+def test_one_whose_engine_was_attached_before_is_made_read_only_too(
+    place: Place, tmp_path: Path
+) -> None:
+    """Its own attachment stays, and answers the host as any other."""
+    written = build_record(tmp_path / "record", OLD)
+    db = _opened(place("newest"), url_of(written.path))
+    with untouched(written.path):
+        attachment = attach(db.engine, metadata_of(known_shapes()[-1]))
+        assert wrap(db)._read_only
+        assert attachment_of(db.engine) is attachment
+        with db.engine.connect() as connection:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+        assert mode == "wal"
+    db.close()
 
 
 def test_what_needs_no_wrapping(place: Place, tmp_path: Path) -> None:

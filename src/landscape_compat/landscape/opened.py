@@ -42,12 +42,19 @@ def attach_to(db: Any) -> None:
         AttachError: It is of no known host, or its engine cannot be attached to.
     """
     host = host_of(db)
-    if attachment_of(db.engine) is not None:
-        return
-    attachment = attach(db.engine, host.metadata, rules=landscape_rules(), known=known_shapes)
-    with db.engine.connect():
-        pass  # a database that cannot be read is to be known now
-    if _is_degraded(db):
+    found = attachment_of(db.engine)
+    attachment = found or attach(
+        db.engine, host.metadata, rules=landscape_rules(), known=known_shapes
+    )
+    try:
+        with db.engine.connect():
+            pass  # a database that cannot be read is to be known now
+        is_degraded = _is_degraded(db)
+    except BaseException:
+        if found is None:
+            attachment.detach()
+        raise
+    if is_degraded:
         answer_for(attachment)
         # Builds since June 2026 then leave out what writes, and would check that it can.
         db._read_only = True
