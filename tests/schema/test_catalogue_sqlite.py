@@ -131,7 +131,8 @@ def test_one_query_is_enough(database: sqlite3.Connection, seldom: str) -> None:
 @pytest.mark.parametrize(
     "options",
     ["WITHOUT ROWID", "without rowid", "WITHOUT\n\tROWID", "STRICT, WITHOUT ROWID",
-     "WITHOUT ROWID, STRICT", "/* ) */ WITHOUT ROWID"],
+     "WITHOUT ROWID, STRICT", "/* ) */ WITHOUT ROWID", "WITHOUT /* (no) */ ROWID",
+     "WITHOUT -- )\n ROWID", "WITHOUT ROWID /* ) */", "WITHOUT ROWID -- )"],
 )  # fmt: skip
 def test_a_table_without_row_numbers(database: sqlite3.Connection, options: str) -> None:
     assert not table(database, f"CREATE TABLE t (a TEXT PRIMARY KEY, b INT) {options}").has_rowid
@@ -139,7 +140,8 @@ def test_a_table_without_row_numbers(database: sqlite3.Connection, options: str)
 
 @pytest.mark.parametrize(
     "rest", ["(a TEXT)", "(a TEXT) STRICT", "(a TEXT, CHECK (a <> 'WITHOUT ROWID'))",
-             "(a TEXT DEFAULT ') WITHOUT ROWID')", "AS SELECT 1 AS a"],
+             "(a TEXT DEFAULT ') WITHOUT ROWID')", "AS SELECT 1 AS a", "(a TEXT) -- WITHOUT ROWID",
+             "(a TEXT) /* WITHOUT ROWID */", "(without TEXT, rowid TEXT)"],
 )  # fmt: skip
 def test_a_table_with_row_numbers(database: sqlite3.Connection, rest: str) -> None:
     assert table(database, f"CREATE TABLE t {rest}").has_rowid

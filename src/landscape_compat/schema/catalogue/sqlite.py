@@ -157,9 +157,17 @@ def _unquoted(text: str) -> str:
 
 
 def _is_without_rowid(sql: str | None) -> bool:
-    """Tell by the text after the last parenthesis, where SQLite keeps the table's options."""
-    options = str(sql or "").rpartition(")")[2].upper()
-    return "WITHOUT" in options and "ROWID" in options
+    """Tell by the words after the last parenthesis, where SQLite keeps the table's options."""
+    text = str(sql or "")
+    if "WITHOUT" not in text.upper():
+        return False
+    words: list[str] = []
+    for token in _DDL.finditer(text):
+        if token["mark"] == ")":
+            words.clear()
+        elif token["word"]:
+            words.append(fold_name(token["word"]))
+    return "without" in words and "rowid" in words
 
 
 def _rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
