@@ -100,6 +100,39 @@ def test_a_column_that_lost_its_type_differs_as_one_that_got_it(tmp_path: Path) 
         assert [(c.stored, c.declared) for c in drift.changed_types] == [types]
 
 
+def test_columns_that_differ_only_in_order_or_in_what_fills_them(tmp_path: Path) -> None:
+    """They were the same; what is said outright and is so anyhow is no difference."""
+    plain, other, same = made(
+        tmp_path,
+        "CREATE TABLE t (a TEXT, b INT NOT NULL, c INT)",
+        "CREATE TABLE t (a TEXT COLLATE NOCASE, b INT NOT NULL GENERATED ALWAYS AS (1),"
+        " c INT GENERATED ALWAYS AS (1) STORED)",
+        "CREATE TABLE t (a TEXT COLLATE binary, b INT NOT NULL, c INT)",
+    )
+    with untouched(plain):
+        (drift,) = diff_databases(plain, other).tables
+        assert not diff_databases(plain, same)
+    assert [(c.name, c.stored, c.declared) for c in drift.noted] == [
+        ("a", "no collation of its own", "collation NOCASE"),
+        ("b", "not generated", "generated at each reading"),
+        ("c", "not generated", "generated and stored"),
+    ]
+    assert not drift.is_degraded
+
+
+def test_the_order_of_text_differs_only_between_tables_of_one_kind_of_database(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    postgres.run("CREATE TABLE t (a text)")
+    table, view = made(
+        tmp_path,
+        "CREATE TABLE t (a TEXT COLLATE NOCASE)",
+        "CREATE TABLE x (a TEXT COLLATE NOCASE); CREATE VIEW t AS SELECT a FROM x",
+    )
+    assert diff_databases(table, view).tables == ()
+    assert not diff_databases(postgres.url(), table)
+
+
 def test_two_names_that_a_server_tells_apart(postgres: PostgresDatabase, tmp_path: Path) -> None:
     """Tables whose names differ in case alone were both left out; a password is not told.
 

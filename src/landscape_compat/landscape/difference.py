@@ -15,7 +15,7 @@ from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.schema.drift import ChangedColumn, TableDrift, compare_tables
 from landscape_compat.schema.known import identify
-from landscape_compat.schema.shape import SchemaShape, TableKind, TableShape
+from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableKind, TableShape, fold_name
 from landscape_compat.schema.types import normalize_type
 
 __all__ = ["SchemaDifference", "diff_databases"]
@@ -93,10 +93,10 @@ def diff_databases(
         OpeningRefusedError: One cannot be opened without a trace or a risk; says why.
         AttachError: The dialect of one is not known.
     """
-    (one, dialect), (other, _) = (_stored(each, passphrase) for each in (first, second))
+    (one, dialect), (other, another) = (_stored(each, passphrase) for each in (first, second))
     both = [(table, found) for table in one if (found := other.table(table.name)) is not None]
     met = {table.name for _, table in both}
-    drifts = [_compare(*tables, dialect) for tables in both]
+    drifts = [_compare(*tables, dialect, has_orders=dialect == another) for tables in both]
     return SchemaDifference(
         databases=(_name(first), _name(second)),
         shapes=(_shapes(one), _shapes(other)),
@@ -107,7 +107,7 @@ def diff_databases(
     )
 
 
-def _compare(one: TableShape, other: TableShape, dialect: str) -> TableDrift:
+def _compare(one: TableShape, other: TableShape, dialect: str, *, has_orders: bool) -> TableDrift:
     """Compare two stored tables, of which neither is more than the other."""
     drift = compare_tables(one, other, dialect)
     # To declare no type asks for none; to store a column without one is a difference.
@@ -116,7 +116,32 @@ def _compare(one: TableShape, other: TableShape, dialect: str) -> TableDrift:
         for column in other.columns
         if not column.type and (found := one.column(column.name)) is not None and found.type
     )
-    return replace(drift, kind="table", changed_types=(*drift.changed_types, *untyped))
+    # Of a view no order is told, and two kinds of database have no orders in common.
+    ways = (_source, _order) if has_orders and one.kind == other.kind else (_source,)
+    otherwise = tuple(
+        ChangedColumn(column.name, say(found), say(column))
+        for column in other.columns
+        for say in ways
+        if (found := one.column(column.name)) is not None and say(found) != say(column)
+    )
+    return replace(
+        drift,
+        kind="table",
+        changed_types=(*drift.changed_types, *untyped),
+        noted=(*drift.noted, *otherwise),
+    )
+
+
+def _source(column: ColumnShape) -> str:
+    if column.computed:
+        return "generated at each reading"
+    return "generated and stored" if column.generated else "not generated"
+
+
+def _order(column: ColumnShape) -> str:
+    # That is what SQLite compares by where nothing is said.
+    name = "" if fold_name(column.collation) == "binary" else column.collation
+    return f"collation {name.upper()}" if name else "no collation of its own"
 
 
 def _name(database: str | os.PathLike[str] | URL) -> str:
