@@ -54,6 +54,13 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
         list(readback.read_sqlite(path, "run", frozenset()))
 
 
+def test_a_text_of_many_lines_took_time_by_the_square_of_them() -> None:
+    """Each was looked at again for each that came behind it; minutes, where a moment is enough."""
+    text = "x\n" * 300_000
+    content = f'"record_type","a"\r\n"t","{text}"\r\n'.encode()
+    assert [*readback.read_csv(BytesIO(content))] == [{"record_type": "t", "a": text}]
+
+
 @pytest.mark.parametrize(
     "value", ['{"hex":"00"}', '{"base64":"AA==","more":""}', "{}", '{"base64":7}']
 )

@@ -115,7 +115,14 @@ def test_the_records_of_another_table_are_called_as_it_is_but_never_by_a_word_of
     """Whatever the case, and so that no two tables share a type."""
     named = {
         name: record_of(name, None, [("a", "", 1)])["record_type"]
-        for name in ("rollback_attestations", "Run", "node_state", "table.Run", "table.table.run")
+        for name in (
+            "rollback_attestations",
+            "Run",
+            "node_state",
+            "table.Run",
+            "table.table.run",
+            "Manifest",
+        )
     }
     assert named == {
         "rollback_attestations": "rollback_attestations",
@@ -123,12 +130,13 @@ def test_the_records_of_another_table_are_called_as_it_is_but_never_by_a_word_of
         "node_state": "table.node_state",
         "table.Run": "table.table.Run",
         "table.table.run": "table.table.table.run",
+        "Manifest": "table.Manifest",
     }
     assert not set(named.values()) & {facts.record_type for facts in TABLES}
 
 
 def test_a_column_called_as_a_field_of_ours_is_not_lost() -> None:
-    columns = ["record_type", "Record_Type", "stored.record_type", "STORED.x", "x"]
+    columns = ["record_type", "Record_Type", "stored.record_type", "STORED.x", "x", "signature"]
     found = record_of("stranger", None, [(name, "", n) for n, name in enumerate(columns)])
     assert found == {
         "record_type": "stranger",
@@ -137,6 +145,7 @@ def test_a_column_called_as_a_field_of_ours_is_not_lost() -> None:
         "stored.stored.record_type": 2,
         "stored.STORED.x": 3,
         "x": 4,
+        "stored.signature": 5,
     }
 
 

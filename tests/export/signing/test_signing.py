@@ -6,8 +6,10 @@ import hmac
 import io
 import json
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -262,12 +264,33 @@ def bag(record: Path, tmp_path: Path) -> Path:
 
 def test_a_signed_bag_is_verified_by_its_key_and_by_its_source(bag: Path, record: Path) -> None:
     found = verify_bag(bag, sources=[record], verifiers=Verifiers(key=KEY.key))
-    assert (found.findings, found.unchecked) == ([], [])
+    assert (found.findings, found.unchecked) == (
+        [],
+        ["what metadata/page.html shows: it is drawn for people"],
+    )
     assert "the signature of each record in data/records.jsonl.gz by key-1" in found.checked
     assert "the statement's signature by the key key-1" in found.checked
     unkeyed = verify_bag(bag)
     assert unkeyed.is_sound
     assert any("only their chain" in text for text in unkeyed.unchecked)
+
+
+@pytest.mark.parametrize("stored", ["mine", "0" * 64])
+def test_a_stored_signature_was_taken_for_that_of_its_record(tmp_path: Path, stored: str) -> None:
+    """And a table called `manifest` for what ends the chain."""
+    path, bag = tmp_path / "record" / "audit.db", tmp_path / "bag"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE runs (run_id TEXT PRIMARY KEY, signature TEXT)")
+        connection.execute("INSERT INTO runs VALUES ('r', ?)", (stored,))
+        connection.execute("""CREATE TABLE manifest (a TEXT, 'b\\",signature' TEXT)""")
+        connection.execute("INSERT INTO manifest VALUES ('x', ?)", (stored,))
+    with untouched(path), open_landscape(path) as db:
+        export_bag(db, bag, signer=KEY)
+    lines = [json.loads(line) for line in (bag / "data/records.jsonl").read_bytes().splitlines()]
+    assert [line.get("stored.signature") for line in lines][:1] == [stored]
+    with untouched(path):
+        assert not verify_bag(bag, sources=[path], verifiers=Verifiers(key=KEY.key)).findings
 
 
 def test_another_key_is_found(bag: Path) -> None:

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from importlib.util import find_spec
@@ -26,6 +26,7 @@ __all__ = [
     "parquet_columns",
     "read_parquet",
     "read_sqlite",
+    "require_only",
     "same_record",
 ]
 
@@ -193,6 +194,25 @@ def read_sqlite(path: Path, record_type: str, flags: frozenset[str]) -> Iterator
         raise BadPayloadError(f"holds no records of {record_type} to be read: {error}") from error
 
 
+def require_only(path: Path, record_types: Collection[str]) -> None:
+    """Refuse a SQLite database that shows more than the records of certain types.
+
+    Args:
+        path: The database.
+        record_types: The types.
+
+    Raises:
+        BadPayloadError: It holds something else, or is no database.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+            for kind, name in connection.execute("SELECT type, name FROM sqlite_master"):
+                if kind != "table" or name not in record_types:
+                    raise BadPayloadError(f"holds a {kind} {name!r}, which is none of its")
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise BadPayloadError(f"is no SQLite database that can be read: {error}") from error
+
+
 def can_read(format_: str) -> bool:
     """Tell whether files of a format can be read here."""
     return format_ != "parquet" or find_spec("pyarrow") is not None
@@ -307,12 +327,16 @@ def _lines(file: IO[bytes]) -> Iterator[list[str]]:
     """Split lines into cells, each as it stands there; a line may hold line breaks in quotes."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="\n")
     try:
-        pending = ""
+        parts: list[str] = []
+        in_quotes = False
         number = 1
         for part in text:
-            pending += part
-            if pending.count('"') % 2 or not pending.endswith("\r\n"):
+            parts.append(part)
+            in_quotes ^= part.count('"') % 2 == 1
+            if in_quotes or not part.endswith("\r\n"):
                 continue
+            pending = "".join(parts)
+            parts.clear()
             cells, at = [], 0
             while at < len(pending):
                 found = _CELL.match(pending, at)
@@ -321,9 +345,8 @@ def _lines(file: IO[bytes]) -> Iterator[list[str]]:
                 cells.append(found[1])
                 at = found.end()
             yield cells
-            pending = ""
             number += 1
-        if pending:
+        if parts:
             raise BadPayloadError(f"line {number} has no end")
     except UnicodeDecodeError as error:
         raise BadPayloadError(f"line {number} is no UTF-8") from error

@@ -16,8 +16,10 @@ from landscape_compat.schema.shape import fold_name
 
 __all__ = [
     "FIXES",
+    "MANIFEST",
     "RECORD_TYPE",
     "RUN_ID",
+    "SIGNATURE",
     "Field",
     "Kind",
     "Record",
@@ -33,11 +35,15 @@ Record: TypeAlias = dict[str, Any]
 
 RECORD_TYPE = "record_type"
 RUN_ID = "run_id"
+# What a signed export calls what ends the records of a run, and what each is signed by.
+MANIFEST = "manifest"
+SIGNATURE = "signature"
 
 # How SQLAlchemy writes a timestamp; what looks otherwise was written by someone else, and
 # stays as it is.
 _WRITTEN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?", re.ASCII)
-_HOST_WORDS = frozenset(fold_name(facts.record_type) for facts in TABLES)
+_OWN_TYPES = frozenset((MANIFEST, *(fold_name(facts.record_type) for facts in TABLES)))
+_OWN_FIELDS = frozenset((RECORD_TYPE, SIGNATURE))
 
 
 class Kind(StrEnum):
@@ -185,16 +191,16 @@ def no_utf8(record: Record) -> OutputError:
 
 
 def _own_type(table: str) -> str:
-    """Name the records of a table that is not the host's: as the table, but never a host's word."""
+    """Name the records of a table that is not the host's: never by a word that is taken."""
     folded = fold_name(table)
     # What begins with the prefix gets another, so that no two tables share a type.
-    return f"table.{table}" if folded in _HOST_WORDS or folded.startswith("table.") else table
+    return f"table.{table}" if folded in _OWN_TYPES or folded.startswith("table.") else table
 
 
 def _field(column: str) -> str:
-    """Name the field of a column: as the column, but never as the field for the record's type."""
+    """Name the field of a column: as the column, but never as one that is taken."""
     folded = fold_name(column)
-    odd = folded == RECORD_TYPE or folded.startswith(("stored.", "absent.", "filled."))
+    odd = folded in _OWN_FIELDS or folded.startswith(("stored.", "absent.", "filled."))
     return f"stored.{column}" if odd else column
 
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from landscape_compat.export.formats.canonical import canonical
+from landscape_compat.export.records.values import MANIFEST, SIGNATURE
 
-__all__ = ["CHAIN", "MANIFEST", "Ended", "RecordChain", "plain_manifest", "run_manifest"]
+__all__ = ["CHAIN", "Ended", "RecordChain", "plain_manifest", "run_manifest"]
 
-MANIFEST: Final = "manifest"
 CHAIN: Final = "sha256_concat_hmac_sha256_signatures_v1"
 _ENDS: Final = frozenset({"completed", "completed_with_failures", "empty"})
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -258,4 +258,4 @@ def _hash(tag: str, payload: dict[str, Any]) -> str:
 def _signed(body: dict[str, Any], data: bytes, key: bytes | None) -> dict[str, Any]:
     if key is None:
         return body
-    return {**body, "signature": hmac.new(key, data, hashlib.sha256).hexdigest()}
+    return {**body, SIGNATURE: hmac.new(key, data, hashlib.sha256).hexdigest()}

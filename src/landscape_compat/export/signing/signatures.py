@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from landscape_compat.export.formats.canonical import canonical
-from landscape_compat.export.records.values import RECORD_TYPE
-from landscape_compat.export.signing.host_manifest import MANIFEST, Ended, RecordChain
+from landscape_compat.export.records.values import MANIFEST, RECORD_TYPE, SIGNATURE
+from landscape_compat.export.signing.host_manifest import Ended, RecordChain
 from landscape_compat.export.signing.signing import SigningKey, manifest_for, split_frame
 
 __all__ = ["wrong_signatures"]
@@ -47,13 +47,13 @@ def wrong_signatures(
             continue
         run = record.get("run_id")
         manifest = manifest_for(chain, run, ended, str(record.get("exported_at")), key_id, key)
-        signature_told = manifest.pop("signature", signature)
+        signature_told = manifest.pop(SIGNATURE, signature)
         for name in sorted(manifest.keys() | record.keys()):
             if manifest.get(name) != record.get(name):
                 yield f"line {number}: the manifest says of {name} what the records do not"
         if not hmac.compare_digest(str(signature_told), signature):
             yield f"line {number}: the manifest is not signed by the key {key_id}"
-        if canonical({**record, "signature": signature}) + b"\n" != line:
+        if canonical({**record, SIGNATURE: signature}) + b"\n" != line:
             yield f"line {number}: the manifest is not in the form of RFC 8785"
         chain, ended = RecordChain(), None
         ends += 1

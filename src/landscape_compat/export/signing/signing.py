@@ -38,8 +38,8 @@ __all__ = [
 KEY_VARIABLE: Final = "ELSPETH_SIGNING_KEY"
 _KEY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _LINES: Final = 32
-# Within a text, the quotes would have a backslash before them.
-_MEMBER = re.compile(rb',?"signature":"([0-9a-f]{64})",?')
+# Within a text or a name, the quotes would have a backslash before them.
+_MEMBER = re.compile(rb'(?:(?<=^\{)|,)"signature":"([0-9a-f]{64})",?')
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,16 @@ from landscape_compat.export.formats.readback import (
     BadPayloadError,
     can_read,
     read_sqlite,
+    require_only,
 )
-from landscape_compat.export.records.values import RECORD_TYPE, RUN_ID, Kind, Record, kind_of
+from landscape_compat.export.records.values import (
+    RECORD_TYPE,
+    RUN_ID,
+    SIGNATURE,
+    Kind,
+    Record,
+    kind_of,
+)
 from landscape_compat.export.signing.signatures import is_manifest, wrong_signatures
 from landscape_compat.export.verify.bag_files import UNREADABLE, BagFiles
 from landscape_compat.export.verify.findings import Verification, find_all
@@ -106,6 +114,7 @@ def records_of(
     with ExitStack() as stack:
         if file["format"] == "sqlite":
             path = stack.enter_context(bag.local(file["name"]))
+            require_only(path, {table["record_type"] for table in tables})
             parts: dict[str | None, Iterator[Record]] = {
                 table["record_type"]: read_sqlite(path, table["record_type"], _flags(table))
                 for table in tables
@@ -174,7 +183,7 @@ def _check_signatures(
 
 def _without_signatures(records: Iterator[Record]) -> Iterator[Record]:
     for record in records:
-        if record.pop("signature", None) is not None and not is_manifest(record):
+        if record.pop(SIGNATURE, None) is not None and not is_manifest(record):
             yield record
 
 
