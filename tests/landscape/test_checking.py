@@ -72,7 +72,7 @@ def test_a_name_with_a_star_in_it(tmp_path: Path) -> None:
     """A file of that very name comes before what it would match as a pattern."""
     build_small(tmp_path / "a*.db", known_shapes()[-1].shape)
     build_small(tmp_path / "ab.db", known_shapes()[0].shape)
-    (found,) = check_databases([tmp_path / "a*.db"])
+    (found,) = check_databases(tmp_path / "a*.db")
     assert found.verdict == "current"
 
 

@@ -38,12 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Check the databases."""
-    from landscape_compat.landscape.checking import check_databases, worst_of
+    from landscape_compat.landscape.checking import check_databases, processors, worst_of
 
     found = check_databases(
         options.databases,
         target=options.target,
-        jobs=options.jobs,
+        jobs=options.jobs or processors(),
         passphrase=ask_passphrase(options.databases),
     )
     checked, codes, verdicts = [], Counter[int](), Counter[str]()

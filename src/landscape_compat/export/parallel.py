@@ -76,7 +76,8 @@ def write_parts(
         raise LandscapeCompatError(
             "A process that exported one of these was ended from outside, perhaps for want of "
             f"memory, so nothing was kept: {', '.join(map(printable, names))}.",
-            remedy="Export again, fewer at a time (--jobs).",
+            remedy="Export again, fewer at a time (--jobs); a script of your own begins its "
+            'work under `if __name__ == "__main__":`.',
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -92,7 +92,8 @@ def export_bag(
         watch: Given what is written for the records, a list at a time, and how many records
             there will be (None where that would have to be found out); gives the lists on. Not
             where several processes write.
-        jobs: How many databases to export at a time, each in a process of its own.
+        jobs: How many databases to export at a time, each in a process of its own, so a script
+            that gives more than one begins its work under `if __name__ == "__main__":`.
         passphrase: What the databases are encrypted by, if they are, for those processes.
 
     Raises:

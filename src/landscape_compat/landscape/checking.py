@@ -18,7 +18,7 @@ from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.inspection import inspect_landscape
 
-__all__ = ["CheckedDatabase", "Verdict", "check_databases", "worst_of"]
+__all__ = ["CheckedDatabase", "Verdict", "check_databases", "processors", "worst_of"]
 
 Verdict = Literal["current", "degraded", "unknown"]
 
@@ -65,10 +65,10 @@ class CheckedDatabase:
 
 
 def check_databases(
-    databases: Iterable[str | os.PathLike[str] | URL],
+    databases: Iterable[str | os.PathLike[str] | URL] | str | os.PathLike[str] | URL,
     *,
     target: str | None = None,
-    jobs: int | None = None,
+    jobs: int = 1,
     passphrase: str | None = None,
 ) -> Iterator[CheckedDatabase]:
     """Check databases, several at a time, and give each result as soon as its turn comes.
@@ -76,11 +76,12 @@ def check_databases(
     Nothing is written, and no database keeps another from being checked.
 
     Args:
-        databases: Paths, URLs, and patterns of paths (`*`, `?`, `[...]`, `**`); a pattern that
-            matches nothing gives one result of the verdict `unknown`.
+        databases: A path, a URL or a pattern of paths (`*`, `?`, `[...]`, `**`), or several; a
+            pattern that matches nothing gives one result of the verdict `unknown`.
         target: The shape to measure against: a name, commit, epoch or date; the newest if not
             given.
-        jobs: How many at a time; as many as there are processors if not given.
+        jobs: How many at a time. Each has a process of its own, so a script that gives more than
+            one begins its work under `if __name__ == "__main__":`.
         passphrase: What a file is encrypted by, if it is; of no effect if not.
 
     Raises:
@@ -88,8 +89,9 @@ def check_databases(
     """
     if target is not None:
         shape_named(target)
-    given = [text for database in databases for text in _matches(database)]
-    wanted = min(jobs or _processors(), max(1, len(given) // _CHUNK))
+    several = [databases] if isinstance(databases, (str, os.PathLike, URL)) else databases
+    given = [text for database in several for text in _matches(database)]
+    wanted = min(jobs, max(1, len(given) // _CHUNK))
     check = partial(_check, target=target, passphrase=passphrase)
     if wanted == 1 or len(given) < _FEW:
         return map(check, given)
@@ -113,7 +115,8 @@ def _in_parallel(check: Any, given: list[str], jobs: int) -> Iterator[CheckedDat
         yield from pool.map(check, given, chunksize=_CHUNK)
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Count the processors that this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 

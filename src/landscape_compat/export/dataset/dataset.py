@@ -81,7 +81,8 @@ def export_dataset(
         selection: Which records; everything that is stored if not given.
         executor: What runs the tasks, with the interface of `concurrent.futures`, as
             `dask.distributed`'s `client.get_executor()`; processes of this machine if not given.
-        jobs: How many processes of this machine; with one, this one does it all.
+        jobs: How many processes of this machine; with one, this one does it all. A script that
+            gives more begins its work under `if __name__ == "__main__":`.
         absent: What stands for a column that the newest known schema declares and the database
             does not have: nothing (`omit`), a NULL (`null`), or a mark (`mark`).
         filled: Whether values that rules give are shown too, as `filled.RULE.COLUMN`.

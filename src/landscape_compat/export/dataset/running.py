@@ -89,5 +89,6 @@ def _ended(tasks: Sequence[Task]) -> LandscapeCompatError:
     return LandscapeCompatError(
         "Processes that exported these were ended from outside again and again, perhaps for want "
         f"of memory, so the dataset is not complete: {runs}{more}.",
-        remedy="Export again, fewer at a time (--jobs), or on machines with more memory.",
+        remedy="Export again, fewer at a time (--jobs), or on machines with more memory; a script "
+        'of your own begins its work under `if __name__ == "__main__":`.',
     )
