@@ -106,7 +106,10 @@ def _print(made: Migration) -> None:
         note = ", which the new shape says is never NULL" if name in done.relaxed else ""
         print(f"absent    {printable(name)}: NULL throughout{note}")
     for name, count in done.left_out.items():
-        what = "values" if "." in name else "rows"
+        if name.startswith(("view ", "trigger ", "index ")):
+            what = "definition"
+        else:
+            what = "values" if "." in name else "rows"
         print(f"left out  {printable(name)}: {count} {what}")
     for table, count in done.own.items():
         print(f"host's    {printable(table)}: the host's own; {count} old rows not copied")

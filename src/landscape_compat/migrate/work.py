@@ -14,6 +14,7 @@ from sqlalchemy.exc import SAWarning
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.errors import RowsRefusedError, printable
 from landscape_compat.landscape.stored import StoredTable, read
+from landscape_compat.migrate.attended import attendants
 from landscape_compat.migrate.copying import (
     RefusedRow,
     TableCopy,
@@ -44,7 +45,8 @@ class Done:
         absent: The columns that are NULL throughout because the record never held them.
         relaxed: Those of them that the new schema says are never NULL.
         left_out: How many rows of tables, and values of columns, the new schema has no place
-            for, by `table` or `table.column`.
+            for, by `table` or `table.column`; and 1 for each view, trigger or index that
+            somebody made, by `view name`.
         own: How many old rows were not copied to tables that the host fills itself.
         quarantined: The rows in side tables.
         as_stored: The tables that the new schema does not know, carried as they are.
@@ -127,6 +129,9 @@ class Work:
             UnreadableError: Something cannot be projected.
         """
         copies = [*self._known(keep_extra=keep_extra), *self._unknown(keep_extra=keep_extra)]
+        copied = {fold_name(copy.name) for copy in copies}
+        beside = attendants(self.old, self.new, self.plan.stored, copied)
+        self._left_out |= dict.fromkeys(beside, 1)
         triggers = self._without_triggers()
         refused = self._copy(copies, quarantine=quarantine)
         for sql in triggers:

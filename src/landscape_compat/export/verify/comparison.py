@@ -26,6 +26,8 @@ from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.payload import is_signed, readable, records_of
 from landscape_compat.landscape.database import Landscape, open_landscape
 
+__all__ = ["compare_records", "compare_with_source", "note_other_bytes", "stated_selection"]
+
 # What a later version of this package says in the same words as the one that wrote them.
 _SHAPE: Final = (
     *("confidence", "exact", "nearest", "distance"),
@@ -34,8 +36,6 @@ _SHAPE: Final = (
 _TABLE: Final = ("record_type", "fingerprint", "records", "unreached")
 _COLUMN: Final = ("column", "field", "type", "state")
 _LONGEST: Final = 200
-
-__all__ = ["compare_records", "compare_with_source", "note_other_bytes", "stated_selection"]
 
 
 def compare_with_source(
