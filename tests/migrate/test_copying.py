@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -12,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from landscape_compat import migrate_database
-from landscape_compat.landscape.history import shape_named
+from landscape_compat import migrate_database, verify_migration
+from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.migrate import work
 from landscape_compat.migrate.copying import copy_table
-from support.legacy import Written, build_shape
+from support.legacy import Written, build_shape, build_small
+from support.untouched import untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
@@ -53,6 +55,37 @@ def test_each_table_is_one_transaction(
     for statements in said.values():
         assert (statements[0], statements[-1]) == ("BEGIN", "COMMIT")
         assert not {"BEGIN", "COMMIT"} & set(statements[1:-1])
+
+
+def test_what_was_migrated_with_side_tables_could_not_be_migrated_again(tmp_path: Path) -> None:
+    """Its side tables are tables like any other now; new ones get names of their own."""
+    folders = [tmp_path / name for name in ("old", "first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    old, first, second, third = (folder / "audit.db" for folder in folders)
+    build_small(old, known_shapes()[20].shape, orphans=True)
+    sides = {
+        table.name: table.side
+        for table in migrate_database(old, first, quarantine=True).done.tables
+        if table.side
+    }
+    assert sides == {name: f"quarantine_{name}" for name in sides}
+    name, *_ = sides
+    with untouched(first):
+        carried = migrate_database(first, second, keep_extra=True).done
+    assert carried.as_stored == set(sides.values())
+    assert verify_migration(second, source=first).is_sound
+    with closing(sqlite3.connect(old)) as connection, connection:
+        connection.execute(f'CREATE TABLE "QUARANTINE_{name}" (quarantine_position, x)')
+        connection.execute(f'INSERT INTO "QUARANTINE_{name}" VALUES (0, 1)')
+    with untouched(old):
+        made = migrate_database(old, third, keep_extra=True, quarantine=True)
+    told = json.loads(made.proof.read_bytes())["predicate"]["tables"]
+    (side,) = (table["side_table"] for table in told if table["table"] == name)
+    assert side == f"quarantine_{name}_2"
+    with closing(sqlite3.connect(third)) as connection:
+        assert connection.execute(f"SELECT count(*) FROM {side}").fetchone() > (0,)
+    assert verify_migration(third, source=old).is_sound
 
 
 def measured(path: Path, new: Path) -> tuple[int, int]:

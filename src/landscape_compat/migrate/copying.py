@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import chain, count, islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, column, select
@@ -15,7 +15,7 @@ from sqlalchemy.sql import quoted_name
 from landscape_compat.landscape.stored import StoredTable, read
 from landscape_compat.migrate.forms import filed
 from landscape_compat.migrate.target import quoted
-from landscape_compat.schema.shape import TableShape
+from landscape_compat.schema.shape import TableShape, fold_name
 from landscape_compat.schema.types import type_class
 
 __all__ = [
@@ -24,9 +24,9 @@ __all__ = [
     "copy_table",
     "find_orphans",
     "new_rows",
-    "quarantine_table",
     "refused_row",
     "rows_of",
+    "with_sides",
 ]
 
 _BATCH = 500
@@ -41,12 +41,14 @@ class TableCopy:
         columns: The columns that are copied, in the order of the new table.
         stored: The old table.
         as_stored: Whether it is read past every rule, because the new schema does not know it.
+        side: The name of its side table, made when a row is refused; None if it has none.
     """
 
     name: str
     columns: tuple[str, ...]
     stored: TableShape
     as_stored: bool = False
+    side: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ def copy_table(
         sqlite3.Error: The new database cannot be written to.
     """
     insert = _insert(copy.name, copy.columns)
-    rows, count, refused = rows_of(source, copy), 0, list[RefusedRow]()
+    rows, done, refused = rows_of(source, copy), 0, list[RefusedRow]()
     target.execute("BEGIN")
     while batch := [tuple(row) for row in islice(rows, _BATCH)]:
         target.execute("SAVEPOINT batch")
@@ -130,7 +132,7 @@ def copy_table(
             target.executemany(insert, batch)
         except sqlite3.IntegrityError:
             target.execute("ROLLBACK TO batch")
-            for position, row in enumerate(batch, count):
+            for position, row in enumerate(batch, done):
                 try:
                     target.execute(insert, row)
                 except sqlite3.IntegrityError as error:
@@ -138,7 +140,7 @@ def copy_table(
                     if quarantine:
                         _set_aside(target, copy, position, str(error), row)
         target.execute("RELEASE batch")
-        count += len(batch)
+        done += len(batch)
     target.execute("COMMIT")
     return refused
 
@@ -169,13 +171,24 @@ def refused_row(copy: TableCopy, position: int, row: Sequence[Any], constraint: 
 _OWN_COLUMNS = ("quarantine_position", "quarantine_constraint")
 
 
-def quarantine_table(name: str) -> str:
-    """Name the side table of a table."""
-    return f"quarantine_{name}"
+def with_sides(target: sqlite3.Connection, copies: Iterable[TableCopy]) -> Iterator[TableCopy]:
+    """Name a side table for each table, by a name that nothing in the new database has.
+
+    Args:
+        target: The new database, with every table that is copied.
+        copies: The tables.
+    """
+    taken = {fold_name(name) for (name,) in target.execute("SELECT name FROM main.sqlite_master")}
+    for copy in copies:
+        plain = f"quarantine_{copy.name}"
+        names = chain([plain], (f"{plain}_{number}" for number in count(2)))
+        side = next(name for name in names if fold_name(name) not in taken)
+        taken.add(fold_name(side))
+        yield replace(copy, side=side)
 
 
 def new_rows(
-    target: sqlite3.Connection, name: str, columns: Sequence[str]
+    target: sqlite3.Connection, name: str, columns: Sequence[str], side: str | None
 ) -> Iterator[tuple[tuple[Any, ...], bool]]:
     """Read a new table and its side table as the old one was read: each row in its place.
 
@@ -183,14 +196,15 @@ def new_rows(
         target: The new database.
         name: The table.
         columns: The columns to read.
+        side: Its side table; None if it has none.
 
     Yields:
         Each row, and whether it lies in the side table.
     """
     names = ", ".join(map(quoted, columns))
     found = iter(target.execute(f"SELECT {names} FROM {quoted(name)} ORDER BY rowid"))
-    side, position = quarantine_table(name), 0
-    if target.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (side,)).fetchone():
+    position = 0
+    if side and target.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (side,)).fetchone():
         place = _OWN_COLUMNS[0]
         aside = f"SELECT {place}, {names} FROM {quoted(side)} ORDER BY {place}"
         for at, *row in target.execute(aside):
@@ -210,15 +224,15 @@ def _set_aside(
     row: Sequence[Any],
 ) -> None:
     """Write a row to the side table, which has no constraint but that places are unique."""
-    side = quarantine_table(copy.name)
+    assert copy.side is not None
     types = dict(target.execute("SELECT name, type FROM pragma_table_info(?)", (copy.name,)))
     columns = ", ".join(f"{quoted(name)} {types[name]}" for name in copy.columns)
     place, why = _OWN_COLUMNS
     target.execute(
-        f"CREATE TABLE IF NOT EXISTS {quoted(side)} "
+        f"CREATE TABLE IF NOT EXISTS {quoted(copy.side)} "
         f"({place} INTEGER PRIMARY KEY, {why} TEXT, {columns})"
     )
-    target.execute(_insert(side, (place, why, *copy.columns)), (position, constraint, *row))
+    target.execute(_insert(copy.side, (place, why, *copy.columns)), (position, constraint, *row))
 
 
 def find_orphans(

@@ -47,6 +47,7 @@ class ProvenTable:
         sha256: The digest of all of them, in order, as `row_bytes` writes them.
         columns: The columns compared.
         filled: How many rows hold a value, for each column whose values a rule gave.
+        side: The side table; None if no row lies in one.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ProvenTable:
     sha256: str
     columns: tuple[str, ...]
     filled: Mapping[str, int]
+    side: str | None
 
 
 def prove_table(
@@ -71,18 +73,23 @@ def prove_table(
     Raises:
         ProofFailedError: They differ; names the row.
     """
-    tally, new = _Tally(copy.columns, filled), new_rows(target, copy.name, copy.columns)
+    tally = _Tally(copy.columns, filled)
+    new = new_rows(target, copy.name, copy.columns, copy.side)
     for position, old in enumerate(rows_of(source, copy)):
         found, is_aside = next(new, (None, False))
         if found is None or row_bytes(found) != tally.add(old, is_aside=is_aside):
             raise _differs(copy, position, old, found)
     for more, _ in new:
         raise _differs(copy, tally.rows, None, more)
-    return tally.proven(copy.name)
+    return tally.proven(copy.name, copy.side)
 
 
 def digest_table(
-    target: sqlite3.Connection, name: str, columns: Sequence[str], filled: Sequence[str]
+    target: sqlite3.Connection,
+    name: str,
+    columns: Sequence[str],
+    filled: Sequence[str],
+    side: str | None,
 ) -> ProvenTable:
     """Digest one table of a new database as `prove_table` does.
 
@@ -91,14 +98,15 @@ def digest_table(
         name: The table.
         columns: The columns that were compared.
         filled: Those whose values a rule gave.
+        side: Its side table; None if it has none.
 
     Raises:
         sqlite3.Error: It has no such table or columns.
     """
     tally = _Tally(tuple(columns), filled)
-    for row, is_aside in new_rows(target, name, columns):
+    for row, is_aside in new_rows(target, name, columns, side):
         tally.add(row, is_aside=is_aside)
-    return tally.proven(name)
+    return tally.proven(name, side)
 
 
 class _Tally:
@@ -120,9 +128,16 @@ class _Tally:
             self._filled[name] += row[place] is not None
         return written
 
-    def proven(self, name: str) -> ProvenTable:
-        digest = self._digest.hexdigest()
-        return ProvenTable(name, self.rows, self._aside, digest, self._columns, self._filled)
+    def proven(self, name: str, side: str | None) -> ProvenTable:
+        return ProvenTable(
+            name,
+            rows=self.rows,
+            quarantined=self._aside,
+            sha256=self._digest.hexdigest(),
+            columns=self._columns,
+            filled=self._filled,
+            side=side if self._aside else None,
+        )
 
 
 def row_bytes(row: Sequence[Any]) -> bytes:

@@ -136,7 +136,8 @@ def _check_tables(
     for stated in predicate["tables"]:
         filled = [one["column"] for one in stated["filled"]]
         try:
-            now = digest_table(target, stated["table"], stated["columns"], filled)
+            side = stated.get("side_table")
+            now = digest_table(target, stated["table"], stated["columns"], filled, side)
         except sqlite3.Error as error:
             found.find(stated["table"], f"cannot be read: {error}")
             continue
@@ -181,7 +182,11 @@ def _compare(
                 found.find(stated["table"], f"has no {', '.join(gone)} in the old database")
                 continue
             copy = TableCopy(
-                stated["table"], tuple(stated["columns"]), stored, as_stored=stated["as_stored"]
+                stated["table"],
+                tuple(stated["columns"]),
+                stored,
+                as_stored=stated["as_stored"],
+                side=stated.get("side_table"),
             )
             filled = [one["column"] for one in stated["filled"]]
             try:

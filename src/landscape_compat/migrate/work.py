@@ -22,6 +22,7 @@ from landscape_compat.migrate.copying import (
     find_orphans,
     refused_row,
     rows_of,
+    with_sides,
 )
 from landscape_compat.migrate.forms import file_type
 from landscape_compat.migrate.proof import ProvenTable, prove_table
@@ -75,6 +76,7 @@ class Done:
                     "table": printable(table.name),
                     "rows": table.rows,
                     "quarantined": table.quarantined,
+                    **({"side_table": printable(table.side)} if table.side else {}),
                     "as_stored": table.name in self.as_stored,
                     "sha256": table.sha256,
                     "columns": [printable(name) for name in table.columns],
@@ -129,6 +131,7 @@ class Work:
             UnreadableError: Something cannot be projected.
         """
         copies = [*self._known(keep_extra=keep_extra), *self._unknown(keep_extra=keep_extra)]
+        copies = [*with_sides(self.new, copies)]
         copied = {fold_name(copy.name) for copy in copies}
         beside = attendants(self.old, self.new, self.plan.stored, copied)
         self._left_out |= dict.fromkeys(beside, 1)
