@@ -373,6 +373,27 @@ def test_what_nobody_knows_is_in_it(tmp_path: Path, refused: Any) -> None:
         migrate_in_place(written.path)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE note_empty (a)",
+        "ALTER TABLE runs ADD COLUMN legal_hold TEXT",
+        "CREATE VIEW my_report AS SELECT 1",
+        "CREATE UNIQUE INDEX mine ON runs (run_id, status)",
+        "CREATE TRIGGER no_delete BEFORE DELETE ON runs "
+        "BEGIN SELECT RAISE(ABORT, 'append only'); END",
+    ],
+)
+def test_what_somebody_added_was_gone_from_the_database_that_took_its_name(
+    stale: Written, refused: Any, sql: str
+) -> None:
+    """Also where it holds no value: a guard against deleting, say."""
+    with closing(sqlite3.connect(stale.path)) as connection:
+        connection.execute(sql)
+    with refused(LandscapeCompatError, "no known version of the program made"):
+        migrate_in_place(stale.path)
+
+
 def test_what_nobody_recorded_is_a_doubt(place: Place, stale: Written, refused: Any) -> None:
     """The host insists on it; whoever opens the database is told, and nothing is made up."""
     host = place("newest")
