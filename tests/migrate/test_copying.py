@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from landscape_compat import migrate_database, verify_migration
+from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.landscape.history import known_shapes, shape_named
 from landscape_compat.migrate import work
 from landscape_compat.migrate.copying import copy_table
+from landscape_compat.migrate.target import key_of_rows
 from support.legacy import Written, build_shape, build_small
 from support.untouched import untouched
 
@@ -86,6 +88,77 @@ def test_what_was_migrated_with_side_tables_could_not_be_migrated_again(tmp_path
     with closing(sqlite3.connect(third)) as connection:
         assert connection.execute(f"SELECT count(*) FROM {side}").fetchone() > (0,)
     assert verify_migration(third, source=old).is_sound
+
+
+@pytest.mark.parametrize(
+    ("made", "rows"),
+    [
+        ("own (rowid TEXT, body)", [("b", 1), ("a", 2)]),
+        ("own (a INTEGER PRIMARY KEY DESC, b)", [(None, 1), (5, 2), (3, 3)]),
+        ("own (a INTEGER PRIMARY KEY, b) WITHOUT ROWID", [(5, 1), ("x", 2)]),
+        ("own (a INTEGER PRIMARY KEY, b)", [(7, 1), (-2, 2)]),
+    ],
+)
+def test_a_legal_table_of_nobodys_was_taken_for_a_copy_that_differs(
+    legacy: Written, tmp_path: Path, made: str, rows: list[Any]
+) -> None:
+    """Whatever its columns are named and its key is, no row moves, and no number is made up."""
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute(f"CREATE TABLE {made}")
+        connection.executemany("INSERT INTO own VALUES (?, ?)", rows)
+        wanted = connection.execute("SELECT * FROM own").fetchall()
+    new = tmp_path / "new.db"
+    with untouched(legacy.path):
+        migrate_database(legacy.path, new, keep_extra=True)
+        assert verify_migration(new, source=legacy.path).is_sound
+    with closing(sqlite3.connect(new)) as connection:
+        assert connection.execute("SELECT * FROM own NOT INDEXED").fetchall() == wanted
+        numbered = key_of_rows(connection, "own")
+    assert (numbered is not None) == made.endswith("INTEGER PRIMARY KEY, b)")
+
+
+def test_rows_without_any_name_for_their_number_were_compared_in_some_order(
+    legacy: Written, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection:
+        connection.execute("CREATE TABLE own (rowid, OID, _rowid_)")
+    (folder := tmp_path / "new").mkdir()
+    with untouched(legacy.path), pytest.raises(LandscapeCompatError, match="own has columns of"):
+        migrate_database(legacy.path, folder / "new.db", keep_extra=True)
+    assert list(folder.iterdir()) == []
+
+
+def test_an_orphan_in_a_table_that_has_a_column_named_rowid_was_another_row(tmp_path: Path) -> None:
+    (folder := tmp_path / "old").mkdir()
+    written = build_small(folder / "audit.db", known_shapes()[20].shape, orphans=True)
+    names = [table.name for table in known_shapes()[20].shape]
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        for name in names:
+            connection.execute(f"ALTER TABLE {name} ADD COLUMN rowid TEXT DEFAULT 'x'")
+    new = tmp_path / "new.db"
+    with untouched(written.path):
+        made = migrate_database(written.path, new, keep_extra=True, quarantine=True)
+        assert made.done.quarantined
+        assert verify_migration(new, source=written.path).is_sound
+
+
+def test_rows_that_a_column_numbers_were_compared_in_another_order(tmp_path: Path) -> None:
+    """Somebody made the table anew by CREATE TABLE AS: it has no key, and the last row first."""
+    (folder := tmp_path / "old").mkdir()
+    written = build_small(folder / "audit.db", known_shapes()[-1].shape)
+    name = "run_coordination_events"
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute(f"CREATE TABLE other AS SELECT * FROM {name} ORDER BY seq DESC")
+        connection.execute(f"DROP TABLE {name}")
+        connection.execute(f"ALTER TABLE other RENAME TO {name}")
+        numbers = connection.execute(f"SELECT seq FROM {name}").fetchall()
+    new = tmp_path / "new.db"
+    with untouched(written.path):
+        migrate_database(written.path, new)
+        assert verify_migration(new, source=written.path).is_sound
+    with closing(sqlite3.connect(new)) as connection:
+        assert connection.execute(f"SELECT seq FROM {name}").fetchall() == numbers[::-1]
+    assert len(numbers) > 1
 
 
 def measured(path: Path, new: Path) -> tuple[int, int]:

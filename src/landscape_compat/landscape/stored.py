@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from landscape_compat.engine.lookout import database_name
 from landscape_compat.landscape.tables import RUNS, Link, RecordTable, facts_for
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 
-__all__ = ["StoredSchema", "StoredTable", "holds", "read", "read_chunks", "tell"]
+__all__ = ["StoredSchema", "StoredTable", "free_rowid", "holds", "read", "read_chunks", "tell"]
 
 # The hooks of an attached engine leave a statement with this option as it is.
 _AS_STORED: Final = "landscape_compat_stored"
@@ -124,6 +124,16 @@ def tell(connection: Connection, stored: SchemaShape, declared: SchemaShape, tab
         connection.execute(nothing).close()
 
 
+def free_rowid(columns: Iterable[str]) -> str | None:
+    """Name SQLite's hidden row number as no column is named; None if all its names are taken.
+
+    Args:
+        columns: The names of the table's columns.
+    """
+    taken = set(map(fold_name, columns))
+    return next((name for name in _ROWID_NAMES if name not in taken), None)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredTable:
     """A table as it is stored, ready to be selected from.
@@ -154,9 +164,8 @@ class StoredTable:
             computed: Whether to have those that are computed at each reading, of which nothing
                 is stored. What computes them may be anybody's, and take any time and memory.
         """
-        taken = {fold_name(name) for name in shape.column_names}
-        free = [name for name in _ROWID_NAMES if name not in taken]
-        rowid = free[0] if free and shape.has_rowid and dialect == "sqlite" else None
+        hidden = shape.has_rowid and dialect == "sqlite"
+        rowid = free_rowid(shape.column_names) if hidden else None
         if not computed:
             shape = replace(shape, columns=tuple(c for c in shape.columns if not c.computed))
         columns: list[ColumnClause[Any]] = [

@@ -14,7 +14,7 @@ from sqlalchemy.sql import quoted_name
 
 from landscape_compat.landscape.stored import StoredTable, read
 from landscape_compat.migrate.forms import filed
-from landscape_compat.migrate.target import quoted
+from landscape_compat.migrate.target import key_of_rows, quoted, rowid_of
 from landscape_compat.schema.shape import TableShape, fold_name
 from landscape_compat.schema.types import type_class
 
@@ -23,10 +23,10 @@ __all__ = [
     "TableCopy",
     "copy_table",
     "find_orphans",
+    "laid_out",
     "new_rows",
     "refused_row",
     "rows_of",
-    "with_sides",
 ]
 
 _BATCH = 500
@@ -42,6 +42,7 @@ class TableCopy:
         stored: The old table.
         as_stored: Whether it is read past every rule, because the new schema does not know it.
         side: The name of its side table, made when a row is refused; None if it has none.
+        key: The column that the new database numbers and orders the rows by, if there is one.
     """
 
     name: str
@@ -49,6 +50,7 @@ class TableCopy:
     stored: TableShape
     as_stored: bool = False
     side: str | None = None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,9 @@ class RefusedRow:
 
 
 def rows_of(source: Connection, copy: TableCopy) -> Iterator[Any]:
-    """Read the rows of an old table as the new one declares it, in the order they were written.
+    """Read the rows of an old table as the new one declares it, in the order the new one has.
+
+    That is the order in which they were written, unless a column numbers them.
 
     Args:
         source: A connection of an attached engine, in a transaction.
@@ -84,10 +88,12 @@ def rows_of(source: Connection, copy: TableCopy) -> Iterator[Any]:
     dialect = source.dialect.name
     stored = StoredTable.of(copy.stored, dialect)
     names = [quoted_name(name, quote=True) for name in copy.columns]
+    first = [] if copy.key is None else [quoted_name(copy.key, quote=True)]
+    keys = list(dict.fromkeys([*first, *_order(stored)]))
     clause = table_clause(
-        quoted_name(copy.name, quote=True), *map(column, names), *map(column, _order(stored))
+        quoted_name(copy.name, quote=True), *map(column, names), *map(column, keys)
     )
-    order = [_term(clause.c[name], stored.shape, dialect) for name in _order(stored)]
+    order = [_term(clause.c[name], stored.shape, dialect) for name in keys]
     statement = select(*(clause.c[name] for name in copy.columns)).order_by(*order)
     rows = read(source, statement, table=copy.name, as_stored=copy.as_stored)
     return rows if dialect == "sqlite" else (tuple(map(filed, row)) for row in rows)
@@ -171,8 +177,10 @@ def refused_row(copy: TableCopy, position: int, row: Sequence[Any], constraint: 
 _OWN_COLUMNS = ("quarantine_position", "quarantine_constraint")
 
 
-def with_sides(target: sqlite3.Connection, copies: Iterable[TableCopy]) -> Iterator[TableCopy]:
-    """Name a side table for each table, by a name that nothing in the new database has.
+def laid_out(target: sqlite3.Connection, copies: Iterable[TableCopy]) -> Iterator[TableCopy]:
+    """Say how each table lies in the new database: by which key, and beside which side table.
+
+    A side table has a name that nothing else there has.
 
     Args:
         target: The new database, with every table that is copied.
@@ -184,7 +192,7 @@ def with_sides(target: sqlite3.Connection, copies: Iterable[TableCopy]) -> Itera
         names = chain([plain], (f"{plain}_{number}" for number in count(2)))
         side = next(name for name in names if fold_name(name) not in taken)
         taken.add(fold_name(side))
-        yield replace(copy, side=side)
+        yield replace(copy, side=side, key=key_of_rows(target, copy.name))
 
 
 def new_rows(
@@ -202,7 +210,8 @@ def new_rows(
         Each row, and whether it lies in the side table.
     """
     names = ", ".join(map(quoted, columns))
-    found = iter(target.execute(f"SELECT {names} FROM {quoted(name)} ORDER BY rowid"))
+    number = rowid_of(target, name)
+    found = iter(target.execute(f"SELECT {names} FROM {quoted(name)} ORDER BY {number}"))
     position = 0
     if side and target.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (side,)).fetchone():
         place = _OWN_COLUMNS[0]
@@ -257,14 +266,15 @@ def find_orphans(
         check = "SELECT rowid, parent, fkid FROM pragma_foreign_key_check(?)"
         for rowid, parent, _ in target.execute(check, (copy.name,)):
             broken.setdefault(rowid, f"FOREIGN KEY constraint failed: no such row of {parent}")
+        number = rowid_of(target, copy.name)
         names = ", ".join(map(quoted, copy.columns))
         moved = list[tuple[int, str, tuple[Any, ...]]]()
         for rowid, constraint in sorted(broken.items()):
-            below = f"SELECT count(*) FROM {quoted(copy.name)} WHERE rowid < ?"
+            below = f"SELECT count(*) FROM {quoted(copy.name)} WHERE {number} < ?"
             ((position,),) = target.execute(below, (rowid,))
             for absent in missing:
                 position += absent <= position
-            one = f"SELECT {names} FROM {quoted(copy.name)} WHERE rowid = ?"
+            one = f"SELECT {names} FROM {quoted(copy.name)} WHERE {number} = ?"
             (row,) = target.execute(one, (rowid,)).fetchall()
             found.append(refused_row(copy, position, row, constraint))
             moved.append((position, constraint, row))
@@ -272,7 +282,7 @@ def find_orphans(
             target.execute("BEGIN")
             for position, constraint, row in moved:
                 _set_aside(target, copy, position, constraint, row)
-            delete = f"DELETE FROM {quoted(copy.name)} WHERE rowid = ?"
+            delete = f"DELETE FROM {quoted(copy.name)} WHERE {number} = ?"
             target.executemany(delete, [(rowid,) for rowid in broken])
             target.execute("COMMIT")
     return found

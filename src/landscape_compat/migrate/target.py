@@ -8,18 +8,30 @@ from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, MetaData, create_engine
 from sqlalchemy.pool import NullPool
 
-from landscape_compat.errors import LandscapeCompatError
+from landscape_compat.errors import LandscapeCompatError, printable
 from landscape_compat.landscape.host import DATABASE_MODULE, Host, find_host
 from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.landscape.stored import free_rowid
 from landscape_compat.projection.tokens import SQLITE, Token, TokenKind, tokenize
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
 
-__all__ = ["Target", "add_column", "add_table", "make_by_host", "make_of_shape", "quoted", "relax"]
+__all__ = [
+    "Target",
+    "add_column",
+    "add_table",
+    "key_of_rows",
+    "make_by_host",
+    "make_of_shape",
+    "quoted",
+    "relax",
+    "rowid_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +119,60 @@ def add_column(connection: sqlite3.Connection, table: str, column: ColumnShape) 
     connection.execute(f"ALTER TABLE {name} {column.type}")
 
 
-def add_table(connection: sqlite3.Connection, table: TableShape) -> None:
+def add_table(connection: sqlite3.Connection, table: TableShape, *, numbered: bool) -> None:
     """Add a table that the new schema does not know, with its columns and its primary key.
 
     Args:
         connection: The new database.
         table: The table, as the old database stores it.
+        numbered: Whether its key, if that is one integer, is to be the number of the row.
     """
-    keys = [quoted(column.name) for column in table.columns if column.primary_key]
+    keys = [column for column in table.columns if column.primary_key]
     parts = [f"{quoted(column.name)} {column.type}" for column in table.columns]
-    parts += [f"PRIMARY KEY ({', '.join(keys)})"] if keys else []
+    if len(keys) == 1 and keys[0].type == "INTEGER" and not numbered:
+        # Source: https://www.sqlite.org/lang_createtable.html#rowid: said so, by a quirk, it is a
+        # key like any other. SQLite would put a number where there is none.
+        parts[table.columns.index(keys[0])] += " PRIMARY KEY DESC"
+    elif keys:
+        parts.append(f"PRIMARY KEY ({', '.join(quoted(column.name) for column in keys)})")
     connection.execute(f"CREATE TABLE {quoted(table.name)} ({', '.join(parts)})")
+
+
+def key_of_rows(connection: Any, table: str) -> str | None:
+    """Name the column that SQLite numbers the rows of a table by; None if the number is hidden.
+
+    Args:
+        connection: A raw connection to a SQLite database.
+        table: The table.
+    """
+    # Any other key, one of INTEGER PRIMARY KEY DESC or WITHOUT ROWID too, has an index.
+    found = connection.execute(
+        "SELECT name FROM pragma_table_info(:name, 'main') WHERE pk AND NOT EXISTS "
+        "(SELECT 1 FROM pragma_index_list(:name, 'main') WHERE origin = 'pk')",
+        {"name": table},
+    ).fetchone()
+    return found[0] if found else None
+
+
+def rowid_of(connection: sqlite3.Connection, table: str) -> str:
+    """Name the row number of a table of the new database as no column of it is named.
+
+    Args:
+        connection: The new database.
+        table: The table.
+
+    Raises:
+        LandscapeCompatError: Columns have all of its names.
+    """
+    columns = connection.execute("SELECT name FROM pragma_table_xinfo(?)", (table,))
+    found = free_rowid(name for (name,) in columns)
+    if found is None:
+        raise LandscapeCompatError(
+            f"{printable(table)} has columns of every name that SQLite has for the number of a "
+            "row, so its rows could not be compared in their order. Nothing was kept.",
+            remedy="Migrate without --keep-extra.",
+        )
+    return found
 
 
 def relax(

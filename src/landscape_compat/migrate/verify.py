@@ -29,6 +29,7 @@ from landscape_compat.migrate.proof import (
     read_statement,
 )
 from landscape_compat.migrate.standins import rules_with
+from landscape_compat.migrate.target import key_of_rows
 from landscape_compat.migrate.verify_server import verify_on_server
 from landscape_compat.projection.plan import Plan
 
@@ -187,6 +188,7 @@ def _compare(
                 stored,
                 as_stored=stated["as_stored"],
                 side=stated.get("side_table"),
+                key=key_of_rows(target, stated["table"]),
             )
             filled = [one["column"] for one in stated["filled"]]
             try:

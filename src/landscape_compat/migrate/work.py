@@ -20,13 +20,20 @@ from landscape_compat.migrate.copying import (
     TableCopy,
     copy_table,
     find_orphans,
+    laid_out,
     refused_row,
     rows_of,
-    with_sides,
 )
 from landscape_compat.migrate.forms import file_type
 from landscape_compat.migrate.proof import ProvenTable, prove_table
-from landscape_compat.migrate.target import Target, add_column, add_table, quoted, relax
+from landscape_compat.migrate.target import (
+    Target,
+    add_column,
+    add_table,
+    key_of_rows,
+    quoted,
+    relax,
+)
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.rules import RuleKind
 from landscape_compat.schema.catalogue.sqlite import read_stored
@@ -131,7 +138,7 @@ class Work:
             UnreadableError: Something cannot be projected.
         """
         copies = [*self._known(keep_extra=keep_extra), *self._unknown(keep_extra=keep_extra)]
-        copies = [*with_sides(self.new, copies)]
+        copies = [*laid_out(self.new, copies)]
         copied = {fold_name(copy.name) for copy in copies}
         beside = attendants(self.old, self.new, self.plan.stored, copied)
         self._left_out |= dict.fromkeys(beside, 1)
@@ -215,10 +222,17 @@ class Work:
                 continue
             if keep_extra and stored.kind == "table" and stored.columns:
                 columns = tuple(map(self._as_filed, stored.columns))
-                add_table(self.new, replace(stored, columns=columns))
+                unknown = replace(stored, columns=columns)
+                add_table(self.new, unknown, numbered=self._is_numbered(stored))
                 yield TableCopy(stored.name, stored.column_names, stored, as_stored=True)
             else:
                 self._left_out[stored.name] = self._count(stored)
+
+    def _is_numbered(self, stored: TableShape) -> bool:
+        """Tell whether the key of an old table, if it is one integer, numbers its rows."""
+        if self.old.dialect.name != "sqlite":
+            return True
+        return key_of_rows(self.old.connection.dbapi_connection, stored.name) is not None
 
     def _as_filed(self, column: ColumnShape) -> ColumnShape:
         return column._replace(type=file_type(column.type, self.old.dialect.name))
