@@ -24,6 +24,7 @@ from support.untouched import untouched
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
+TYPES = "SELECT name, upper(type), pk FROM pragma_table_info('own')"
 MEASURED = """
 import resource, sys
 from landscape_compat import migrate_database
@@ -97,6 +98,8 @@ def test_what_was_migrated_with_side_tables_could_not_be_migrated_again(tmp_path
         ("own (a INTEGER PRIMARY KEY DESC, b)", [(None, 1), (5, 2), (3, 3)]),
         ("own (a INTEGER PRIMARY KEY, b) WITHOUT ROWID", [(5, 1), ("x", 2)]),
         ("own (a INTEGER PRIMARY KEY, b)", [(7, 1), (-2, 2)]),
+        ('own (a "we(ird", b "not null unique")', [(None, 1), ("7", 1)]),
+        ("own (a [x\"y], b 'VARCHAR(8)')", [(1, 2), ("7", 3)]),
     ],
 )
 def test_a_legal_table_of_nobodys_was_taken_for_a_copy_that_differs(
@@ -107,12 +110,14 @@ def test_a_legal_table_of_nobodys_was_taken_for_a_copy_that_differs(
         connection.execute(f"CREATE TABLE {made}")
         connection.executemany("INSERT INTO own VALUES (?, ?)", rows)
         wanted = connection.execute("SELECT * FROM own").fetchall()
+        types = connection.execute(TYPES).fetchall()
     new = tmp_path / "new.db"
     with untouched(legacy.path):
         migrate_database(legacy.path, new, keep_extra=True)
         assert verify_migration(new, source=legacy.path).is_sound
     with closing(sqlite3.connect(new)) as connection:
         assert connection.execute("SELECT * FROM own NOT INDEXED").fetchall() == wanted
+        assert connection.execute(TYPES).fetchall() == types
         numbered = key_of_rows(connection, "own")
     assert (numbered is not None) == made.endswith("INTEGER PRIMARY KEY, b)")
 

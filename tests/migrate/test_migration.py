@@ -379,6 +379,31 @@ def test_an_error_of_ours_is_not_the_disks(tmp_path: Path) -> None:
             connection.execute("INSERT INTO t VALUES (1), (1)")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["CREATE TABLE u (a) we(ird", "SELECT a FROM nowhere", "SELECT CAST(x'ff' AS TEXT)"],
+)
+def test_a_wrong_statement_was_taken_for_a_disk_that_fails(tmp_path: Path, statement: str) -> None:
+    with (
+        closing(sqlite3.connect(":memory:")) as connection,
+        pytest.raises(sqlite3.OperationalError),
+        told_of(tmp_path),
+    ):
+        connection.execute(statement).fetchall()
+
+
+def test_a_page_that_is_not_what_was_written_is_the_disks(tmp_path: Path) -> None:
+    path = tmp_path / "t.db"
+    path.write_bytes(b"no database at all, but long enough for one " * 30)
+    with (
+        untouched(path),
+        closing(sqlite3.connect(path)) as connection,
+        pytest.raises(OutputError, match="Check that the disk is sound"),
+        told_of(path),
+    ):
+        connection.execute("SELECT * FROM sqlite_master")
+
+
 def test_a_place_on_another_file_system(legacy: Written) -> None:
     """It is made beside its place, wherever that is, so nothing is moved between two."""
     memory = Path("/dev/shm")

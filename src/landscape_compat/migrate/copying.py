@@ -14,7 +14,7 @@ from sqlalchemy.sql import quoted_name
 
 from landscape_compat.landscape.stored import StoredTable, read
 from landscape_compat.migrate.forms import filed
-from landscape_compat.migrate.target import key_of_rows, quoted, rowid_of
+from landscape_compat.migrate.target import defined, key_of_rows, quoted, rowid_of
 from landscape_compat.schema.shape import TableShape, fold_name
 from landscape_compat.schema.types import type_class
 
@@ -235,7 +235,7 @@ def _set_aside(
     """Write a row to the side table, which has no constraint but that places are unique."""
     assert copy.side is not None
     types = dict(target.execute("SELECT name, type FROM pragma_table_info(?)", (copy.name,)))
-    columns = ", ".join(f"{quoted(name)} {types[name]}" for name in copy.columns)
+    columns = ", ".join(defined(name, types[name]) for name in copy.columns)
     place, why = _OWN_COLUMNS
     target.execute(
         f"CREATE TABLE IF NOT EXISTS {quoted(copy.side)} "

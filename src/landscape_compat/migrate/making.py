@@ -45,6 +45,18 @@ __all__ = [
     "told_of",
 ]
 
+_DISK_FAILED = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,  # a page is not what was written
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Migration:
@@ -233,8 +245,8 @@ def told_of(final: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        # That of no narrower kind says that a page is not what was written: the disk failed.
-        if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
+        # Python's own errors have no code.
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DISK_FAILED:
             raise
         raise OutputError(
             f"{printable(final)} cannot be written: {error}.",

@@ -25,6 +25,7 @@ __all__ = [
     "Target",
     "add_column",
     "add_table",
+    "defined",
     "key_of_rows",
     "make_by_host",
     "make_of_shape",
@@ -56,6 +57,16 @@ class Target:
 def quoted(name: str) -> str:
     """Quote a name for SQLite."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def defined(name: str, type_: str) -> str:
+    """Define a column for SQLite.
+
+    Args:
+        name: Its name.
+        type_: Its type, which may be any text; "" for none.
+    """
+    return f"{quoted(name)} {quoted(type_)}" if type_ else quoted(name)
 
 
 def make_of_shape(path: Path, known: KnownShape) -> Target:
@@ -115,8 +126,8 @@ def add_column(connection: sqlite3.Connection, table: str, column: ColumnShape) 
         table: The table.
         column: The column, as the old database stores it.
     """
-    name = f"{quoted(table)} ADD COLUMN {quoted(column.name)}"
-    connection.execute(f"ALTER TABLE {name} {column.type}")
+    added = defined(column.name, column.type)
+    connection.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {added}")
 
 
 def add_table(connection: sqlite3.Connection, table: TableShape, *, numbered: bool) -> None:
@@ -128,7 +139,7 @@ def add_table(connection: sqlite3.Connection, table: TableShape, *, numbered: bo
         numbered: Whether its key, if that is one integer, is to be the number of the row.
     """
     keys = [column for column in table.columns if column.primary_key]
-    parts = [f"{quoted(column.name)} {column.type}" for column in table.columns]
+    parts = [defined(column.name, column.type) for column in table.columns]
     if len(keys) == 1 and keys[0].type == "INTEGER" and not numbered:
         # Source: https://www.sqlite.org/lang_createtable.html#rowid: said so, by a quirk, it is a
         # key like any other. SQLite would put a number where there is none.
