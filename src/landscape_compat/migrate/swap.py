@@ -243,7 +243,8 @@ def _require_all_known(path: Path, done: Done) -> None:
         raise LandscapeCompatError(
             f"{printable(path)} holds what no known version of the program made "
             f"({printable(', '.join(unknown))}), and the new one would not; it was left as it is.",
-            remedy="Make a new database by `landscape-compat migrate --keep-extra`, and look.",
+            remedy="Make a new database by `landscape-compat migrate --keep-extra`, and look; "
+            "views, triggers and indexes you have to make again in it.",
         )
 
 
