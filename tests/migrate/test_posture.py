@@ -34,7 +34,7 @@ from landscape_compat.errors import (
 )
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate import proof, swap, work
-from landscape_compat.migrate.kept import finish_kept
+from landscape_compat.migrate.kept import finish_kept, undo_unfinished
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support import wal
 from support.host_eras import ERAS, declared_by
@@ -623,6 +623,26 @@ def test_interrupted_when_the_new_one_had_its_name_the_original_was_deleted(
         shutil.rmtree(folder)
         shutil.copytree(stale.path.parent, folder)
     assert ends == {(True, True), (False, True), (False, False)}
+
+
+def test_killed_before_the_new_one_had_its_name_a_proof_told_of_what_had_not_happened(
+    stale: Written, tmp_path: Path
+) -> None:
+    """The next migration first puts back the proof that was there, and the one name."""
+    migrate_in_place(stale.path, to="2026-03-01")
+    before = {p.name: p.read_bytes() for p in stale.path.parent.iterdir()}
+    folder, undone = tmp_path / "again", 0
+    path = folder / "audit.db"
+    shutil.copytree(stale.path.parent, folder)
+    for killed in killed_at_every_step(lambda: migrate_in_place(path)):
+        if killed and path.read_bytes() == before["audit.db"]:
+            undone += path.stat().st_nlink > 1
+            undo_unfinished(path)
+            found = {p.name: p.read_bytes() for p in folder.iterdir() if p.name[0] != "."}
+            assert found == before
+        shutil.rmtree(folder)
+        shutil.copytree(stale.path.parent, folder)
+    assert undone > 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
