@@ -39,6 +39,13 @@ def test_what_is_no_parquet_is_refused(content: bytes) -> None:
         list(readback.read_parquet(BytesIO(content)))
 
 
+def test_of_two_values_under_one_name_one_was_passed_over() -> None:
+    with pytest.raises(BadPayloadError, match="a name is there twice"):
+        list(readback.read_json_lines(BytesIO(b'{"record_type":"run","a":1,"a":2}\n')))
+    with pytest.raises(BadPayloadError, match="names a field twice"):
+        list(readback.read_csv(BytesIO(b'record_type,"a",a\r\n"run",1,2\r\n')))
+
+
 def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "records.sqlite"
     for content in (b"", b"SQLite format 3\0" + bytes(100), b"nothing of the kind"):

@@ -455,6 +455,20 @@ def test_what_the_statement_says_is_absent_was_not_compared_with_the_source(
     assert [text for text in told if "the statement says" in text and what in text], told
 
 
+def test_a_bag_that_everything_was_taken_out_of_was_sound(small: Path) -> None:
+    for path in (small / "data").iterdir():
+        path.unlink()
+
+    def empty(statement: dict[str, Any]) -> None:
+        predicate = statement["predicate"]
+        predicate.update(payload=[], records=0)
+        predicate["sources"][0]["tables"][0]["records"] = 0
+
+    forge(small, empty)
+    told = [str(f) for f in verify_bag(small, sources=[source_of(small)]).findings]
+    assert [text for text in told if "holds a record that the export does not" in text], told
+
+
 def test_a_statement_against_an_older_target_is_no_contradiction(small: Path) -> None:
     """Another version of this package knows other shapes; what it says is not called wrong."""
 

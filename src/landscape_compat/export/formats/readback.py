@@ -80,6 +80,8 @@ def read_csv(file: IO[bytes]) -> Iterator[Record]:
     for number, cells in enumerate(_lines(file), 1):
         if names is None:
             names = [cell[1:-1].replace('""', '"') if cell[:1] == '"' else cell for cell in cells]
+            if len({*names}) != len(names):
+                raise BadPayloadError("line 1 names a field twice")
             continue
         if len(cells) != len(names):
             raise BadPayloadError(f"line {number} has {len(cells)} cells, not {len(names)}")
@@ -300,7 +302,7 @@ def _values(column: Any) -> list[Any]:
 
 def _object(line: bytes, number: int) -> Record:
     try:
-        record = json.loads(line, parse_constant=_no_constant)
+        record = json.loads(line, parse_constant=_no_constant, object_pairs_hook=_members)
     except (ValueError, RecursionError) as error:
         raise BadPayloadError(f"line {number} is no JSON: {error}") from error
     if not isinstance(record, dict) or not isinstance(record.get("record_type"), str):
@@ -317,6 +319,14 @@ def _object(line: bytes, number: int) -> Record:
         elif isinstance(value, list):
             raise BadPayloadError(f"line {number}: {name} is no value")
     return record
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    # Readers differ in which of two they take.
+    if len(members) != len(pairs):
+        raise ValueError("a name is there twice")
+    return members
 
 
 def _no_constant(name: str) -> Any:

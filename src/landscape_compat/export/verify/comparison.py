@@ -69,17 +69,21 @@ def compare_with_source(
         for name in bag.sizes
         if PurePosixPath(name).parent.as_posix() == PAGES and name.endswith(".html")
     ]
+    formats = dict.fromkeys(file["format"] for file in predicate["payload"])
+    formats.pop("schema", None)
+    # Of a bag without any files nothing is there, which is to be compared, too.
+    formats = formats or {"payload": None}
     for at, (source, told) in enumerate(zip(sources, predicate["sources"], strict=True)):
         with open_landscape(source, passphrase=passphrase) as db:
             note_other_bytes(db, told, found)
             _compare_schema(db, told, found)
-            for name in dict.fromkeys(file["format"] for file in predicate["payload"]):
+            for name in formats:
                 files = [
                     file
                     for file in predicate["payload"]
                     if (file["format"], file["source"]) == (name, at) and file["name"] in bag.sizes
                 ]
-                if name != "schema" and all(map(readable, files)):
+                if all(map(readable, files)):
                     _compare(bag, predicate, files, db, told, name, found)
 
 
