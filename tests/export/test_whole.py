@@ -261,6 +261,19 @@ def test_what_is_no_export_is_not_replaced_by_force_either(
     assert listing(place.parent) == before
 
 
+def test_what_somebody_put_beside_an_earlier_export_was_deleted_with_it(
+    legacy: Written, tmp_path: Path
+) -> None:
+    """The database itself, if it was kept there."""
+    bag = tmp_path / "case"
+    with open_landscape(legacy.path) as db:
+        export_bag(db, bag)
+    kept = legacy.path.rename(bag / "audit.db")
+    refused = pytest.raises(OutputError, match="not an earlier export")
+    with untouched(kept), open_landscape(kept) as db, refused:
+        export_bag(db, bag, force=True)
+
+
 @pytest.mark.parametrize("kind", ["empty folder", "export"])
 def test_an_earlier_export_is_replaced_by_force_when_the_new_one_is_complete(
     landscape: Landscape, place: Path, kind: str

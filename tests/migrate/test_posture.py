@@ -269,6 +269,23 @@ def test_somebody_has_it_open(stale: Written, refused: Any, monkeypatch: Any) ->
             migrate_in_place(stale.path)
 
 
+def test_a_refusal_took_the_locks_of_this_process_away(
+    stale: Written, refused: Any, monkeypatch: Any
+) -> None:
+    """Another process could write amid a transaction of ours, and one of the two was lost."""
+    monkeypatch.setattr(swap, "_MOMENT", 0.1)
+    with closing(sqlite3.connect(stale.path, isolation_level=None)) as host:
+        host.execute("BEGIN IMMEDIATE")
+        with refused(LandscapeCompatError, f"in use by process {os.getpid()}"):
+            migrate_in_place(stale.path)
+        code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('BEGIN IMMEDIATE')"
+        other = subprocess.run(
+            [sys.executable, "-c", code, stale.path], capture_output=True, text=True, check=False
+        )
+        assert "database is locked" in other.stderr
+        host.execute("ROLLBACK")
+
+
 def test_somebody_reads_it(stale: Written, refused: Any, monkeypatch: Any) -> None:
     """A reader amid a transaction is waited for, and then not disturbed."""
     monkeypatch.setattr(swap, "_MOMENT", 0.1)
@@ -335,6 +352,7 @@ def test_the_proof_of_an_earlier_migration_was_lost_with_the_next(stale: Written
     assert former.read_bytes() == proof
     assert second.migration.proof.read_bytes() != proof
     second.kept.replace(stale.path)
+    stale.path.chmod(0o644)
     third = migrate_in_place(stale.path)
     assert third is not None
     assert former.read_bytes() == proof

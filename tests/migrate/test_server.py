@@ -321,6 +321,20 @@ def test_what_a_server_has_no_place_for(
     assert not (tmp_path / "proof.json").exists()
 
 
+def test_a_large_whole_number_in_a_column_of_nobodys_was_rounded(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    """By the server's type, and the proof compared what was rounded with itself."""
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute("CREATE TABLE mine (id INTEGER PRIMARY KEY, amount NUMERIC)")
+        connection.execute("INSERT INTO mine VALUES (1, 9007199254740992), (2, 9007199254740993)")
+    with untouched(written.path), pytest.raises(RowsRefusedError, match="would round") as caught:
+        migrate_database(
+            written.path, postgres.url(), keep_extra=True, proof=tmp_path / "proof.json"
+        )
+    assert len(caught.value.rows) == 1
+
+
 def test_a_server_has_no_place_for_any_row_of_a_table(
     written: Written, tmp_path: Path, postgres: PostgresDatabase
 ) -> None:

@@ -29,6 +29,7 @@ from landscape_compat.export.records.selection import EVERYTHING, Selection
 from landscape_compat.export.records.stream import Order
 from landscape_compat.export.signing.signing import SigningKey
 from landscape_compat.export.verify.bag_files import UNREADABLE, bag_files
+from landscape_compat.export.verify.manifests import strangers
 from landscape_compat.export.verify.seals import Seals, seal_statement
 from landscape_compat.landscape.database import Landscape
 
@@ -214,6 +215,6 @@ def _is_bag(place: Path) -> bool:
     try:
         with bag_files(place) as bag, bag.open(STATEMENT) as file:
             found = json.load(file)
-        return bool(found["predicateType"] == PREDICATE)
+            return bool(found["predicateType"] == PREDICATE) and not strangers(bag)
     except (OutputError, ValueError, TypeError, KeyError, *UNREADABLE):
         return False

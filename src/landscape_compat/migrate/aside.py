@@ -20,7 +20,7 @@ from landscape_compat.errors import LandscapeCompatError, OutputError, printable
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.inspection import inspect_landscape
 from landscape_compat.migrate.exclusive import processes
-from landscape_compat.migrate.kept import SIDECARS, beside, take_back, undo_unfinished
+from landscape_compat.migrate.kept import SIDECARS, beside, is_one, take_back, undo_unfinished
 from landscape_compat.migrate.placing import make_lasting
 
 __all__ = ["MovedAside", "reset_database"]
@@ -160,7 +160,7 @@ def _move(path: Path, aside: Path, stamps: Stamps) -> tuple[str, ...]:
             raise REFUSALS["changing"].error(path)
         make_lasting(path.parent)
         path.unlink()
-        _give_up_names(path, sidecars)
+        _give_up_names(path, aside, sidecars)
     except BaseException as error:
         # A signal, or a network, may tell of an error when its old name is gone; then the new
         # names are the only ones, and the way is forward.
@@ -169,15 +169,17 @@ def _move(path: Path, aside: Path, stamps: Stamps) -> tuple[str, ...]:
             if isinstance(error, OSError):
                 raise _refusal(path, error) from error
             raise
-        _give_up_names(path, sidecars)
+        _give_up_names(path, aside, sidecars)
         if not isinstance(error, OSError):
             raise
     return sidecars
 
 
-def _give_up_names(path: Path, sidecars: tuple[str, ...]) -> None:
+def _give_up_names(path: Path, aside: Path, sidecars: tuple[str, ...]) -> None:
     for suffix in sidecars:
-        beside(path, suffix).unlink(missing_ok=True)
+        # Somebody who begins a fresh database there at once has files of these names, too.
+        if is_one(beside(path, suffix), beside(aside, suffix)):
+            beside(path, suffix).unlink()
     make_lasting(path.parent)
 
 

@@ -86,10 +86,16 @@ def alone_with(path: Path, *, patience: float) -> Iterator[Callable[[float], boo
         LandscapeCompatError: Somebody has it, or the file system has no such locks.
         OSError: It cannot be opened for writing.
     """
+    until = time.monotonic() + patience
+    # To close a file takes away every lock that this process has on it, so it is not opened
+    # while a connection of this process's may hold one.
+    while (own := os.getpid()) in writers_of(_identity(path.lstat())):
+        if time.monotonic() > until:
+            raise _in_use(path, f" by process {own}")
+        time.sleep(_STEP)
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         identity = _identity(os.fstat(descriptor))
-        until = time.monotonic() + patience
         while not _lock(path, descriptor):
             if time.monotonic() > until:
                 raise _in_use(path, "")

@@ -99,8 +99,12 @@ def served(value: Any, type_: str) -> Any:
             return datetime.fromisoformat(value).replace(tzinfo=UTC)
         case "integer", int():
             return value
-        case "number", int() | float():
+        case "number", float():
+            return value
+        case "number", int() if int(float(value)) == value:
             return float(value)
+        case "number", int():
+            raise ValueError("a whole number that the server's column would round")
         case "text", str() if "\0" not in value:
             return value
         case "text", str():

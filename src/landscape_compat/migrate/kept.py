@@ -13,6 +13,7 @@ __all__ = [
     "SIDECARS",
     "beside",
     "finish_kept",
+    "is_one",
     "kept_by",
     "kept_names",
     "make_readonly",
@@ -75,7 +76,7 @@ def take_back(path: Path, kept: Path) -> None:
     Raises:
         OSError: The folder cannot be changed.
     """
-    if not _is_one(path, kept):
+    if not is_one(path, kept):
         return
     claim, former = proof_of(path), proof_of(kept)
     if kept_by(claim) == kept.name:
@@ -84,11 +85,11 @@ def take_back(path: Path, kept: Path) -> None:
             former.replace(claim)
         else:
             claim.unlink()
-    elif _is_one(claim, former):
+    elif is_one(claim, former):
         former.unlink()
     # The database last: by it the others are found again.
     for suffix in (*SIDECARS, ""):
-        if _is_one(beside(path, suffix), beside(kept, suffix)):
+        if is_one(beside(path, suffix), beside(kept, suffix)):
             beside(kept, suffix).unlink()
 
 
@@ -107,7 +108,8 @@ def undo_unfinished(given: Path) -> None:
             take_back(path, other)
 
 
-def _is_one(one: Path, other: Path) -> bool:
+def is_one(one: Path, other: Path) -> bool:
+    """Tell whether two names are there, and of one file."""
     try:
         return os.path.samestat(one.lstat(), other.lstat())
     except OSError:

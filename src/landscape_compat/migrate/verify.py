@@ -6,7 +6,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
+from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import LandscapeCompatError, OutputError, ProofFailedError, printable
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.landscape.database import database_url
@@ -112,8 +112,7 @@ def _proof_at(proof: str | os.PathLike[str] | None) -> Path:
 
 def _check_file(path: Path, digests: Mapping[str, str], found: Verification) -> None:
     """Check that the statement is about this file as it is."""
-    with path.open("rb") as file:
-        digest = file_digest(file, "sha256").hexdigest()
+    digest = digest_source(Path(os.path.realpath(path))).database
     if digest not in digests.values():
         found.find(path.name, "is not, byte for byte, the file that was proven")
     for suffix in ("-wal", "-journal"):

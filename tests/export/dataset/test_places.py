@@ -252,6 +252,19 @@ def test_it_is_told_once_what_a_database_lacks(
     assert content_of(tmp_path / "ds0") == content_of(tmp_path / "ds1")
 
 
+def test_what_somebody_saved_there_meanwhile_went_with_a_dataset_that_failed(
+    small: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "ds"
+
+    def save(_: int) -> None:
+        (target / "thesis.txt").write_text("mine")
+
+    with pytest.raises(OutputError, match=r"thesis\.txt"):
+        export_dataset(small, target, executor=Between(save))
+    assert [p.name for p in target.iterdir()] == ["thesis.txt"]
+
+
 @pytest.mark.parametrize("scheme", ["file", "memory", "plain"])
 def test_other_places(
     legacy: Written, tmp_path: Path, scheme: str, monkeypatch: pytest.MonkeyPatch

@@ -13,13 +13,13 @@ from xml.etree import ElementTree
 
 import pytest
 
-from landscape_compat.errors import LandscapeCompatError, RunNotFoundError
-from landscape_compat.export.page import make_page
+from landscape_compat.errors import LandscapeCompatError, OutputError, RunNotFoundError
+from landscape_compat.export.page import make_page, write_page
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.landscape.recorder import ReadOnlyRecorder
 from landscape_compat.schema.known import KnownShape
-from support.legacy import build_shape
+from support.legacy import Written, build_shape
 from support.untouched import untouched
 from test_legacy_generator import example
 
@@ -73,6 +73,19 @@ def test_what_it_is(database: Path) -> None:
     assert "degraded" in said
     assert "leaves nothing behind" in said
     assert "Made on 2026-07-20 at 12:00:00 UTC" in said
+
+
+def test_by_force_the_database_itself_was_replaced_by_its_page(
+    legacy: Written, tmp_path: Path
+) -> None:
+    """Only a page is replaced; and a page by the page of today."""
+    (tmp_path / "notes.html").write_text("<!doctype html>\n<title>mine</title>")
+    with open_landscape(legacy.path) as db, untouched(legacy.path):
+        for place in (legacy.path, tmp_path / "notes.html"):
+            with pytest.raises(OutputError, match="is not a page"):
+                write_page(db, place, force=True)
+        for _ in range(2):
+            write_page(db, tmp_path / "page.html", force=True)
 
 
 def test_what_comes_near_to_a_known_shape_is_said_to(database: Path) -> None:

@@ -316,11 +316,15 @@ def test_a_file_that_holds_no_records_is_named(small: Path, name: str, line: byt
         "CREATE INDEX i ON run (run_id)",
     ],
 )
-def test_what_was_added_to_a_database_of_the_payload_was_passed_over(small: Path, sql: str) -> None:
+def test_what_was_added_to_a_database_of_the_payload_was_passed_over(
+    small: Path, sql: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no bag with one could be verified by a relative path."""
     bag = small.with_name(f"{small.name}-sqlite")
     with open_landscape(source_of(small)) as db:
         export_bag(db, bag, formats=("sqlite",), page=False)
-    assert not findings(bag)
+    monkeypatch.chdir(bag.parent)
+    assert not findings(Path(bag.name))
     with closing(sqlite3.connect(bag / "data/records.sqlite")) as connection, connection:
         connection.execute(sql)
     forge(bag, lambda _: None)

@@ -62,7 +62,7 @@ class Dataset:
         """Remove what there is of it, unless another export has taken its place."""
         with suppress(OutputError):
             if self._is_mine():
-                names = self._target.sizes().keys() - {MARK}
+                names = set(filter(is_own_name, self._target.sizes())) - {MARK}
                 self._target.remove([*sorted(names), MARK])
 
     def _is_mine(self) -> bool:

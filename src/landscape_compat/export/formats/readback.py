@@ -184,7 +184,7 @@ def read_sqlite(path: Path, record_type: str, flags: frozenset[str]) -> Iterator
     """
     quoted = record_type.replace('"', '""')
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+        with closing(_opened(path)) as connection:
             cursor = connection.execute(f'SELECT * FROM main."{quoted}" ORDER BY rowid')
             names = [column[0] for column in cursor.description]
             for row in cursor:
@@ -207,7 +207,7 @@ def require_only(path: Path, record_types: Collection[str]) -> None:
         BadPayloadError: It holds something else, or is no database.
     """
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)) as connection:
+        with closing(_opened(path)) as connection:
             for kind, name in connection.execute("SELECT type, name FROM sqlite_master"):
                 if kind != "table" or name not in record_types:
                     raise BadPayloadError(f"holds a {kind} {name!r}, which is none of its")
@@ -248,6 +248,10 @@ def same_record(one: Record, other: Record, *, canonical: bool = False) -> bool:
         and (value == other[name] if type(value) is not float else repr(value) == repr(other[name]))
         for name, value in one.items()
     )
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
 
 
 @contextmanager

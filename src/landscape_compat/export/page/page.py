@@ -23,6 +23,8 @@ from landscape_compat.landscape.database import Landscape
 
 __all__ = ["make_page", "write_page"]
 
+_BEGINNING = '<!doctype html>\n<html lang="en">'
+
 
 def make_page(
     db: Landscape,
@@ -78,7 +80,7 @@ def write_page(
         OutputError: The place is taken, or cannot be written to.
     """
     final = Path(file).absolute()
-    with made_beside(final, force=force, is_ours=Path.is_file, what="a page") as partial:
+    with made_beside(final, force=force, is_ours=_is_page, what="a page") as partial:
         page = make_page(db, run_id=run_id, row_id=row_id, digests=state_of_source(db).digests)
         written = WrittenFile(partial)
         try:
@@ -86,6 +88,13 @@ def write_page(
         finally:
             written.close()
     return final
+
+
+def _is_page(place: Path) -> bool:
+    if not place.is_file():
+        return False
+    with place.open("rb") as file:
+        return file.read(len(_BEGINNING)) == _BEGINNING.encode()
 
 
 def _page(facts: PageFacts, made_at: datetime) -> str:

@@ -87,6 +87,18 @@ def check_manifests(bag: BagFiles, found: Verification) -> Mapping[str, str]:
     return {name: digest for name, digest in actual.items() if name in payload}
 
 
+def strangers(bag: BagFiles) -> list[str]:
+    """Name what lies in a bag and is not of it: what no manifest lists.
+
+    Args:
+        bag: The bag.
+    """
+    found = Verification("")
+    listed = {**_read_manifest(bag, MANIFEST, found), **_read_manifest(bag, TAG_MANIFEST, found)}
+    own = {BAGIT, BAG_INFO, MANIFEST, TAG_MANIFEST, *_SIGNATURES}
+    return sorted({*bag.sizes, *bag.odd} - listed.keys() - own)
+
+
 def read_tag(bag: Files, name: str, found: Verification) -> bytes | None:
     """Read a tag file whole.
 
