@@ -88,6 +88,17 @@ def test_only_an_earlier_export_is_replaced(legacy: Written, tmp_path: Path, run
         assert place.read_bytes() == mine
 
 
+def test_anybodys_array_of_json_was_replaced(legacy: Written, tmp_path: Path, run: Run) -> None:
+    place = tmp_path / "invoices.json"
+    place.write_bytes(b'[\n  {"invoice": 1}\n]\n')
+    refused = run("export", legacy.path, "-o", place, "-q", "--force")
+    assert "is not an earlier export" in refused.err
+    assert place.read_bytes() == b'[\n  {"invoice": 1}\n]\n'
+    place.unlink()
+    for _ in range(2):
+        assert run("export", legacy.path, "-o", place, "-q", "--force").code == ExitCode.DONE
+
+
 def test_a_pipe_is_no_export_whatever_comes_out_of_it(
     legacy: Written, tmp_path: Path, run: Run
 ) -> None:

@@ -34,7 +34,7 @@ _WRITERS: Final[Mapping[str, type[JsonLinesWriter | JsonArrayWriter]]] = {
     "json": JsonArrayWriter,
 }
 _FILE = re.compile(r".\.(jsonl|json)(?:\.(gz|zst))?")
-_BEGINNINGS: Final = (b'{"record_type":', b"[\n")
+_BEGINNINGS: Final = (b'{"record_type":', b'[\n{"record_type":', b"[\n]")
 
 
 def format_of_file(place: str | os.PathLike[str]) -> Format | None:

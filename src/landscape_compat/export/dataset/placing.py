@@ -120,5 +120,5 @@ def _require_place(target: Target, *, force: bool) -> set[str]:
 def _is_statement(data: bytes) -> bool:
     try:
         return bool(json.loads(data)["predicateType"] == PREDICATE)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return False
