@@ -24,6 +24,10 @@ from support.untouched import untouched
 
 COMMANDS = ("inspect", "export", "versions", "run")
 
+INTERRUPTED = (
+    "landscape-compat: Interrupted; no file was left half-written, and what was done stays done.\n"
+)
+
 
 def test_help_names_every_command_and_exit_code(run: Run) -> None:
     """The help is on standard output, and says what the exit codes mean."""
@@ -257,7 +261,7 @@ def test_ctrl_c_while_a_reader_holds_it_up(legacy: Written) -> None:
         child.wait(timeout=60)
         talk = child.stderr.read()
     assert child.returncode == ExitCode.INTERRUPTED
-    assert talk == b"landscape-compat: Interrupted; nothing half-written was left.\n"
+    assert talk == INTERRUPTED.encode()
 
 
 def test_a_bug_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +327,7 @@ def test_an_interrupt_that_became_another_error_was_told_as_that(
     monkeypatch.setattr("landscape_compat.cli.versions.run", lambda _: moment())
     outcome = run("versions")
     assert (outcome.code, outcome.out) == (ExitCode.INTERRUPTED, "")
-    assert outcome.err == "landscape-compat: Interrupted; nothing half-written was left.\n"
+    assert outcome.err == INTERRUPTED
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except KeyboardInterrupt:
-        complain("Interrupted; nothing half-written was left.")
+        complain("Interrupted; no file was left half-written, and what was done stays done.")
         return ExitCode.INTERRUPTED
 
 
