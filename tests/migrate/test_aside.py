@@ -28,8 +28,8 @@ from landscape_compat.errors import (
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate import aside
 from support import wal
-from support.killing import interrupted_at_every_step
-from support.legacy import Written, build_shape, build_small
+from support.killing import ended_at_every_step, interrupted_at
+from support.legacy import Written, build_shape
 from support.untouched import untouched
 from support.wal import left_alone, run_child, writing
 
@@ -415,7 +415,7 @@ def test_interrupted_when_its_old_name_had_gone_the_record_was_deleted(
     folder, ends = tmp_path / "again", set()
     path = folder / "audit.db"
     shutil.copytree(legacy.path.parent, folder)
-    for interrupted in interrupted_at_every_step(lambda: reset_database(path)):
+    for interrupted in ended_at_every_step(interrupted_at, lambda: reset_database(path)):
         (record,) = (p for p in folder.iterdir() if re.fullmatch(r"audit(\..+)?\.db", p.name))
         ends.add((record == path, interrupted))
         assert len([*folder.iterdir()]) == files
@@ -428,13 +428,8 @@ def test_interrupted_when_its_old_name_had_gone_the_record_was_deleted(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
 def test_somebody_elses_in_a_sticky_folder_got_a_second_name_for_good() -> None:
     """Who may not take a name away there may not give one, either."""
-    with wal.open_folder() as folder:
-        paths = [folder / name / "audit.db" for name in ("spare", "record")]
-        for path in paths:
-            path.parent.mkdir()
-            build_small(path, known_shapes()[0].shape)
-            path.chmod(0o666)
-            path.parent.chmod(0o1777)
+    with wal.somebody_elses(0o1777) as paths:
+        path = paths[1]
         with untouched(path):
             kind, message = wal.done_by_nobody("reset_database", *paths)
         assert (kind, [*path.parent.iterdir()]) == ("OutputError", [path])

@@ -40,7 +40,7 @@ from landscape_compat.migrate import proof, work
 from landscape_compat.migrate.making import told_of
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
-from support.killing import killed_at_every_step
+from support.killing import ended_at_every_step, killed_at
 from support.legacy import Written, build_shape, build_small
 from support.untouched import state_of, untouched
 from support.wal import left_alone, writing
@@ -443,7 +443,7 @@ def test_what_is_no_landscape(tmp_path: Path, new: Path) -> None:
 def test_killed_at_every_step(legacy: Written, new: Path) -> None:
     """The new database is whole, with its proof, or not there; a rerun makes it, and cleans up."""
     seen = set()
-    for killed in killed_at_every_step(lambda: migrate_database(legacy.path, new)):
+    for killed in ended_at_every_step(killed_at, lambda: migrate_database(legacy.path, new)):
         seen.add((new.exists(), killed))
         if new.exists():
             told = json.loads(new.with_name("new.db.intoto.json").read_bytes())

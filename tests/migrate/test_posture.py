@@ -39,7 +39,7 @@ from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support import wal
 from support.host_eras import ERAS, declared_by
 from support.hosts import STAND_INS, PutInPlace, build_record, places, url_of
-from support.killing import KILLED, in_child, interrupted_at_every_step, killed_at_every_step
+from support.killing import KILLED, ended_at_every_step, in_child, interrupted_at, killed_at
 from support.legacy import Written, build_small
 from support.untouched import state_of, untouched
 
@@ -597,7 +597,7 @@ def test_killed_at_every_step(stale: Written) -> None:
     """The database is the original, or the new one with the original beside it; a rerun ends it."""
     before = state_of(stale.path).file.sha256
     seen, kept = set(), None
-    for killed in killed_at_every_step(lambda: migrate_in_place(stale.path)):
+    for killed in ended_at_every_step(killed_at, lambda: migrate_in_place(stale.path)):
         if state_of(stale.path).file.sha256 == before:
             seen.add("original")
             continue
@@ -624,7 +624,7 @@ def test_interrupted_when_the_new_one_had_its_name_the_original_was_deleted(
     folder, ends = tmp_path / "again", set()
     path = folder / "audit.db"
     shutil.copytree(stale.path.parent, folder)
-    for interrupted in interrupted_at_every_step(lambda: migrate_in_place(path)):
+    for interrupted in ended_at_every_step(interrupted_at, lambda: migrate_in_place(path)):
         # What an interrupted cleaning up leaves goes with the next migration.
         found = {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
         ends.add((found == before, interrupted))
@@ -652,7 +652,7 @@ def test_killed_before_the_new_one_had_its_name_a_proof_told_of_what_had_not_hap
     folder, undone = tmp_path / "again", 0
     path = folder / "audit.db"
     shutil.copytree(stale.path.parent, folder)
-    for killed in killed_at_every_step(lambda: migrate_in_place(path)):
+    for killed in ended_at_every_step(killed_at, lambda: migrate_in_place(path)):
         if killed and path.read_bytes() == before["audit.db"]:
             undone += path.stat().st_nlink > 1
             undo_unfinished(path)
@@ -666,13 +666,8 @@ def test_killed_before_the_new_one_had_its_name_a_proof_told_of_what_had_not_hap
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
 def test_somebody_elses_became_ones_own() -> None:
     """Those who could read and write it could not any more, and an error was told besides."""
-    with wal.open_folder() as folder:
-        paths = [folder / name / "audit.db" for name in ("spare", "record")]
-        for path in paths:
-            path.parent.mkdir()
-            build_small(path, known_shapes()[0].shape)
-            path.chmod(0o666)
-            path.parent.chmod(0o777)
+    with wal.somebody_elses(0o777) as paths:
+        path = paths[1]
         before = state_of(path).file
         kind, message = wal.done_by_nobody("migrate_in_place", *paths)
         assert state_of(path).file == before

@@ -14,45 +14,31 @@ from typing import Any
 
 __all__ = [
     "KILLED",
+    "ended_at_every_step",
     "in_child",
-    "interrupted_at_every_step",
+    "interrupted_at",
     "killed_at",
-    "killed_at_every_step",
 ]
 
 KILLED = 9
 _STEPS = ("mkdir", "link", "unlink", "fsync", "replace", "rename", "rmdir", "chmod")
 
 
-def killed_at_every_step(action: Callable[[], object], most: int = 80) -> Iterator[bool]:
-    """Run an action again and again, each time killed one step later, until it ends by itself.
-
-    Args:
-        action: What to run, in a child process.
-        most: How many steps it may have.
-
-    Yields:
-        Whether it was killed; the last time it was not.
-    """
-    yield from _at_every_step(killed_at, action, most)
-
-
-def interrupted_at_every_step(action: Callable[[], object], most: int = 80) -> Iterator[bool]:
-    """Run an action as `killed_at_every_step` does, each time interrupted when a step is done.
-
-    Args:
-        action: What to run, in a child process.
-        most: How many steps it may have.
-
-    Yields:
-        Whether it was interrupted; the last time it was not.
-    """
-    yield from _at_every_step(_interrupted_at, action, most)
-
-
-def _at_every_step(
-    ended_at: Callable[[int, Callable[[], object]], int], action: Callable[[], object], most: int
+def ended_at_every_step(
+    ended_at: Callable[[int, Callable[[], object]], int],
+    action: Callable[[], object],
+    most: int = 80,
 ) -> Iterator[bool]:
+    """Run an action again and again, each time ended one step later, until it ends by itself.
+
+    Args:
+        ended_at: How it is ended: `killed_at`, or `interrupted_at`.
+        action: What to run, in a child process.
+        most: How many steps it may have.
+
+    Yields:
+        Whether it was ended; the last time it was not.
+    """
     for at in range(1, most):
         code = ended_at(at, action)
         assert code in (0, KILLED)
@@ -80,7 +66,17 @@ def killed_at(at: int, action: Callable[[], object]) -> int:
     return in_child(killed)
 
 
-def _interrupted_at(at: int, action: Callable[[], object]) -> int:
+def interrupted_at(at: int, action: Callable[[], object]) -> int:
+    """Run an action in a child as `killed_at` does, but interrupted when the n-th call is done.
+
+    Args:
+        at: Which call, from 1.
+        action: What to run.
+
+    Returns:
+        `KILLED`, or 0 if the action ended before that.
+    """
+
     def interrupted() -> None:
         came = False
 

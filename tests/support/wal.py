@@ -23,6 +23,8 @@ from typing import Any
 import landscape_compat
 from landscape_compat.engine.opening import open_readonly
 from landscape_compat.errors import OpeningRefusedError, SourceChangedError
+from landscape_compat.landscape.history import known_shapes
+from support.legacy import build_small
 from support.untouched import FolderState, state_of
 
 __all__ = [
@@ -54,6 +56,7 @@ __all__ = [
     "read_without_locks",
     "run_child",
     "seen_state",
+    "somebody_elses",
     "writing",
 ]
 
@@ -459,6 +462,19 @@ def read_as_nobody(*paths: Path) -> list[list[Any]]:
     """Read in a child that permissions bind, as they do not bind root; as `read_in_child`."""
     found: list[list[Any]] = run_child(_BE_NOBODY + _READ, *paths)
     return found
+
+
+@contextmanager
+def somebody_elses(mode: int) -> Iterator[tuple[Path, Path]]:
+    """Make two old Landscapes that anybody may write to, each alone in a folder of a mode."""
+    with open_folder() as folder:
+        paths = (folder / "spare" / "audit.db", folder / "record" / "audit.db")
+        for path in paths:
+            path.parent.mkdir()
+            build_small(path, known_shapes()[0].shape)
+            path.chmod(0o666)
+            path.parent.chmod(mode)
+        yield paths
 
 
 def done_by_nobody(call: str, *paths: Path) -> list[str]:

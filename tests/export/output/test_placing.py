@@ -19,7 +19,7 @@ from landscape_compat.export.page import write_page
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.single import write_file
 from landscape_compat.migrate.migration import migrate_database
-from support.killing import KILLED, killed_at, killed_at_every_step
+from support.killing import KILLED, ended_at_every_step, killed_at
 from support.legacy import Written
 from support.untouched import untouched
 
@@ -83,7 +83,7 @@ def test_one_that_is_replaced_is_lost_at_no_step(
         export(former)
         before = content()
         missing = 0
-        for _ in killed_at_every_step(lambda: export(new)):
+        for _ in ended_at_every_step(killed_at, lambda: export(new)):
             missing += not place.exists()
             with suppress(OutputError):
                 export(former, force=False)

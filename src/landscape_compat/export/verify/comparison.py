@@ -188,7 +188,8 @@ def _compare_tables(
     db: Landscape, sources: Iterable[Source], told: Mapping[str, Any], found: Verification
 ) -> None:
     """Compare what the statement says of each table that was exported, when all of it was read."""
-    again = {one.table: one.to_dict() for one in contents_of(db.report(), sources)}
+    report = db.report()
+    again = {one.table: one.to_dict() for one in contents_of(report, sources)}
     stated = {table["table"]: table for table in told["tables"]}
     for name in sorted(again.keys() | stated.keys()):
         one, other = again.get(name, {}), stated.get(name, {})
@@ -197,7 +198,7 @@ def _compare_tables(
             [[column[key] for key in _COLUMN] for column in table.get("columns", ())]
             for table in (one, other)
         ]
-        if columns[0] != columns[1] and told["target"] == db.report().target:
+        if columns[0] != columns[1] and told["target"] == report.target:
             what = f"the statement says of its columns in {printable(name)} what is not so"
             found.find(told["name"], what)
 
