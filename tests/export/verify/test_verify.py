@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from io import BytesIO
@@ -387,6 +388,21 @@ def test_what_cannot_be_opened_ended_the_comparison_with_a_traceback(small: Path
     assert "2 records of audit.db against the csv" in found.checked
 
 
+def test_a_flipped_byte_in_a_zip_by_lzma_was_an_error_of_pythons(small: Path) -> None:
+    """Tools of others pack so; what one byte spoils is told by its file."""
+    bag = small.with_name(f"{small.name}.zip")
+    with zipfile.ZipFile(bag, "w", zipfile.ZIP_LZMA) as archive:
+        for path in sorted(small.rglob("*")):
+            if path.is_file():
+                archive.write(path, f"{small.name}/{path.relative_to(small)}")
+    member = archive.getinfo(f"{small.name}/data/records.jsonl")
+    data = bytearray(bag.read_bytes())
+    data[member.header_offset + 30 + len(member.filename) + 60] ^= 0xFF
+    bag.write_bytes(data)
+    found = verify_bag(bag, sources=[source_of(small)])
+    assert [f for f in found.findings if f.where == "data/records.jsonl"]
+
+
 # Against the source -------------------------------------------------------------------------
 
 
@@ -436,15 +452,26 @@ def test_a_run_that_the_statement_invents_is_named(small: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda told: told.update(absent_tables=[]), "absent_tables"),
-        (lambda told: told.update(degraded=False), "degraded"),
-        (lambda told: told.update(dialect="postgresql"), "dialect"),
-        (lambda told: told["shape"].update(nearest=[]), "shape.nearest"),
-        (lambda told: told["shape"].update(epoch=77), "shape.epoch"),
-        (lambda told: told["tables"][0].update(unreached=1), "tables.runs.unreached"),
-        (lambda told: told["tables"][0].update(fingerprint="0" * 64), "tables.runs.fingerprint"),
-        (lambda told: told["tables"][0]["columns"].pop(), "columns in runs"),
-        (lambda told: told["tables"][0]["columns"][-1].update(type="BLOB"), "columns in runs"),
+        (lambda told: told.update(absent_tables=[]), "/absent_tables: says []"),
+        (lambda told: told.update(degraded=False), "/degraded: says false, and it is true"),
+        (lambda told: told.update(dialect="postgresql"), '/dialect: says "postgresql"'),
+        (lambda told: told["shape"].update(nearest=[]), "/shape/nearest: says []"),
+        (lambda told: told["shape"].update(epoch=77), "/shape/epoch: says 77, and it is null"),
+        (lambda told: told["tables"][0].update(unreached=1), "/tables/0/unreached: says 1, and"),
+        (lambda told: told["tables"][0].update(fingerprint="0" * 64), "/tables/0/fingerprint: "),
+        (lambda told: told["tables"][0]["columns"].pop(), "/tables/0/columns: says [{"),
+        (
+            lambda told: told["tables"][0]["columns"][-1].update(type="BLOB"),
+            'type: says "BLOB", and it is ',
+        ),
+        (
+            lambda told: told["tables"][0].update(table="strangers"),
+            "/tables/0: is of strangers, which is not there to be exported",
+        ),
+        (
+            lambda told: told["tables"][0].update(table="strangers"),
+            "/tables: does not tell of runs, which would be exported now",
+        ),
     ],
 )
 def test_what_the_statement_says_is_absent_was_not_compared_with_the_source(
@@ -456,7 +483,8 @@ def test_what_the_statement_says_is_absent_was_not_compared_with_the_source(
     forge(bag, lambda statement: change(statement["predicate"]["sources"][0]))
     with untouched(legacy.path):
         told = [str(finding) for finding in verify_bag(bag, sources=[legacy.path]).findings]
-    assert [text for text in told if "the statement says" in text and what in text], told
+    of_source = f"{STATEMENT} /predicate/sources/0"
+    assert [text for text in told if text.startswith(of_source) and what in text], told
 
 
 def test_a_bag_that_everything_was_taken_out_of_was_sound(small: Path) -> None:
@@ -483,6 +511,25 @@ def test_a_statement_against_an_older_target_is_no_contradiction(small: Path) ->
     found = verify_bag(small, sources=[source_of(small)])
     assert not found.findings
     assert [text for text in found.unchecked if "2026-01-01/abc" in text]
+
+
+def test_what_another_version_knew_of_a_source_is_no_fault_of_the_bag(small: Path) -> None:
+    """What is stored is compared all the same."""
+
+    def of_another(statement: dict[str, Any]) -> None:
+        predicate = statement["predicate"]
+        predicate["tools"]["landscape-compat"] = "0.0.1"
+        (source,) = predicate["sources"]
+        source.update(degraded=False, absent_tables=[])
+        (table,) = source["tables"]
+        table["columns"] = [c for c in table["columns"] if c["state"] == "stored"]
+        table["unreached"] += 1
+
+    forge(small, of_another)
+    found = verify_bag(small, sources=[source_of(small)])
+    wrong = [f.where for f in found.findings if "/sources/0" in f.where]
+    assert wrong == [f"{STATEMENT} /predicate/sources/0/tables/0/unreached"]
+    assert [text for text in found.unchecked if "0.0.1" in text]
 
 
 def test_a_run_that_cannot_be_told_in_time_was_called_a_fault_of_the_bag(small: Path) -> None:

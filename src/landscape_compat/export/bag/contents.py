@@ -17,7 +17,14 @@ from landscape_compat.landscape.database import Landscape
 from landscape_compat.schema.fingerprint import fingerprint_table
 from landscape_compat.schema.shape import ColumnShape, fold_name
 
-__all__ = ["TableContents", "contents_of", "name_of_source", "schema_file", "told_of_source"]
+__all__ = [
+    "TableContents",
+    "contents_of",
+    "name_of_source",
+    "schema_file",
+    "told_of_schema",
+    "told_of_source",
+]
 
 _SCHEMA_KIND: Final = "landscape-compat/record-schema"
 _SCHEMA_VERSION: Final = 1
@@ -89,13 +96,24 @@ def told_of_source(
     """
     return {
         "name": name_of_source(db),
-        "dialect": report.dialect,
         "opened": report.opened,
+        **told_of_schema(report),
+        "files_before": before.to_list(),
+        "files_after": after.to_list(),
+    }
+
+
+def told_of_schema(report: SchemaReport) -> dict[str, Any]:
+    """Say what is stored, measured against what is declared, as plain JSON values.
+
+    Args:
+        report: What the database stores, measured against what is declared.
+    """
+    return {
+        "dialect": report.dialect,
         "target": report.target,
         "degraded": report.degraded,
         "shape": report.identification.to_dict() if report.identification else None,
-        "files_before": before.to_list(),
-        "files_after": after.to_list(),
         "absent_tables": [t.name for t in report.tables if t.drift.missing_table],
     }
 

@@ -19,8 +19,12 @@ from landscape_compat.export.output.zipping import check_zip
 
 __all__ = ["UNREADABLE", "BagFiles", "Files", "bag_files"]
 
+# A Python that was built without LZMA reads no zip file that is packed by it.
+_LZMA: Final[type[Exception]] = getattr(
+    getattr(zipfile, "lzma", None), "LZMAError", zipfile.BadZipFile
+)
 # What reading a file of a bag may raise.
-UNREADABLE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+UNREADABLE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, _LZMA)
 # What opening a zip file may raise.
 _NO_ZIP: Final = (*UNREADABLE, ValueError, OverflowError, struct.error)
 # A pipe may have taken the place of what was listed, and nobody write to it.

@@ -1,41 +1,31 @@
-"""Comparing a bag with the databases that it was made from, record by record."""
+"""Comparing a bag with the databases that it was made from: its records, and what it says."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import URL
 
-from landscape_compat.errors import LandscapeCompatError, UnreadableError, printable
+from landscape_compat.errors import LandscapeCompatError, UnreadableError
 from landscape_compat.export.bag.bag import PAGES
-from landscape_compat.export.bag.contents import contents_of, told_of_source
-from landscape_compat.export.bag.witness import SourceState, state_of_source
+from landscape_compat.export.bag.witness import state_of_source
 from landscape_compat.export.formats.readback import BadPayloadError, same_record
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.records.source import Source
 from landscape_compat.export.records.stream import export_selection
 from landscape_compat.export.records.values import RECORD_TYPE, Record
+from landscape_compat.export.verify.account import compare_account
 from landscape_compat.export.verify.bag_files import UNREADABLE, BagFiles
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.payload import is_signed, readable, records_of
 from landscape_compat.landscape.database import Landscape, open_landscape
 
 __all__ = ["compare_records", "compare_with_source", "note_other_bytes", "stated_selection"]
-
-# What a later version of this package says in the same words as the one that wrote them.
-_SHAPE: Final = (
-    *("confidence", "exact", "nearest", "distance"),
-    *("missing", "surplus", "unknown", "epoch", "is_newer"),
-)
-_TABLE: Final = ("record_type", "fingerprint", "records", "unreached")
-_COLUMN: Final = ("column", "field", "type", "state")
-_LONGEST: Final = 200
 
 
 def compare_with_source(
@@ -45,7 +35,7 @@ def compare_with_source(
     found: Verification,
     passphrase: str | None = None,
 ) -> None:
-    """Export the databases again, and compare each record with what lies in the bag.
+    """Export the databases again, and compare with that each record, and what the statement says.
 
     Args:
         bag: The bag.
@@ -76,7 +66,7 @@ def compare_with_source(
     for at, (source, told) in enumerate(zip(sources, predicate["sources"], strict=True)):
         with open_landscape(source, passphrase=passphrase) as db:
             note_other_bytes(db, told, found)
-            _compare_schema(db, told, found)
+            given: tuple[Source, ...] | None = None
             for name in formats:
                 files = [
                     file
@@ -84,7 +74,8 @@ def compare_with_source(
                     if (file["format"], file["source"]) == (name, at) and file["name"] in bag.sizes
                 ]
                 if all(map(readable, files)):
-                    _compare(bag, predicate, files, db, told, name, found)
+                    given = _compare(bag, predicate, files, db, told, name, found) or given
+            compare_account(db, predicate, at, given, found)
 
 
 def note_other_bytes(db: Landscape, told: Mapping[str, Any], found: Verification) -> None:
@@ -127,7 +118,9 @@ def _compare(
     told: Mapping[str, Any],
     format_: str,
     found: Verification,
-) -> None:
+) -> tuple[Source, ...] | None:
+    """Compare the files of one format; give the tables if all their records were given again."""
+    wrong = len(found.findings)
     try:
         with ExitStack() as stack:
             # Of a file that holds all types, under None; of one that holds one, under that.
@@ -150,79 +143,15 @@ def _compare(
             except (ValueError, LandscapeCompatError) as error:
                 what = f"what the statement says was exported is not there: {error}"
                 found.find(told["name"], what)
-                return
+                return None
             stack.callback(stored.close)
             signed = any(is_signed(file, predicate) for file in files)
-            wrong = len(found.findings)
             count = compare_records(stored, bagged, told["name"], found, signed=signed)
-            if len(found.findings) == wrong:
-                _compare_tables(db, stored.sources, told, found)
     except (BadPayloadError, *UNREADABLE) as error:
         found.find(", ".join(file["name"] for file in files), str(error))
-    else:
-        found.checked.append(f"{count} records of {told['name']} against the {format_}")
-
-
-def _compare_schema(db: Landscape, told: Mapping[str, Any], found: Verification) -> None:
-    """Compare what the statement says the database has and lacks."""
-    report = db.report()
-    if told["target"] != report.target:
-        found.unchecked.append(
-            f"what the statement says that {told['name']} lacks: that is measured against "
-            f"{printable(told['target'])}, and here {report.target} is the newest"
-        )
-        return
-    state = SourceState(())
-    again = told_of_source(db, report, state, state)
-    _differ("", again, told, ("dialect", "degraded", "absent_tables"), told["name"], found)
-    _differ("shape.", _shape(again), _shape(told), _SHAPE, told["name"], found)
-
-
-def _shape(told: Mapping[str, Any]) -> dict[str, Any]:
-    shape = told["shape"] or {}
-    names = {key: [one["name"] for one in shape.get(key, ())] for key in ("exact", "nearest")}
-    return {**shape, **names}
-
-
-def _compare_tables(
-    db: Landscape, sources: Iterable[Source], told: Mapping[str, Any], found: Verification
-) -> None:
-    """Compare what the statement says of each table that was exported, when all of it was read."""
-    report = db.report()
-    again = {one.table: one.to_dict() for one in contents_of(report, sources)}
-    stated = {table["table"]: table for table in told["tables"]}
-    for name in sorted(again.keys() | stated.keys()):
-        one, other = again.get(name, {}), stated.get(name, {})
-        _differ(f"tables.{printable(name)}.", one, other, _TABLE, told["name"], found)
-        columns = [
-            [[column[key] for key in _COLUMN] for column in table.get("columns", ())]
-            for table in (one, other)
-        ]
-        if columns[0] != columns[1] and told["target"] == report.target:
-            what = f"the statement says of its columns in {printable(name)} what is not so"
-            found.find(told["name"], what)
-
-
-def _differ(
-    place: str,
-    one: Mapping[str, Any],
-    other: Mapping[str, Any],
-    names: Sequence[str],
-    where: str,
-    found: Verification,
-) -> None:
-    for name in names:
-        if one.get(name) != other.get(name):
-            found.find(
-                where,
-                f"the statement says {place}{name} is {_short(other.get(name))}, "
-                f"and it is {_short(one.get(name))}",
-            )
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+        return None
+    found.checked.append(f"{count} records of {told['name']} against the {format_}")
+    return stored.sources if len(found.findings) == wrong else None
 
 
 def compare_records(
