@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 
 from landscape_compat import (
     ABSENT,
+    LandscapeCompatError,
     NotALandscapeError,
     ReadOnlyRecorder,
+    UnreadableError,
     WriteRefusedError,
     export_run,
     inspect_database,
@@ -74,6 +77,57 @@ def test_it_exports_the_same_records(both: tuple[Written, PostgresDatabase]) -> 
         first = [record["record_type"] for record in export_run(here, run_id)]
         assert first == [record["record_type"] for record in export_run(there, run_id)]
     assert postgres.content() == before
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+@pytest.mark.parametrize("moment", ["infinity", "0044-03-15 12:00:00+00 BC"])
+def test_a_moment_that_python_has_no_form_for_was_an_error_of_the_driver(
+    postgres: PostgresDatabase, tmp_path: Path, driver: str, moment: str
+) -> None:
+    known = shape_named(OLD)
+    written = build_shape(tmp_path / "audit.db", known.shape, rows=1, runs=1, long_text=False)
+    copy_landscape(written, known, postgres)
+    postgres.run(f"UPDATE nodes SET registered_at = '{moment}'")
+    with open_landscape(postgres.url(driver, user=READER)) as db:
+        with pytest.raises(UnreadableError, match="does not give what it stores") as caught:
+            list(export_database(db))
+        assert caught.value.table == "nodes"
+
+
+def test_a_table_that_may_not_be_selected_was_an_error_of_the_driver(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    known = shape_named(OLD)
+    written = build_shape(tmp_path / "audit.db", known.shape, rows=1, runs=1, long_text=False)
+    copy_landscape(written, known, postgres)
+    postgres.run(f"REVOKE SELECT ON nodes FROM {READER}")
+    with open_landscape(postgres.url(user=READER)) as db:
+        with pytest.raises(UnreadableError, match=r"permission denied.*GRANT") as caught:
+            list(export_database(db))
+        assert caught.value.table == "nodes"
+
+
+# A cursor on a connection that was cut cannot be closed, of which psycopg warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_server_that_goes_away_is_told_by_a_typed_error(
+    postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    known = shape_named(OLD)
+    written = build_shape(tmp_path / "audit.db", known.shape, rows=4, runs=4, long_text=False)
+    copy_landscape(written, known, postgres)
+    with open_landscape(postgres.url(user=READER)) as db:
+        records = export_database(db)
+        next(records)
+        with postgres.server.connect(postgres.name) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        with pytest.raises(LandscapeCompatError, match="ended while it was read") as caught:
+            list(records)
+    assert not isinstance(caught.value, UnreadableError)
+    del records, caught
+    gc.collect()
 
 
 def test_the_newest_shape_is_current(tmp_path: Path, postgres: PostgresDatabase) -> None:

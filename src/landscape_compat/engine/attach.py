@@ -13,6 +13,7 @@ from sqlalchemy import Engine, MetaData
 from landscape_compat.engine.duckdb import DuckDBHooks
 from landscape_compat.engine.hooks import Hooks
 from landscape_compat.engine.lookout import Lookout, database_name
+from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.profiles import Profile
 from landscape_compat.engine.report import SchemaReport, report_plan
 from landscape_compat.engine.server import ServerHooks
@@ -71,7 +72,7 @@ class Attachment:
             AttachError: The engine is gone, or its database is one the shim leaves alone.
             LandscapeCompatError: The database cannot be opened.
         """
-        return self._seen()[0]
+        return self._seen()[0].plan
 
     def report(self) -> SchemaReport:
         """Tell what the database stores, measured against what the reader declares.
@@ -82,7 +83,8 @@ class Attachment:
             AttachError: The engine is gone, or its database is one the shim leaves alone.
             LandscapeCompatError: The database cannot be opened.
         """
-        plan, opened = self._seen()
+        prepared, opened = self._seen()
+        plan = prepared.plan
         return report_plan(
             plan,
             database=self._lookout.database,
@@ -91,7 +93,17 @@ class Attachment:
             target="the declared metadata",
         )
 
-    def _seen(self) -> tuple[Plan, str]:
+    def tell(self, table: str) -> None:
+        """Tell, once, what a table lacks of what is declared, as when a statement reads it.
+
+        It is for who reads what is stored past the shim, and so would not be told.
+
+        Args:
+            table: The declared table's folded name.
+        """
+        self._seen()[0].tell(table)
+
+    def _seen(self) -> tuple[PreparedPlan, str]:
         engine = self._engine()
         if engine is None:
             raise AttachError("The engine is gone, and its attachment with it.")

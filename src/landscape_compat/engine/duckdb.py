@@ -135,7 +135,7 @@ class DuckDBHooks(Connecting["DuckDBReading"]):
             )
         prepared, version = self._lookout.look(connection, dialect)
         plan = prepared.plan
-        self._lookout.latest = (plan, _OPENED)
+        self._lookout.latest = (prepared, _OPENED)
         if plan.is_degraded:
             self._tell(plan, _OPENED)
         elif not self._read_only:
@@ -162,7 +162,7 @@ class DuckDBHooks(Connecting["DuckDBReading"]):
             self._current_version = None
         prepared, version = self._lookout.look(connection, engine.dialect)
         plan = prepared.plan
-        self._lookout.latest = (plan, _OPENED if is_readonly else "as the driver opens it")
+        self._lookout.latest = (prepared, _OPENED if is_readonly else "as the driver opens it")
         if not plan.is_degraded and not (self._read_only and not is_readonly):
             self._current_version = None if plan.is_fresh or is_readonly else version
             return

@@ -1,4 +1,4 @@
-"""Saying in our words what SQLite reports of a database that is damaged or cannot be read on."""
+"""Saying in our words what is reported of a database that is damaged or cannot be read on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from landscape_compat.errors import (
     printable,
 )
 
-__all__ = ["explain_change", "explain_fault"]
+__all__ = ["explain_change", "explain_fault", "explain_server"]
 
 # Source: https://www.sqlite.org/rescode.html, primary codes.
 _ERROR, _BUSY, _LOCKED, _NOMEM, _IOERR, _CORRUPT, _CANTOPEN = 1, 5, 6, 7, 10, 11, 14
@@ -114,6 +114,36 @@ def explain_fault(
             remedy="Try again when the program that has it open is done.",
         )
     return None
+
+
+def explain_server(
+    error: BaseException, database: str, *, table: str | None = None
+) -> LandscapeCompatError:
+    """Say what it means for the data that a server, or its driver, fails a statement of ours.
+
+    Args:
+        error: The driver's error, or SQLAlchemy's around it.
+        database: The database's name for people.
+        table: The table that was read, if one was.
+
+    Returns:
+        The typed error, to be raised from the driver's.
+    """
+    cause = getattr(error, "orig", None) or error
+    said = printable((str(cause).strip().splitlines() or [type(cause).__name__])[0])
+    if getattr(error, "connection_invalidated", False):
+        return LandscapeCompatError(
+            f"The connection to {database} ended while it was read, so what was read is not all "
+            f"of it ({said}).",
+            table=table,
+            remedy="Check the server and the network, and try again.",
+        )
+    return UnreadableError(
+        f"{database} does not give what it stores ({said}).",
+        table=table,
+        remedy="Have its owner GRANT you to SELECT it, if that is lacking; a value that Python has "
+        "no form for, such as 'infinity' or a moment before our era, can be read by SQL as text.",
+    )
 
 
 def explain_change(error: BaseException, database: str) -> SourceChangedError | None:

@@ -118,7 +118,7 @@ class Hooks(Connecting[Reading]):
         except BaseException:
             _close(connection, opening)
             raise
-        self._lookout.latest = (prepared.plan, opening.reason)
+        self._lookout.latest = (prepared, opening.reason)
         if prepared.plan.is_degraded:
             self._tell(prepared.plan, opening.reason, partial(_close, connection, opening))
         elif not self._read_only:

@@ -53,7 +53,7 @@ class Lookout:
         self.catalogue = catalogue
         self.notices = Notices(database)
         # The plan for the database as it was last seen, and how it was opened.
-        self.latest: tuple[Plan, str] | None = None
+        self.latest: tuple[PreparedPlan, str] | None = None
         self._metadata = metadata
         self._rules = rules
         self._known = known

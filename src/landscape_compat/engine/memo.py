@@ -62,6 +62,16 @@ class PreparedPlan:
             self.sent.keep(text, rewritten.text, len(text) + len(rewritten.text))
         return rewritten
 
+    def tell(self, table: str) -> None:
+        """Do for a table that lacks something what is done when a statement first uses it.
+
+        Args:
+            table: The declared table's folded name.
+        """
+        found = self.plan.projections.get(table)
+        if found and (found.stored is None or not all(c.replaces for c in found.columns)):
+            self._on_use(found)
+
     def _recall(self, text: str, as_stored: bool) -> Rewritten:
         memory = self._stored if as_stored else self._rewritten
         found = memory.get(text)

@@ -154,7 +154,7 @@ class Reading(Statements):
         if version != reader.version:
             reader.prepared, reader.version = self._lookout.look(raw, connection.dialect)
             plan = reader.prepared.plan
-            self._lookout.latest = (plan, "as before; its schema changed since")
+            self._lookout.latest = (reader.prepared, "as before; its schema changed since")
             self._lookout.notices.source_changed("the schema was changed")
             if not plan.is_degraded:
                 # The next checkout opens it as the driver does, and may write again.

@@ -76,7 +76,7 @@ class ServerHooks(Connecting[ServerReading]):
             with suppress(Exception):
                 connection.rollback()  # a driver begins a transaction for our sake
         plan = prepared.plan
-        self._lookout.latest = (plan, self._server.opened)
+        self._lookout.latest = (prepared, self._server.opened)
         self._current_version = None
         if plan.is_degraded:
             self._tell(plan, self._server.opened, connection.close)

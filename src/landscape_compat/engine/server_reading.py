@@ -232,7 +232,7 @@ class ServerReading(Statements):
         former = reader.version
         reader.prepared, reader.version = self._lookout.look(through, connection.dialect)
         plan = reader.prepared.plan
-        self._lookout.latest = (plan, "as before; its schema changed since")
+        self._lookout.latest = (reader.prepared, "as before; its schema changed since")
         if reader.version != former:
             self._lookout.notices.source_changed("the schema, or the search path, was changed")
         if not plan.is_degraded:

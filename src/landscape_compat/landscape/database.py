@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.encryption import make_engine
+from landscape_compat.engine.infinity import refuse_infinity
 from landscape_compat.engine.notices import held_back
 from landscape_compat.engine.report import SchemaReport
 from landscape_compat.errors import AttachError, LandscapeCompatError, NotALandscapeError, printable
@@ -111,6 +112,14 @@ class Landscape:
         """Give how each declared table is read from what is stored, by folded name."""
         return self._attachment.plan().projections
 
+    def tell(self, table: str) -> None:
+        """Tell, once, what a table lacks of what is declared, before it is read as it is stored.
+
+        Args:
+            table: The table's folded name.
+        """
+        self._attachment.tell(table)
+
     def report(self) -> SchemaReport:
         """Tell which schema this is and what it lacks against the newest known one."""
         return report_landscape(self.engine, self._attachment)
@@ -177,6 +186,7 @@ def open_landscape(
             remedy="Attach an engine to your own metadata, or give `inspect_database` yours.",
         )
     engine = make_engine(url, passphrase)
+    refuse_infinity(engine)
     attachment = attach(
         engine,
         newest_metadata(),

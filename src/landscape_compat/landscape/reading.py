@@ -13,7 +13,7 @@ from landscape_compat.landscape.absent import ABSENT, Absent
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.loading import RecordLoader
 from landscape_compat.landscape.records import Record
-from landscape_compat.landscape.stored import StoredSchema, StoredTable, read, tell
+from landscape_compat.landscape.stored import StoredSchema, StoredTable, read
 from landscape_compat.schema.shape import SchemaShape
 
 __all__ = ["AbsentRecords", "Reader"]
@@ -203,7 +203,7 @@ class Reader:
         self, connection: Connection, schema: StoredSchema, kind: type[Record]
     ) -> StoredTable | None:
         if kind.TABLE not in self._told:
-            tell(connection, self._db.stored, self._db.declared, kind.TABLE)
+            self._db.tell(kind.TABLE)
             self._told.add(kind.TABLE)
         return schema.table(kind.TABLE)
 

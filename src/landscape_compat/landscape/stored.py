@@ -25,12 +25,12 @@ from sqlalchemy import table as table_clause
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import quoted_name
 
-from landscape_compat.engine.faults import explain_fault
+from landscape_compat.engine.faults import explain_fault, explain_server
 from landscape_compat.engine.lookout import database_name
 from landscape_compat.landscape.tables import RUNS, Link, RecordTable, facts_for
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 
-__all__ = ["StoredSchema", "StoredTable", "free_rowid", "holds", "read", "read_chunks", "tell"]
+__all__ = ["StoredSchema", "StoredTable", "free_rowid", "holds", "read", "read_chunks"]
 
 # The hooks of an attached engine leave a statement with this option as it is.
 _AS_STORED: Final = "landscape_compat_stored"
@@ -56,8 +56,10 @@ def read(
         as_stored: Whether to read past every projection and rule.
 
     Raises:
-        UnreadableError: A value is not valid text, or the database is damaged.
+        UnreadableError: A value is not valid text or has no form in Python, the database is
+            damaged, or its server does not give it.
         OpeningRefusedError: A writer keeps it to itself.
+        LandscapeCompatError: The connection to its server ended.
     """
     chunks = read_chunks(connection, statement, parameters, table=table, as_stored=as_stored)
     for rows in chunks:
@@ -84,7 +86,7 @@ def read_chunks(
         size: How many rows a list has at most.
 
     Raises:
-        UnreadableError: A value is not valid text, or the database is damaged.
+        LandscapeCompatError: What `read` raises.
     """
     # SQLite's rows come one by one anyhow, and a buffer around its cursor would keep some back.
     raw = connection.dialect.name == "sqlite"
@@ -96,32 +98,18 @@ def read_chunks(
             source: Any = result.cursor if raw else result
             while rows := source.fetchmany(size):
                 yield rows
-    except (DBAPIError, connection.dialect.loaded_dbapi.Error) as error:
-        explained = explain_fault(error, database_name(connection.engine), table=table)
+    # The error of a driver that makes a value of Python's from what is no such value, too.
+    except (DBAPIError, connection.dialect.loaded_dbapi.Error, ValueError) as error:
+        database = database_name(connection.engine)
+        explained = explain_fault(error, database, table=table)
+        if not raw:
+            explained = explained or explain_server(error, database, table=table)
         if explained is not None:
             raise explained from error
-        if isinstance(error, DBAPIError):
+        if isinstance(error, (DBAPIError, ValueError)):
             raise
         driver: Any = connection.dialect.loaded_dbapi
         raise DBAPIError.instance(None, None, error, driver.Error) from error
-
-
-def tell(connection: Connection, stored: SchemaShape, declared: SchemaShape, table: str) -> None:
-    """Have the shim tell, once an engine, what a table lacks of what is declared.
-
-    What is read as stored goes past the shim, which tells of a table when it is read.
-
-    Args:
-        connection: A connection of an attached engine.
-        stored: What the database stores.
-        declared: What is declared.
-        table: The table.
-    """
-    wanted, found = declared.table(table), stored.table(table)
-    if wanted and not (found and all(found.column(name) for name in wanted.column_names)):
-        clause = table_clause(wanted.name)
-        nothing: Select[Any] = select(literal_column("1")).select_from(clause).where(false())
-        connection.execute(nothing).close()
 
 
 def free_rowid(columns: Iterable[str]) -> str | None:

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from landscape_compat.engine.attach import attach
 from landscape_compat.engine.classify import resolve
 from landscape_compat.engine.digests import SourceDigests, digest_source
+from landscape_compat.engine.infinity import refuse_infinity
 from landscape_compat.errors import (
     LandscapeCompatError,
     OutputError,
@@ -262,6 +263,7 @@ def _connected(
     url: URL, path: Path, target: Target, rules: RuleSet
 ) -> Iterator[tuple[Work, Identification | None]]:
     engine = create_engine(url, poolclass=NullPool)
+    refuse_infinity(engine)
     try:
         attachment = attach(
             engine,

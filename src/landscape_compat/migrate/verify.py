@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
 from landscape_compat.engine.digests import digest_source
+from landscape_compat.engine.infinity import refuse_infinity
 from landscape_compat.errors import LandscapeCompatError, OutputError, ProofFailedError, printable
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.landscape.database import database_url
@@ -207,6 +208,7 @@ def _shimmed(
 ) -> Iterator[tuple[Connection, Plan]]:
     metadata = metadata_of(shape_named(known))
     engine = create_engine(url, poolclass=NullPool)
+    refuse_infinity(engine)
     try:
         attachment = attach(
             engine,

@@ -16,7 +16,7 @@ from landscape_compat.export.records.selection import EVERYTHING, Selection
 from landscape_compat.export.records.source import CHUNK, MakeOf, Source
 from landscape_compat.export.records.values import Record
 from landscape_compat.landscape.database import Landscape
-from landscape_compat.landscape.stored import read, tell
+from landscape_compat.landscape.stored import read
 from landscape_compat.landscape.tables import TABLES
 
 __all__ = [
@@ -165,7 +165,7 @@ def begin_order(
     list(read(connection, select(literal_column("1"))))
     stored = db.stored
     for facts in TABLES:
-        tell(connection, stored, db.declared, facts.table)
+        db.tell(facts.table)
     tables = selection.find_tables(stored, db.declared)
     # Table by table, no row and no value is taken from an index; those of rules may be.
     by_index = order == "host" or additions.filled
