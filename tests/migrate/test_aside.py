@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, redirect_stderr
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from landscape_compat import inspect_database, open_landscape, reset_database
+from landscape_compat.cli import main
 from landscape_compat.engine.stamps import settle as settled
 from landscape_compat.errors import (
     LandscapeCompatError,
@@ -415,14 +416,42 @@ def test_interrupted_when_its_old_name_had_gone_the_record_was_deleted(
     folder, ends = tmp_path / "again", set()
     path = folder / "audit.db"
     shutil.copytree(legacy.path.parent, folder)
-    for interrupted in ended_at_every_step(interrupted_at, lambda: reset_database(path)):
+    said = tmp_path / "said"
+
+    def reset() -> None:
+        with said.open("w") as file, redirect_stderr(file):
+            main(["reset", str(path), "--quiet"])
+
+    for interrupted in ended_at_every_step(interrupted_at, reset):
         (record,) = (p for p in folder.iterdir() if re.fullmatch(r"audit(\..+)?\.db", p.name))
         ends.add((record == path, interrupted))
+        # Who interrupted it is to know where the record is now.
+        moved = interrupted and record != path
+        assert said.read_text().endswith(f"{path} was moved, to {record}.\n") == moved
         assert len([*folder.iterdir()]) == files
         assert count_of(record) == count
         shutil.rmtree(folder)
         shutil.copytree(legacy.path.parent, folder)
     assert ends == {(True, True), (False, True), (False, False)}
+
+
+def test_the_wal_of_a_fresh_database_was_taken_away(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is begun as soon as the name is free has its rows in a file of that name."""
+    count, real = leave_frames(legacy), aside._give_up_names
+    with ExitStack() as stack:
+
+        def meanwhile(path: Path, *others: Any) -> None:
+            fresh = stack.enter_context(closing(sqlite3.connect(path)))
+            fresh.executescript("PRAGMA journal_mode=WAL; CREATE TABLE t AS SELECT 7 AS a")
+            real(path, *others)
+
+        monkeypatch.setattr(aside, "_give_up_names", meanwhile)
+        moved = reset_database(legacy.path)
+        with closing(sqlite3.connect(legacy.path)) as another:
+            assert another.execute("SELECT a FROM t").fetchall() == [(7,)]
+    assert count_of(moved.aside) == count
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")

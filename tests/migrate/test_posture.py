@@ -624,12 +624,24 @@ def test_interrupted_when_the_new_one_had_its_name_the_original_was_deleted(
     folder, ends = tmp_path / "again", set()
     path = folder / "audit.db"
     shutil.copytree(stale.path.parent, folder)
-    for interrupted in ended_at_every_step(interrupted_at, lambda: migrate_in_place(path)):
+    said = tmp_path / "said"
+
+    def migrate() -> None:
+        said.write_text("")
+        try:
+            migrate_in_place(path)
+        except KeyboardInterrupt as error:
+            said.write_text("\n".join(getattr(error, "__notes__", ())))
+            raise
+
+    for interrupted in ended_at_every_step(interrupted_at, migrate):
         # What an interrupted cleaning up leaves goes with the next migration.
         found = {p.name: p.read_bytes() for p in folder.iterdir() if not p.name.startswith(".")}
         ends.add((found == before, interrupted))
         if found != before:
             (kept,) = {p.name for p in kept_beside(path)} - before.keys()
+            told = f"{path} was migrated; the original is {kept}, beside it."
+            assert said.read_text() == (told if interrupted else "")
             assert found.keys() == before.keys() | {kept, f"{kept}.intoto.json"}
             assert (found[kept], found[f"{kept}.intoto.json"]) == (
                 before["audit.db"],

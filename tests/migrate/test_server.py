@@ -390,6 +390,20 @@ def test_a_server_that_holds_something_else(
     assert not (tmp_path / "p.json").exists()
 
 
+def test_the_statement_followed_a_symlink_beside_its_place(
+    written: Written, tmp_path: Path, postgres: PostgresDatabase
+) -> None:
+    """It is made in a folder of its own, and nothing is left beside it."""
+    folder, theirs = tmp_path / "proofs", tmp_path / "theirs"
+    folder.mkdir()
+    theirs.write_text("kept")
+    (folder / f".p.json.{os.getpid()}").symlink_to(theirs)
+    migrate_database(written.path, postgres.url(), proof=folder / "p.json", to="2026-04-15")
+    assert theirs.read_text() == "kept"
+    assert len([*folder.iterdir()]) == 2
+    assert verify_migration(postgres.url(), proof=folder / "p.json").is_sound
+
+
 def test_a_place_that_is_taken(
     written: Written, tmp_path: Path, postgres: PostgresDatabase
 ) -> None:

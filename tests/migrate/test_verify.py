@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -48,6 +50,19 @@ def test_a_sound_one(legacy: Written, new: Path) -> None:
     assert len(alone.unchecked) == 1
     assert both.unchecked == []
     assert len(both.checked) == len(alone.checked) + 1
+
+
+def test_verifying_took_the_locks_of_this_process_away(new: Path) -> None:
+    """Another process could write amid a transaction of ours, and one of the two was lost."""
+    with closing(sqlite3.connect(new, isolation_level=None)) as host:
+        host.execute("BEGIN IMMEDIATE")
+        assert verify_migration(new).is_sound
+        code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('BEGIN IMMEDIATE')"
+        other = subprocess.run(
+            [sys.executable, "-c", code, new], capture_output=True, text=True, check=False
+        )
+        assert "database is locked" in other.stderr
+        host.execute("ROLLBACK")
 
 
 def test_one_with_side_tables_and_tables_of_nobody(tmp_path: Path) -> None:

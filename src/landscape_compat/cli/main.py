@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from types import FrameType
 from typing import NoReturn
 
@@ -125,8 +126,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         return _run(arguments)
-    except KeyboardInterrupt:
-        complain("Interrupted; no file was left half-written, and what was done stays done.")
+    except KeyboardInterrupt as stop:
+        what = "Interrupted; no file was left half-written, and what was done stays done."
+        done = (getattr(error, "__notes__", ()) for error in (stop, stop.__cause__))
+        complain(" ".join((what, *chain.from_iterable(done))))
         return ExitCode.INTERRUPTED
 
 

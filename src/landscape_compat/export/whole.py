@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import Counter
@@ -16,7 +15,7 @@ from typing import Any, Final
 from landscape_compat.errors import OutputError
 from landscape_compat.export.bag.bag import BAG_INFO, DATA, STATEMENT, bag_info, seal_bag
 from landscape_compat.export.bag.predicate import PREDICATE
-from landscape_compat.export.bag.statement import make_statement, own_version
+from landscape_compat.export.bag.statement import make_statement, own_version, subjects_of
 from landscape_compat.export.formats.writers import formats_of
 from landscape_compat.export.output.files import cannot_write, file_stem
 from landscape_compat.export.output.placing import made_beside
@@ -214,7 +213,6 @@ def _stem(db: Landscape) -> str:
 def _is_bag(place: Path) -> bool:
     try:
         with bag_files(place) as bag, bag.open(STATEMENT) as file:
-            found = json.load(file)
-            return bool(found["predicateType"] == PREDICATE) and not strangers(bag)
-    except (OutputError, ValueError, TypeError, KeyError, *UNREADABLE):
+            return subjects_of(file.read(), PREDICATE) is not None and not strangers(bag)
+    except (OutputError, KeyError, *UNREADABLE):
         return False

@@ -171,6 +171,7 @@ def _move(path: Path, aside: Path, stamps: Stamps) -> tuple[str, ...]:
             raise
         _give_up_names(path, aside, sidecars)
         if not isinstance(error, OSError):
+            error.add_note(f"{printable(path)} was moved, to {printable(aside)}.")
             raise
     return sidecars
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from landscape_compat.errors import OutputError, printable
 from landscape_compat.export.output.files import cannot_write
+from landscape_compat.export.output.placing import move_if_free
 
 __all__ = ["make_lasting", "put_in_place", "require_free"]
 
@@ -44,7 +45,7 @@ def put_in_place(made: Path, final: Path, *, replace: bool = False) -> None:
         if replace:
             made.replace(final)
         else:
-            _move_if_free(made, final)
+            move_if_free(made, final)
         make_lasting(final.parent)
     except FileExistsError as error:
         raise OutputError(
@@ -53,20 +54,6 @@ def put_in_place(made: Path, final: Path, *, replace: bool = False) -> None:
         ) from error
     except OSError as error:
         raise cannot_write(final, error) from error
-
-
-def _move_if_free(made: Path, final: Path) -> None:
-    try:
-        final.hardlink_to(made)
-    except FileExistsError:
-        raise
-    except OSError:
-        # A file system that gives a file one name only. The look before the move is no lock.
-        if os.path.lexists(final):
-            raise FileExistsError(str(final)) from None
-        made.rename(final)
-    else:
-        made.unlink()
 
 
 def make_lasting(path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from landscape_compat.engine.digests import digest_source
 from landscape_compat.errors import OutputError, ProofFailedError, printable
 from landscape_compat.export.bag.json_schema import published_schema
-from landscape_compat.export.bag.statement import make_statement
+from landscape_compat.export.bag.statement import make_statement, subjects_of
 from landscape_compat.export.verify.findings import Verification, find_all
 from landscape_compat.export.verify.form import read_statement as read_form
 from landscape_compat.migrate.copying import TableCopy, new_rows, rows_of
@@ -207,12 +207,10 @@ def require_own_proof(place: Path, name: str) -> None:
     """
     if not os.path.lexists(place):
         return
-    try:
-        told = json.loads(place.read_bytes())
-        told = (told["predicateType"], [one["name"] for one in told["subject"]])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        told = None
-    if told != (PREDICATE, [printable(name)]):
+    told = None
+    with suppress(OSError):
+        told = subjects_of(place.read_bytes(), PREDICATE)
+    if told != (printable(name),):
         raise OutputError(
             f"{printable(place)} exists already and is no statement about the migration of "
             f"{printable(name)}, so it was left as it is.",

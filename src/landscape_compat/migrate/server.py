@@ -39,6 +39,7 @@ from landscape_compat.errors import (
     RowsRefusedError,
     printable,
 )
+from landscape_compat.export.output.placing import folder_beside
 from landscape_compat.export.output.private import private_folder
 from landscape_compat.migrate.forms import filed, served, server_type
 from landscape_compat.migrate.making import (
@@ -126,8 +127,8 @@ def _state(new: URL, made: Made, tables: list[dict[str, Any]], final: Path) -> N
     """Put the statement in its place, which comes before the database is there, as a file's."""
     digest = sha256(rfc8785.dumps(tables)).hexdigest()
     told = statement(printable(new), digest, {**made.predicate, "server": tables})
-    written = final.with_name(f".{final.name}.{os.getpid()}")
-    with told_of(final):
+    with told_of(final), folder_beside(final) as folder:
+        written = folder / final.name
         written.write_bytes(told)
         put_in_place(written, final, replace=True)
 

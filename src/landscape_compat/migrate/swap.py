@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -101,7 +101,7 @@ def migrate_in_place(
     if url.get_backend_name() != "sqlite" or not url.database or url.query:
         raise LandscapeCompatError("Only a SQLite file can be migrated.", remedy="Give its path.")
     place = Path(os.path.realpath(url.database))
-    with told_of(place), one_at_a_time(place, patience=_PATIENCE):
+    with told_of(place), _noted(place), one_at_a_time(place, patience=_PATIENCE):
         undo_unfinished(place)
         finish_kept(place)
         if not wanted():
@@ -109,6 +109,21 @@ def migrate_in_place(
         url, path = source_of(url)
         assert path is not None
         return _migrate(url, path, Wanted(to=to, host=host, stand_ins=stand_ins or {}))
+
+
+@contextmanager
+def _noted(path: Path) -> Iterator[None]:
+    """Have what ends it, as an interrupt, say where the original is if it is done already."""
+    found = path.lstat() if os.path.lexists(path) else None
+    try:
+        yield
+    except BaseException as error:
+        if found and os.path.lexists(path) and not _is(path, found):
+            kept = kept_by(proof_of(path))
+            error.add_note(
+                f"{printable(path)} was migrated; the original is {printable(kept)}, beside it."
+            )
+        raise
 
 
 def _migrate(url: URL, path: Path, wanted: Wanted) -> Swapped:
@@ -155,12 +170,16 @@ def _swap(path: Path, new: Path, kept: Path, proof: Path) -> None:
         new.replace(path)
     except BaseException:
         # A signal may come when the last step is done.
-        if os.path.lexists(path) and os.path.samestat(path.lstat(), made):
+        if _is(path, made):
             _end(path, kept)
         else:
             take_back(path, kept)
         raise
     _end(path, kept)
+
+
+def _is(path: Path, made: os.stat_result) -> bool:
+    return os.path.lexists(path) and os.path.samestat(path.lstat(), made)
 
 
 def _end(path: Path, kept: Path) -> None:

@@ -9,11 +9,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from landscape_compat import export_bag, open_landscape, verify_bag
 from landscape_compat.errors import OutputError
+from landscape_compat.export.output import placing
 from landscape_compat.export.output.placing import folder_beside, made_beside
 from landscape_compat.export.page import write_page
 from landscape_compat.export.records.selection import Selection
@@ -135,6 +137,29 @@ def test_what_somebody_else_puts_there_meanwhile_stays(tmp_path: Path) -> None:
         make()
     assert [path.name for path in place.iterdir()] == ["theirs"]
     assert _beside(place) == []
+
+
+def test_a_file_that_appeared_in_the_last_moment_was_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the last look, and before the move."""
+    place, real = tmp_path / "all.jsonl", placing._require_place
+
+    def look(*words: Any, **more: Any) -> None:
+        real(*words, **more)
+        if (tmp_path / "made").exists():
+            place.write_text("theirs")
+
+    def make() -> None:
+        with made_beside(place, force=False, is_ours=lambda _: True, what="one") as partial:
+            partial.write_text("ours")
+            (tmp_path / "made").touch()
+
+    monkeypatch.setattr(placing, "_require_place", look)
+    with pytest.raises(OutputError, match="made by somebody else meanwhile"):
+        make()
+    assert place.read_text() == "theirs"
+    assert _beside(place) == ["made"]
 
 
 def test_what_a_living_process_makes_is_left_alone(tmp_path: Path) -> None:

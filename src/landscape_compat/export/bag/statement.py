@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sqlite3
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Any, Final
 import rfc8785
 import sqlalchemy
 
-__all__ = ["STATEMENT_TYPE", "make_statement", "own_version"]
+__all__ = ["STATEMENT_TYPE", "make_statement", "own_version", "subjects_of"]
 
 # Source: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md.
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
@@ -43,6 +44,24 @@ def make_statement(
             "predicate": {**predicate, "tools": tools},
         }
     )
+
+
+def subjects_of(data: bytes, predicate_type: str) -> tuple[str, ...] | None:
+    """Name what a statement is about, if bytes are one of ours; its form is not checked further.
+
+    Args:
+        data: The bytes, which may be anybody's.
+        predicate_type: The URI of the predicate's form.
+
+    Returns:
+        The names of its subjects; None if it is no statement, or of another form.
+    """
+    try:
+        told = json.loads(data)
+        names = tuple(str(subject["name"]) for subject in told["subject"])
+        return names if told["predicateType"] == predicate_type else None
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
 
 
 def own_version() -> str:

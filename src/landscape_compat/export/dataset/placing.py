@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from landscape_compat.errors import OutputError, printable
+from landscape_compat.export.bag.statement import subjects_of
 from landscape_compat.export.dataset.layout import MARK, OWN, PREDICATE, STATEMENT, is_own_name
 from landscape_compat.export.dataset.target import Target, put_bytes
 from landscape_compat.export.dataset.task import DatasetFile
@@ -106,7 +106,9 @@ def _require_place(target: Target, *, force: bool) -> set[str]:
             f"{target.place} holds a dataset already, and was left as it is.",
             remedy="Give another place, or replace what is there by --force (force=True).",
         )
-    is_ours = _is_statement(target.read(STATEMENT)) if STATEMENT in names else MARK in names
+    is_ours = MARK in names
+    if STATEMENT in names:
+        is_ours = subjects_of(target.read(STATEMENT), PREDICATE) is not None
     others = sorted(name for name in names if not is_own_name(name))
     if names and (others or not is_ours):
         what = f"holds {printable(others[0])}, and" if others else "holds what"
@@ -115,10 +117,3 @@ def _require_place(target: Target, *, force: bool) -> set[str]:
             remedy="Give another place, or move away what is there.",
         )
     return set(names)
-
-
-def _is_statement(data: bytes) -> bool:
-    try:
-        return bool(json.loads(data)["predicateType"] == PREDICATE)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return False

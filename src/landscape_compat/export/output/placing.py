@@ -14,7 +14,7 @@ from pathlib import Path
 from landscape_compat.errors import OutputError, printable
 from landscape_compat.export.output.files import cannot_write
 
-__all__ = ["folder_beside", "made_beside"]
+__all__ = ["folder_beside", "made_beside", "move_if_free"]
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def made_beside(
         partial = folder / final.name
         yield partial
         _require_place(final, force=force, is_ours=is_ours, what=what)
-        _move(partial, final)
+        _move(partial, final, force=force)
 
 
 @contextmanager
@@ -130,11 +130,43 @@ def _is_empty(place: Path) -> bool:
     return place.is_dir() and not any(place.iterdir())
 
 
-def _move(partial: Path, final: Path) -> None:
+def _move(partial: Path, final: Path, *, force: bool) -> None:
     try:
         # A file takes the place of another in one step; a folder only if nothing is there.
         if final.is_dir() or (partial.is_dir() and os.path.lexists(final)):
             final.rename(_former(partial.parent, final))
-        partial.rename(final)
+        if force or partial.is_dir():
+            partial.rename(final)
+        else:
+            move_if_free(partial, final)
+    except FileExistsError as error:
+        raise OutputError(
+            f"{printable(final)} was made by somebody else meanwhile, and was left as it is.",
+            remedy="Look at it; give another place if it is not what you want.",
+        ) from error
     except OSError as error:
         raise cannot_write(final, error) from error
+
+
+def move_if_free(made: Path, final: Path) -> None:
+    """Give a file its place, and never that of another.
+
+    Args:
+        made: The file, on the same file system.
+        final: Its place.
+
+    Raises:
+        FileExistsError: The place is taken.
+        OSError: It cannot be written to.
+    """
+    try:
+        final.hardlink_to(made)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system that gives a file one name only. The look before the move is no lock.
+        if os.path.lexists(final):
+            raise FileExistsError(str(final)) from None
+        made.rename(final)
+    else:
+        made.unlink()
