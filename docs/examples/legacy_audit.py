@@ -574,4 +574,6 @@ def digest(value: object) -> str:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python3 legacy_audit.py NEW_DATABASE")
+    if Path(sys.argv[1]).exists():
+        sys.exit(f"{sys.argv[1]} exists already, and was left as it is.")
     print(*build(Path(sys.argv[1])), sep="\n")

@@ -172,6 +172,16 @@ def test_an_output_that_cannot_be_written(run: Run, legacy: Written, tmp_path: P
     assert "cannot be written" in outcome.err
 
 
+def test_a_file_of_csv_that_was_asked_for_became_a_folder_of_json_lines(
+    run: Run, legacy: Written, tmp_path: Path
+) -> None:
+    for name in ("runs.csv", "all.parquet", "all.sqlite"):
+        told = run("export", legacy.path, "-o", tmp_path / name)
+        assert told.code == ExitCode.USAGE
+        assert "give a folder's name, and --format" in told.err
+    assert [*tmp_path.iterdir()] == [legacy.path.parent]
+
+
 def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:
     """Contradictions are usage errors, told before the database is opened."""
     with untouched(legacy.path):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from landscape_compat.cli.passphrase import ask_passphrase
+from landscape_compat.cli.runs import naming_runs
 from landscape_compat.cli.talk import print_json
 from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
@@ -56,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     from landscape_compat.landscape.lineage import explain
 
     passphrase = ask_passphrase((options.database,))
-    with open_landscape(options.database, passphrase=passphrase) as db:
+    with open_landscape(options.database, passphrase=passphrase) as db, naming_runs((db,)):
         found = explain(db, options.run_id, row=options.row, token=options.token)
     if options.json:
         _print_json(found)

@@ -6,12 +6,13 @@ import argparse
 import sys
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from landscape_compat.cli.passphrase import ask_passphrase
+from landscape_compat.cli.runs import naming_runs
 from landscape_compat.cli.talk import at_least_one, counted, print_json, print_table, say
-from landscape_compat.errors import ExitCode, LandscapeCompatError, RunNotFoundError, printable
+from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ __all__ = ["configure", "run"]
 
 _FORMATS = ("jsonl", "json", "csv", "parquet", "sqlite")
 _STREAMED = ("jsonl", "json")
-_MOST_RUNS_NAMED = 5
+_FILES_OF_BAGS = ("csv", "parquet", "sqlite")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -180,7 +181,7 @@ def run(options: argparse.Namespace) -> int:
             stack.enter_context(open_landscape(name, passphrase=passphrase))
             for name in options.database
         ]
-        try:
+        with naming_runs(databases):
             if options.dataset:
                 _write_dataset(databases[0], selection, options, passphrase)
             elif options.output == "-":
@@ -189,9 +190,6 @@ def run(options: argparse.Namespace) -> int:
                 _write_file(databases[0], selection, options)
             else:
                 _export(databases, selection, options, passphrase)
-        except RunNotFoundError as error:
-            remedy = " ".join(map(_which_runs, databases))
-            raise RunNotFoundError(error.reason, table="runs", remedy=remedy) from error
         degraded = any(db.report().degraded for db in databases)
     return ExitCode.DEGRADED if options.strict and degraded else ExitCode.DONE
 
@@ -204,7 +202,7 @@ def _mistake(options: argparse.Namespace, selection: Selection, single: str | No
     if options.sign and all(not name.startswith("jsonl") for name in options.format):
         return "only JSON lines hold signed records, so jsonl must be among the formats."
     if options.output != "-" and single is None:
-        return ""
+        return _mistake_of_bag(options.output)
     if options.sign or options.ssh_key or options.pem_key:
         return "only a bag is signed; write a folder or a zip file."
     if single and options.format != (single,):
@@ -215,6 +213,16 @@ def _mistake(options: argparse.Namespace, selection: Selection, single: str | No
         return "without a bag there is one database, and no --json."
     if not single and (options.force or "." in options.format[0]):
         return "standard output takes neither compression nor --force."
+    return ""
+
+
+def _mistake_of_bag(place: str) -> str:
+    kind = PurePath(place).suffix.removeprefix(".")
+    if kind in _FILES_OF_BAGS:
+        return (
+            f"the name says {kind}, and what is written is a folder with a file for each type "
+            f"of record; give a folder's name, and --format {kind}."
+        )
     return ""
 
 
@@ -356,17 +364,6 @@ def _say_unreached(source: Mapping[str, Any]) -> None:
 
 def _print_records(records: Mapping[str, int]) -> None:
     print_table(("RECORDS", "NUMBER"), (*records.items(), ("all", sum(records.values()))))
-
-
-def _which_runs(db: Landscape) -> str:
-    from landscape_compat.landscape.recorder import ReadOnlyRecorder
-
-    runs = [printable(run.run_id) for run in ReadOnlyRecorder(db).list_runs()]
-    if not runs:
-        return "This database holds no run at all; check the path."
-    shown = ", ".join(runs[:_MOST_RUNS_NAMED])
-    more = f" and {len(runs) - _MOST_RUNS_NAMED} more" if len(runs) > _MOST_RUNS_NAMED else ""
-    return f"Give one of the runs that this database holds: {shown}{more}."
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from landscape_compat.cli.passphrase import ask_passphrase
+from landscape_compat.cli.runs import naming_runs
 from landscape_compat.cli.talk import print_json, print_pairs, print_table, say
 from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
 
@@ -89,9 +90,10 @@ def _page(options: argparse.Namespace) -> int:
 
     passphrase = ask_passphrase((options.database,))
     with open_landscape(options.database, passphrase=passphrase) as db:
-        path = write_page(
-            db, options.html, run_id=options.run_id, row_id=options.row_id, force=options.force
-        )
+        with naming_runs((db,)):
+            path = write_page(
+                db, options.html, run_id=options.run_id, row_id=options.row_id, force=options.force
+            )
         degraded = db.report().degraded
     print(f"written to {printable(path)}")
     return _code(options, degraded=degraded)

@@ -146,7 +146,7 @@ def _run(reader: Reader, run_id: str) -> Run:
         raise RunNotFoundError(
             f"There is no run {printable(run_id)!r} in this database.",
             table="runs",
-            remedy="See its runs by `export -o -`, or ask for `latest`.",
+            remedy="Ask for `latest`; `export -o - --table runs` gives the runs.",
         )
     return found
 
