@@ -101,9 +101,8 @@ def read_chunks(
     # The error of a driver that makes a value of Python's from what is no such value, too.
     except (DBAPIError, connection.dialect.loaded_dbapi.Error, ValueError) as error:
         database = database_name(connection.engine)
-        explained = explain_fault(error, database, table=table)
-        if not raw:
-            explained = explained or explain_server(error, database, table=table)
+        explain = explain_fault if raw else explain_server
+        explained = explain(error, database, table=table)
         if explained is not None:
             raise explained from error
         if isinstance(error, (DBAPIError, ValueError)):
