@@ -13,6 +13,7 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, registry
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from landscape_compat.engine import hooks
 from landscape_compat.engine.attach import attach, attachment_of, detach
 from landscape_compat.engine.notices import REMEDY
 from landscape_compat.errors import (
@@ -56,7 +58,7 @@ from landscape_compat.schema.fingerprint import fingerprint_table
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support.untouched import untouched
-from support.wal import writing
+from support.wal import left_alone, writing
 
 METADATA = MetaData()
 ROWS = Table(
@@ -601,6 +603,100 @@ def test_a_creator_is_refused_where_it_matters(old: Path, tmp_path: Path) -> Non
     )
     attach(engine, METADATA, rules=RULES)
     assert len(read(engine)) == 2
+
+
+def leave_frames(path: Path) -> None:
+    with writing(path) as writer:
+        writer.run("PRAGMA journal_mode = WAL", "PRAGMA wal_autocheckpoint = 0")
+        writer.run("CREATE TABLE more (a)")
+    assert Path(f"{path}-wal").stat().st_size
+
+
+def test_a_creators_connection_was_read_and_closing_it_wrote_to_the_file(
+    old: Path, tmp_path: Path
+) -> None:
+    """What waits in the `-wal` stays there: the file is looked at on a connection of ours."""
+    leave_frames(old)
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(old), poolclass=NullPool)
+    attach(engine, METADATA, rules=RULES)
+    with left_alone(old), pytest.raises(AttachError, match=r"old\.db is degraded.*creator"):
+        engine.connect()
+    current = tmp_path / "current.db"
+    run_script(current, OLD + NEW)
+    leave_frames(current)
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(current), poolclass=NullPool
+    )
+    attach(engine, METADATA, rules=RULES)
+    assert len(read(engine)) == 2
+    run_script(current, "DROP TABLE token_outcomes")
+    with left_alone(current), pytest.raises(AttachError, match="creator"):
+        engine.connect()
+
+
+def test_a_connection_begun_before_it_was_attached_to_wrote_to_the_file(old: Path) -> None:
+    """By another thread, so that it was opened for writing; it is refused as a creator's is."""
+    leave_frames(old)
+    begun, attached, told = threading.Event(), threading.Event(), list[str]()
+
+    class Slow(sqlite3.Connection):
+        def __init__(self, *words: Any, **more: Any) -> None:
+            super().__init__(*words, **more)
+            begun.set()
+            assert attached.wait(60)
+
+    engine = create_engine(f"sqlite:///{old}", connect_args={"factory": Slow})
+
+    def connect() -> None:
+        with pytest.raises(AttachError, match="before the shim was attached"):
+            engine.connect()
+        told.append("refused")
+
+    with left_alone(old):
+        thread = threading.Thread(target=connect)
+        thread.start()
+        assert begun.wait(60)
+        attach(engine, METADATA, rules=RULES)
+        attached.set()
+        thread.join()
+    assert told == ["refused"]
+    assert len(read(engine)) == 2
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("name", "at"), [("open_readonly", 1), ("on_driver", 2)])
+def test_detached_while_another_thread_connected_the_engine_could_not_write(
+    old: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch, name: str, at: int
+) -> None:
+    """Nor were all listeners gone; what that thread has is closed when it gives it back."""
+    begun, detached, calls = threading.Event(), threading.Event(), list[int]()
+    real = getattr(hooks, name)
+
+    def slow(*words: Any, **more: Any) -> Any:
+        result = real(*words, **more)
+        calls.append(1)
+        if len(calls) == at:
+            begun.set()
+            assert detached.wait(60)
+        return result
+
+    monkeypatch.setattr(hooks, name, slow)
+    attached = attach(engine, METADATA, rules=RULES)
+
+    def connect() -> None:
+        with suppress(Exception), engine.connect():
+            pass
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    assert begun.wait(60)
+    attached.detach()
+    detached.set()
+    thread.join()
+    listening = ("do_connect", "do_execute", "do_execute_no_params", "do_executemany")
+    assert not any(len(getattr(engine.dialect.dispatch, event)) for event in listening)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE rows SET run_id = run_id")
 
 
 def test_a_hard_link_is_refused_only_if_degraded(old: Path, tmp_path: Path) -> None:

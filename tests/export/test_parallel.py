@@ -83,6 +83,30 @@ def test_the_bag_and_what_is_told_are_the_same(
     assert len(list((tmp_path / "bag2" / "metadata").glob("*.html"))) == 3
 
 
+LOGGING = """
+import logging, sys, warnings
+logging.basicConfig(level=logging.WARNING, format="%(message).60s")
+warnings.simplefilter("ignore")
+from landscape_compat import export_bag, open_landscape
+if __name__ == "__main__":
+    *paths, place, jobs = sys.argv[1:]
+    export_bag([open_landscape(p) for p in paths], place, jobs=int(jobs), page=False)
+"""
+
+
+def test_a_script_that_sets_up_logging_at_its_top_was_told_all_twice(
+    databases: list[Path], tmp_path: Path
+) -> None:
+    """What spawns a process imports the script there, too."""
+    (tmp_path / "script.py").write_text(LOGGING)
+    logged = []
+    for jobs in ("1", "2"):
+        command = [sys.executable, tmp_path / "script.py", *databases, tmp_path / jobs, jobs]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        logged.append(sorted(done.stderr.splitlines()))
+    assert logged[0] == logged[1] != []
+
+
 def test_records_are_signed_by_each_process(tmp_path: Path) -> None:
     (tmp_path / "dbs").mkdir()
     paths = [tmp_path / "dbs" / "a.db", tmp_path / "dbs" / "b.db"]

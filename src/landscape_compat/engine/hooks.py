@@ -21,10 +21,12 @@ from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.opening import Opening, open_readonly
 from landscape_compat.engine.reading import READER, Reader, Reading, on_driver
 from landscape_compat.engine.source import Source, source_of
+from landscape_compat.engine.stamps import Stamps
 from landscape_compat.errors import (
     AttachError,
     OpeningRefusedError,
     SourceChangedError,
+    printable,
 )
 from landscape_compat.projection.plan import Plan
 
@@ -50,6 +52,10 @@ class Hooks(Connecting[Reading]):
     ) -> None:
         super().__init__(engine, lookout, Reading(lookout), posture, read_only)
         self._current_version: int | None = None
+        # Whether a file was ever begun to be opened read-only.
+        self._opens = False
+        # Of a file that somebody else opens: how it was when it was found to be current.
+        self._current_stamps: Stamps | None = None
         # What the driver opens for a record, until it has. Not in the record's own `info`, which
         # a program's `do_connect` is to find as it would without us.
         self._sources: WeakKeyDictionary[ConnectionPoolEntry, Source] = WeakKeyDictionary()
@@ -71,7 +77,8 @@ class Hooks(Connecting[Reading]):
         event.remove(engine, "do_connect", self.do_connect)
         event.remove(engine, "connect", self.connect)
         event.remove(engine, "handle_error", self.handle_error)
-        if self.reading.unlisten(engine):
+        # What is being opened right now does not listen yet, and is to be pooled by nobody.
+        if self.reading.unlisten(engine) or self._opens:
             let_go(engine)
         if not engine.dialect.is_async:
             event.remove(engine, "close", self.close)
@@ -94,6 +101,7 @@ class Hooks(Connecting[Reading]):
         ):
             return None
 
+        self._opens = True
         factory = connection_class(dialect, keywords.get("factory"))
         passphrase: Passphrase | None = keywords.get(KEY)
 
@@ -110,7 +118,8 @@ class Hooks(Connecting[Reading]):
                 source.path, connect, encrypted=passphrase is not None
             )
         except OpeningRefusedError:
-            if self._read_only or not self._is_harmless(dialect, source.path, connect):
+            plan = self._glance(dialect, source.path, connect)
+            if self._read_only or (plan and plan.is_degraded):
                 raise
             return None
         try:
@@ -191,19 +200,52 @@ class Hooks(Connecting[Reading]):
             cursor.close()
         if not any(files):
             return
-        prepared, _ = self._lookout.look(connection, self._alive().dialect)
-        if not prepared.plan.is_degraded:
+        path = Path(files[0])
+        stamps = None
+        with suppress(OSError):  # the driver says best what is wrong
+            stamps = Stamps.of(path)
+        if stamps is not None and stamps == self._current_stamps:
+            return
+        plan = self._plan_of_foreign(connection, path)
+        if plan is None:
+            return
+        if not plan.is_degraded:
+            self._current_stamps = None if stamps is None or stamps.fresh else stamps
             return
         if self._posture == "refuse":
-            raise self._refusal(prepared.plan)
+            raise self._refusal(plan)
         raise AttachError(
-            f"{self._lookout.database} is degraded, and the engine opens it by a `creator` or an "
-            "option of its own, so it cannot be opened without risk to the file.",
-            remedy="Make the engine from a plain URL of the file.",
+            f"{printable(path)} is degraded, and this connection was opened by a `creator`, "
+            "by an option of the engine's own, or before the shim was attached, so it cannot be "
+            "read without risk to the file.",
+            remedy="Make the engine from a plain URL of the file, and attach before connecting.",
         )
 
-    def _is_harmless(self, dialect: Dialect, path: Path, connect: Any) -> bool:
-        """Tell whether a file that cannot be opened safely is none of our business.
+    def _plan_of_foreign(self, connection: Any, path: Path) -> Plan | None:
+        """Look at a file past the connection that somebody else opened; None if it is harmless.
+
+        Were it read on that one, which may write, then closing it would move what is in its
+        `-wal` into the file, or reading it roll a hot journal back.
+        """
+        dialect = self._alive().dialect
+
+        def connect(uri: str) -> Any:
+            return dialect.connect(uri, uri=True)
+
+        try:
+            own, opening = open_readonly(path, connect)
+        except OpeningRefusedError as refused:
+            if refused.refusal == "encrypted":
+                # Only by the connection that was given the key can it be read.
+                return self._lookout.look(connection, dialect)[0].plan
+            return self._glance(dialect, path, connect)
+        try:
+            return self._lookout.look(own, dialect)[0].plan
+        finally:
+            _close(own, opening)
+
+    def _glance(self, dialect: Dialect, path: Path, connect: Any) -> Plan | None:
+        """Look at a file that cannot be opened safely; None if it cannot be read at all.
 
         Looked at as if nothing else were there, which leaves no trace and is good enough to
         tell a degraded schema from another.
@@ -211,16 +253,16 @@ class Hooks(Connecting[Reading]):
         uri = f"file:{quote(str(path), errors='surrogateescape')}?immutable=1"
         try:
             if not path.is_file():
-                return True
+                return None
             connection = connect(uri)
         except Exception:
-            return True  # the driver says best what is wrong
-        with suppress(Exception):
-            prepared, _ = self._lookout.look(connection, dialect)
+            return None  # the driver says best what is wrong
+        try:
+            return self._lookout.look(connection, dialect)[0].plan
+        except Exception:
+            return None
+        finally:
             connection.close()
-            return not prepared.plan.is_degraded
-        connection.close()
-        return True
 
 
 def _has_content(path: Path) -> bool:

@@ -6,22 +6,39 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
 __all__ = ["worker_pool"]
 
 
-def worker_pool(workers: int) -> ProcessPoolExecutor:
-    """Make a pool of processes that end when this one does, in whichever way.
+@contextmanager
+def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes that do tasks, none of which outlives the block, nor the program.
 
-    They are spawned: a fork of a program that has threads, or a database open, is no safe place.
+    They are begun afresh, not forked, so that they share no lock and no database with it. Where
+    the block ends with an error, what is under way is still done. Where it is interrupted, or its
+    results are not wanted any more, they are killed: their work may take hours, and another
+    interrupt would leave them waiting for a thread of this process that is gone, and it for them.
 
     Args:
         workers: How many.
     """
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+    try:
+        yield pool
+        pool.shutdown()
+    except Exception:
+        pool.shutdown(cancel_futures=True)
+        raise
+    finally:
+        # Since Python 3.14 its `kill_workers` does this. Of one that was shut down, none are left.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:

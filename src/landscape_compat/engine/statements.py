@@ -33,6 +33,7 @@ class Statements(ABC):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._is_over = False
         self._listening: list[tuple[str, Callable[..., Any]]] = []
         self.answer: Answer | None = None
 
@@ -74,7 +75,7 @@ class Statements(ABC):
             engine: The engine whose statements are meant.
         """
         with self._lock:
-            if not self._listening:
+            if not self._listening and not self._is_over:
                 self._listening = self._listeners(engine.dialect)
                 for name, listener in self._listening:
                     event.listen(engine, name, listener, retval=name != "after_cursor_execute")
@@ -86,7 +87,7 @@ class Statements(ABC):
             engine: The engine that they were registered on.
         """
         with self._lock:
-            listening, self._listening = self._listening, []
+            listening, self._listening, self._is_over = self._listening, [], True
         for name, listener in listening:
             event.remove(engine, name, listener)
         return bool(listening)

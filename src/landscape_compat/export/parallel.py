@@ -58,19 +58,19 @@ def write_parts(
     Raises:
         LandscapeCompatError: What `write_part` raises; or a process was ended from outside.
     """
-    pool = worker_pool(min(jobs, len(databases)))
     waiting: list[tuple[str, Future[_Done]]] = []
     try:
-        for url, below in zip(databases, places, strict=True):
-            future = pool.submit(_write, url, bag, below, wanted, passphrase)
-            waiting.append((below.name, future))
-        for _, future in waiting:
-            done = future.result()
-            for warning in done.warned:
-                warnings.warn(warning, stacklevel=2)
-            for name, fields in done.logged:
-                repeat(name, fields)
-            yield done.part
+        with worker_pool(min(jobs, len(databases))) as pool:
+            for url, below in zip(databases, places, strict=True):
+                future = pool.submit(_write, url, bag, below, wanted, passphrase)
+                waiting.append((below.name, future))
+            for _, future in waiting:
+                done = future.result()
+                for warning in done.warned:
+                    warnings.warn(warning, stacklevel=2)
+                for name, fields in done.logged:
+                    repeat(name, fields)
+                yield done.part
     except BrokenProcessPool as error:
         names = [name for name, future in waiting if not _is_written(future)]
         raise LandscapeCompatError(
@@ -79,8 +79,6 @@ def write_parts(
             remedy="Export again, fewer at a time (--jobs); a script of your own begins its "
             'work under `if __name__ == "__main__":`.',
         ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _is_written(future: Future[_Done]) -> bool:
@@ -92,15 +90,15 @@ def _write(
 ) -> _Done:
     logged: list[tuple[str, dict[str, Any]]] = []
     handler = _Keep(logged)
+    logger = logging.getLogger(_LOGGER)
+    # A script that sets up logging at its top has done so here, too.
+    logger.propagate, logger.handlers = False, [logging.NullHandler()]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         with open_landscape(url, passphrase=passphrase) as db:
             # What there was to say of opening it, who opened it first has said.
-            logging.getLogger(_LOGGER).addHandler(handler)
-            try:
-                part = write_part(db, bag, below, wanted)
-            finally:
-                logging.getLogger(_LOGGER).removeHandler(handler)
+            logger.addHandler(handler)
+            part = write_part(db, bag, below, wanted)
     return _Done(part, tuple(one.message for one in told), tuple(logged))
 
 

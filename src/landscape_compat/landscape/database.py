@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
@@ -43,7 +44,7 @@ def database_url(database: str | os.PathLike[str] | URL) -> URL:
         LandscapeCompatError: The URL cannot be understood, or there is no driver for it.
     """
     if isinstance(database, URL):
-        return database
+        return _anchored(database)
     text = os.fspath(database)
     if "://" in text and not Path(text).exists():
         try:
@@ -56,9 +57,23 @@ def database_url(database: str | os.PathLike[str] | URL) -> URL:
                 remedy="Give a path, or a URL such as sqlite:////folder/audit.db.",
             ) from error
         _require_driver(dialect)
-        return url
+        return _anchored(url)
     # Built, not formatted: `?`, `%` and `#` in a path would otherwise change its meaning.
     return URL.create("sqlite", database=str(Path(text).absolute()))
+
+
+def _anchored(url: URL) -> URL:
+    """Name a file so that it means the same in every working directory, and every process."""
+    name = url.database
+    if url.get_backend_name() != "sqlite" or name in (None, "", ":memory:"):
+        return url
+    if not (url.query.get("uri") and name.startswith("file:")):
+        return url.set(database=str(Path(name).absolute()))
+    relative = name.removeprefix("file:")
+    options = f"{relative}&mode={url.query.get('mode')}"
+    if relative.startswith(("/", "?", ":memory:")) or not relative or "mode=memory" in options:
+        return url
+    return url.set(database=f"file:{quote(os.fsencode(Path.cwd()))}/{relative}")
 
 
 def _require_driver(dialect: type[Dialect]) -> None:

@@ -315,6 +315,90 @@ def test_what_a_place_refuses_is_told_without_its_secret(
     assert caught.value.remedy
 
 
+class AnyError(Exception):
+    """As the packages for some stores raise: none of Python's for what a system refuses."""
+
+
+@pytest.mark.parametrize("call", ["find", "cat_file", "put_file", "rm_file"])
+def test_an_error_of_a_stores_own_was_raised_with_its_secret(
+    small: Path, tmp_path: Path, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = pytest.importorskip("fsspec.implementations.memory")
+    url = f"memory://user:hunter2@host/{tmp_path.name}/ds"
+    if call == "cat_file":
+        export_dataset(small, url)
+
+    def refused(*_: object, **__: object) -> None:
+        raise AnyError(f"GET {url}: 503")
+
+    monkeypatch.setattr(memory.MemoryFileSystem, call, refused)
+    with pytest.raises(OutputError) as caught:
+        export_dataset(small, url, force=True)
+    assert "(AnyError)" in caught.value.reason
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [{"size": None}, {}])
+def test_a_store_that_tells_no_sizes_ended_in_a_traceback(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: dict[str, None]
+) -> None:
+    memory = pytest.importorskip("fsspec.implementations.memory")
+    real = {name: getattr(memory.MemoryFileSystem, name) for name in ("ls", "info")}
+
+    def without(told: Any) -> Any:
+        return {**{key: value for key, value in told.items() if key != "size"}, **size}
+
+    def ls(self: Any, path: str, detail: bool = True, **more: Any) -> Any:
+        found = real["ls"](self, path, detail=detail, **more)
+        return [without(one) for one in found] if detail else found
+
+    monkeypatch.setattr(memory.MemoryFileSystem, "ls", ls)
+    monkeypatch.setattr(
+        memory.MemoryFileSystem,
+        "info",
+        lambda *words: without(real["info"](*words)),
+    )
+    url = f"memory://{tmp_path.name}/ds"
+    made = export_dataset(small, url)
+    monkeypatch.undo()
+    assert made.records == {"run": 1}
+    found = target_of(url, {}).sizes()
+    assert {file.name: file.size for file in made.files}.items() <= found.items()
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_where_a_taken_name_is_not_renamed_to_what_was_killed_kept_its_place_for_ever(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: bool
+) -> None:
+    """SMB says so, and WebHDFS says nothing."""
+    memory = pytest.importorskip("fsspec.implementations.memory")
+    real = memory.MemoryFileSystem.mv
+
+    def mv(self: Any, path: str, new: str, **more: Any) -> None:
+        if not self.exists(new):
+            real(self, path, new, **more)
+        elif refuses:
+            raise FileExistsError(17, "File exists", new)
+
+    monkeypatch.setattr("landscape_compat.export.dataset.remote._WHOLE_OR_NOT", frozenset())
+    monkeypatch.setattr(memory.MemoryFileSystem, "mv", mv)
+    url = f"memory://{tmp_path.name}/ds"
+    system, root = pytest.importorskip("fsspec").core.url_to_fs(url)
+    system.pipe_file(f"{root}/_landscape/unfinished", b"0" * 32)
+    assert export_dataset(small, url).records == {"run": 1}
+    assert [name for name in target_of(url, {}).sizes() if name.startswith("_landscape/")] == [
+        "_landscape/dataset.json"
+    ]
+
+
+def test_a_folder_of_what_was_killed_before_it_wrote_was_left(small: Path, tmp_path: Path) -> None:
+    left = tmp_path / "ds" / "_landscape"
+    (left / "partial-00000000").mkdir(parents=True)
+    (left / "unfinished").write_bytes(b"0" * 32)
+    export_dataset(small, tmp_path / "ds")
+    assert [path.name for path in left.iterdir()] == ["dataset.json"]
+
+
 def test_a_place_that_is_only_there_with_its_first_file(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError
 
 from landscape_compat.engine.encryption import Passphrase
-from landscape_compat.engine.source import source_of
 from landscape_compat.export.bag.contents import told_of_source
 from landscape_compat.export.bag.statement import make_statement
 from landscape_compat.export.bag.witness import SourceState, require_unchanged, state_of_source
@@ -110,7 +109,7 @@ def export_dataset(
         if plan.snapshot is None:
             held.close()  # a reader that stays keeps others from writing, and proves nothing
         of_none = Task(
-            database=_absolute(db),
+            database=db.engine.url,
             run_id=None,
             target=place,
             key=plan.key,
@@ -176,15 +175,3 @@ def _held() -> Iterator[ExitStack]:
     finally:
         with suppress(DBAPIError):
             held.close()
-
-
-def _absolute(db: Landscape) -> URL:
-    """Name a database so that it means the same in every working directory."""
-    url = db.engine.url
-    if url.get_backend_name() != "sqlite":
-        return url
-    arguments, keywords = db.engine.dialect.create_connect_args(url)
-    path = source_of(arguments, keywords).path
-    if path is None or keywords.get("uri"):
-        return url
-    return url.set(database=str(path.absolute()))

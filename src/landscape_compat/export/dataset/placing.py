@@ -60,7 +60,7 @@ class Dataset:
 
     def abandon(self) -> None:
         """Remove what there is of it, unless another export has taken its place."""
-        with suppress(OutputError):
+        with suppress(Exception):  # what went wrong first is to be told
             if self._is_mine():
                 names = set(filter(is_own_name, self._target.sizes())) - {MARK}
                 self._target.remove([*sorted(names), MARK])

@@ -57,9 +57,23 @@ class RemoteTarget:
             found = system.find(root, detail=True)
         except FileNotFoundError:
             return {}
-        except OSError as error:
+        except Exception as error:
             raise self._failed(error) from error
-        return {name.removeprefix(root).lstrip("/"): one["size"] for name, one in found.items()}
+        return {
+            name.removeprefix(root).lstrip("/"): self._size(system, name, one.get("size"))
+            for name, one in found.items()
+        }
+
+    def _size(self, system: Any, name: str, told: int | None) -> int:
+        """Give the size of a file, also where the file system's listing does not."""
+        if told is not None:
+            return told
+        try:
+            size: int | None = system.size(name)
+            # By what it holds, where nothing tells it.
+            return len(system.cat_file(name)) if size is None else size
+        except Exception as error:
+            raise self._failed(error) from error
 
     def read(self, name: str) -> bytes:
         """Read a file.
@@ -70,7 +84,7 @@ class RemoteTarget:
         system, root = self._open()
         try:
             return bytes(system.cat_file(f"{root}/{name}"))
-        except OSError as error:
+        except Exception as error:
             raise self._failed(error) from error
 
     def open(self, name: str) -> IO[bytes]:
@@ -111,8 +125,10 @@ class RemoteTarget:
             system.makedirs(f"{root}/{OWN}", exist_ok=True)
             partial = f"{root}/{OWN}/partial-{secrets.token_hex(8)}"
             system.put_file(str(file), partial)
+            if system.exists(final):
+                system.rm_file(final)  # SMB and HDFS rename to no name that is taken
             system.mv(partial, final)
-        except OSError as error:
+        except Exception as error:
             raise self._failed(error) from error
 
     def remove(self, names: Iterable[str]) -> None:
@@ -127,7 +143,7 @@ class RemoteTarget:
                 system.rm_file(f"{root}/{name}")
             except FileNotFoundError:
                 continue
-            except OSError as error:
+            except Exception as error:
                 raise self._failed(error) from error
 
     def _open(self) -> tuple[Any, str]:
@@ -152,9 +168,11 @@ class RemoteTarget:
             ) from error
         return system, str(root).rstrip("/")
 
-    def _failed(self, error: OSError) -> OutputError:
+    def _failed(self, error: Exception) -> OutputError:
+        # Not every file system's errors are Python's. Of its own words none are repeated: they
+        # may hold the URL, and with it a password.
+        what = ": ".join(filter(None, (type(error).__name__, getattr(error, "strerror", None))))
         return OutputError(
-            f"{self.place} cannot be read or written ({type(error).__name__}: "
-            f"{printable(error.strerror or '')}).",
+            f"{self.place} cannot be read or written ({printable(what)}).",
             remedy="Check that it exists, that you may write there, and fsspec's options.",
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from concurrent.futures import as_completed as completed
-from contextlib import contextmanager
 from typing import Final
 
 from landscape_compat.engine.processes import worker_pool
@@ -32,12 +31,15 @@ def run_tasks(tasks: Sequence[Task], executor: Executor | None, jobs: int) -> It
         LandscapeCompatError: What `write_partition` raises; or processes were ended from outside.
     """
     if executor is not None:
+        futures: dict[Future[Partition], Task] = {}
         try:
-            with _submitted(executor, tasks) as futures:
-                for future in completed(futures):
-                    yield future.result()
+            _submit(executor, tasks, futures)
+            for future in completed(futures):
+                yield future.result()
         except BrokenExecutor as error:
             raise _ended(tasks) from error
+        finally:
+            wait([future for future in futures if not future.cancel()])
     elif jobs > 1 and len(tasks) > 1:
         yield from _in_processes(tasks, jobs)
     else:
@@ -49,38 +51,32 @@ def _in_processes(tasks: Sequence[Task], jobs: int) -> Iterator[Partition]:
     left, cause = list(tasks), None
     for _ in range(_POOLS):
         with worker_pool(min(jobs, len(left))) as pool:
-            again = []
-            with _submitted(pool, left) as futures:
-                for future in completed(futures):
-                    try:
-                        yield future.result()
-                    except BrokenExecutor as error:
-                        again.append(futures[future])
-                        cause = error
+            again: list[Task] = []
+            futures = _submit(pool, left, {})
+            for future in completed(futures):
+                try:
+                    yield future.result()
+                except BrokenExecutor as error:
+                    again.append(futures[future])
+                    cause = error
         left = again
         if not left:
             return
     raise _ended(left) from cause
 
 
-@contextmanager
-def _submitted(
-    executor: Executor, tasks: Sequence[Task]
-) -> Iterator[dict[Future[Partition], Task]]:
-    """Submit tasks; in the end, wait for those that can no longer be called back."""
-    futures: dict[Future[Partition], Task] = {}
-    try:
-        for task in tasks:
-            try:
-                futures[executor.submit(write_partition, task)] = task
-            except BrokenExecutor as error:
-                # One was killed already: this task fares as those that were submitted.
-                failed: Future[Partition] = Future()
-                failed.set_exception(error)
-                futures[failed] = task
-        yield futures
-    finally:
-        wait([future for future in futures if not future.cancel()])
+def _submit(
+    executor: Executor, tasks: Sequence[Task], futures: dict[Future[Partition], Task]
+) -> dict[Future[Partition], Task]:
+    for task in tasks:
+        try:
+            futures[executor.submit(write_partition, task)] = task
+        except BrokenExecutor as error:
+            # One was killed already: this task fares as those that were submitted.
+            failed: Future[Partition] = Future()
+            failed.set_exception(error)
+            futures[failed] = task
+    return futures
 
 
 def _ended(tasks: Sequence[Task]) -> LandscapeCompatError:

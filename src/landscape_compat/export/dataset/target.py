@@ -195,6 +195,12 @@ class LocalTarget:
             with suppress(OSError):  # it holds something else
                 while (path := path.parent) != self.root:
                     path.rmdir()
+        # Of a process that was killed before it had written anything.
+        for path in (self.root / OWN).glob("partial-*"):
+            with suppress(OSError):
+                path.rmdir()
+        with suppress(OSError):
+            (self.root / OWN).rmdir()
 
     def _try(self, action: Callable[[], T]) -> T:
         try:
