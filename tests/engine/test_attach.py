@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from sqlalchemy import (
     Column,
     Engine,
     ForeignKey,
+    Integer,
     MetaData,
     String,
     Table,
@@ -58,7 +61,7 @@ from landscape_compat.schema.fingerprint import fingerprint_table
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from support.untouched import untouched
-from support.wal import left_alone, writing
+from support.wal import STATES, left_alone, make_state, writing
 
 METADATA = MetaData()
 ROWS = Table(
@@ -628,10 +631,49 @@ def test_a_creators_connection_was_read_and_closing_it_wrote_to_the_file(
         "sqlite://", creator=lambda: sqlite3.connect(current), poolclass=NullPool
     )
     attach(engine, METADATA, rules=RULES)
-    assert len(read(engine)) == 2
+    time.sleep(0.05)  # until no change could go unseen
+    for _ in range(2):
+        assert len(read(engine)) == 2
     run_script(current, "DROP TABLE token_outcomes")
     with left_alone(current), pytest.raises(AttachError, match="creator"):
         engine.connect()
+
+
+def test_a_creators_file_that_cannot_be_opened_safely_is_refused_if_it_is_degraded(
+    old: Path, tmp_path: Path
+) -> None:
+    """As one of two names; one that is no database at all is left to who opens it."""
+    current, other = tmp_path / "current.db", tmp_path / "other.db"
+    run_script(current, OLD + NEW)
+    other.write_text("this is no database, and it is long enough to look at " * 20)
+    engines = []
+    for path in (old, current, other):
+        path.with_name(f"{path.name}.second").hardlink_to(path)
+        engine = create_engine(
+            "sqlite://", creator=partial(sqlite3.connect, path), poolclass=NullPool
+        )
+        attach(engine, METADATA, rules=RULES)
+        engines.append(engine)
+    with untouched(old), pytest.raises(AttachError, match="creator"):
+        engines[0].connect()
+    assert len(read(engines[1])) == 2
+    with engines[2].connect() as connection, pytest.raises(Exception, match="not a database"):
+        connection.execute(select(ROWS))
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_creators_degraded_file_is_left_alone_in_every_state(tmp_path: Path, state: str) -> None:
+    declared = MetaData()
+    Table("t", declared, Column("id", Integer, primary_key=True), Column("lacking", Integer))
+    path = tmp_path / "source" / "audit.db"
+    path.parent.mkdir()
+    with make_state(state, path):
+        engine = create_engine(
+            "sqlite://", creator=lambda: sqlite3.connect(path), poolclass=NullPool
+        )
+        attach(engine, declared)
+        with left_alone(path), pytest.raises(AttachError, match="creator"):
+            engine.connect()
 
 
 def test_a_connection_begun_before_it_was_attached_to_wrote_to_the_file(old: Path) -> None:

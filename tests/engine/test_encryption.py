@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import MetaData, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, select, text
+from sqlalchemy.pool import NullPool
 
 from landscape_compat import attach, diagnose_database, inspect_database, open_landscape
 from landscape_compat.engine.encryption import Passphrase, make_engine
 from landscape_compat.errors import (
+    AttachError,
     LandscapeCompatError,
     OpeningRefusedError,
     SourceChangedError,
@@ -277,6 +279,29 @@ def test_a_refused_write_is_told_in_our_words(path: Path) -> None:
         with engine.connect() as connection, pytest.raises(WriteRefusedError):
             connection.execute(text("/* first */ INSERT INTO runs VALUES ('r2', 1)"))
         engine.dispose()
+
+
+def test_what_a_creator_opens_is_looked_at_by_its_own_connection(path: Path) -> None:
+    """No other has the key."""
+    _make(path)
+
+    def create() -> object:
+        connection = cipher.connect(path)
+        quoted = SECRET.replace('"', '""')
+        connection.execute(f'PRAGMA key = "{quoted}"')
+        return connection
+
+    declared = MetaData()
+    runs = Table("runs", declared, Column("run_id", String, primary_key=True), Column("n", Integer))
+    engine = create_engine("sqlite://", creator=create, poolclass=NullPool)
+    attach(engine, declared)
+    with untouched(path), engine.connect() as connection:
+        assert [n for _, n in connection.execute(select(runs))] == [7]
+    runs.append_column(Column("m", Integer))
+    engine = create_engine("sqlite://", creator=create, poolclass=NullPool)
+    attach(engine, declared)
+    with untouched(path), pytest.raises(AttachError, match="creator"):
+        engine.connect()
 
 
 def test_an_error_survives_a_process_boundary(path: Path) -> None:
