@@ -152,6 +152,14 @@ def test_what_is_not_there(run: Run, legacy: Written) -> None:
     assert "no run 'none'" in outcome.err
 
 
+def test_a_run_that_cannot_be_read_hid_that_another_is_not_there(run: Run, legacy: Written) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute("UPDATE runs SET status = CAST(x'ff' AS TEXT) WHERE rowid = 1")
+    outcome = run("explain", legacy.path, "--run", "none")
+    assert outcome.code == ExitCode.OPERATIONAL
+    assert "no run 'none'" in outcome.err
+
+
 def test_with_rich_and_without(
     legacy: Written,
     names: tuple[str, str, str],

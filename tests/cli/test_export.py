@@ -180,6 +180,7 @@ def test_a_file_of_csv_that_was_asked_for_became_a_folder_of_json_lines(
         assert told.code == ExitCode.USAGE
         assert "give a folder's name, and --format" in told.err
     assert [*tmp_path.iterdir()] == [legacy.path.parent]
+    assert run("export", legacy.path, "-o", f"{tmp_path}/a folder.csv/").code == ExitCode.DONE
 
 
 def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:

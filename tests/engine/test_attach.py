@@ -661,6 +661,54 @@ def test_a_creators_file_that_cannot_be_opened_safely_is_refused_if_it_is_degrad
         connection.execute(select(ROWS))
 
 
+def test_a_creators_file_that_lost_its_name_is_looked_at_by_its_own_connection(old: Path) -> None:
+    """It was taken for none of ours, and read without what it lacks."""
+
+    def create() -> sqlite3.Connection:
+        connection = sqlite3.connect(old)
+        old.unlink()
+        return connection
+
+    engine = create_engine("sqlite://", creator=create, poolclass=NullPool)
+    attach(engine, METADATA, rules=RULES)
+    with pytest.raises(AttachError, match="creator"):
+        engine.connect()
+
+
+def test_a_current_file_that_its_creator_keeps_to_itself_was_refused(tmp_path: Path) -> None:
+    """What it lacks in its file lies in its `-wal` still, which only that connection may read."""
+    path = tmp_path / "current.db"
+
+    def create() -> sqlite3.Connection:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            connection.executescript(OLD)
+            connection.execute("PRAGMA wal_checkpoint")
+            connection.executescript(NEW)
+        return connection
+
+    engine = create_engine("sqlite://", creator=create, poolclass=NullPool)
+    attach(engine, METADATA, rules=RULES)
+    assert len(read(engine)) == 2
+
+
+def test_detached_from_a_current_database_it_keeps_its_connections(tmp_path: Path) -> None:
+    """Only those that were opened read-only are closed."""
+    path = tmp_path / "current.db"
+    run_script(path, OLD + NEW)
+    engine = create_engine(f"sqlite:///{path}", poolclass=QueuePool)
+    attach(engine, METADATA, rules=RULES)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TEMP TABLE mine AS SELECT 7 AS a")
+    detach(engine)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT a FROM mine").scalar() == 7
+    engine.dispose()
+
+
 @pytest.mark.parametrize("state", STATES)
 def test_a_creators_degraded_file_is_left_alone_in_every_state(tmp_path: Path, state: str) -> None:
     declared = MetaData()

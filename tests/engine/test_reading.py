@@ -441,6 +441,6 @@ def test_a_connection_class_of_the_programs_own(old: Path) -> None:
     engine.dispose()
     engine = create_engine(f"sqlite:///{old}", connect_args={"factory": lambda *a, **k: Own(*a)})
     attach(engine, METADATA)
-    with untouched(old), pytest.raises(AttachError, match="option of its own"):
+    with untouched(old), pytest.raises(AttachError, match="an option of the engine's own"):
         engine.connect()
     engine.dispose()

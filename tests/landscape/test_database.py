@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from landscape_compat import export_bag, open_landscape
+from landscape_compat import ReadOnlyRecorder, export_bag, open_landscape
 from landscape_compat.landscape.database import database_url
 from support.legacy import Written
 from support.untouched import untouched
@@ -32,6 +32,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.Degrade
         ("sqlite:///file:/elsewhere/audit.db?uri=true", "file:/elsewhere/audit.db"),
         ("sqlite:///file:shared?mode=memory&uri=true", "file:shared"),
         ("sqlite:///file::memory:?uri=true", "file::memory:"),
+        ("sqlite:///file:audit.db?uri=false", "{folder}/file:audit.db"),
+        ("sqlite:///file:audit.db?uri=nonsense", "{folder}/file:audit.db"),
         ("sqlite:///:memory:", ":memory:"),
         ("sqlite://", None),
     ],
@@ -46,6 +48,16 @@ def test_a_relative_name_is_of_the_folder_that_it_was_given_in(
     for url in (database_url(given), database_url(make_url(given))):
         assert url.database == wanted
         assert url.query == make_url(given).query
+
+
+def test_in_the_root_the_first_folder_of_a_name_was_taken_for_a_host(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    relative = str(legacy.path.relative_to("/"))
+    assert database_url("sqlite:///file:a/b.db?uri=true").database == "file:/a/b.db"
+    with untouched(legacy.path), open_landscape(f"sqlite:///file:{relative}?uri=true") as db:
+        assert ReadOnlyRecorder(db).list_runs()
 
 
 @pytest.fixture

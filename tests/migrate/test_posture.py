@@ -655,6 +655,19 @@ def test_interrupted_when_the_new_one_had_its_name_the_original_was_deleted(
     assert ends == {(True, True), (False, True), (False, False)}
 
 
+def test_what_another_program_put_there_meanwhile_was_told_as_migrated(stale: Written) -> None:
+    told = KeyboardInterrupt()
+
+    def replaced() -> None:
+        stale.path.with_name("rotated.db").write_bytes(b"")
+        stale.path.with_name("rotated.db").replace(stale.path)
+        raise told
+
+    with pytest.raises(KeyboardInterrupt):
+        migrate_in_place(stale.path, wanted=replaced)  # type: ignore[arg-type]
+    assert not getattr(told, "__notes__", ())
+
+
 def test_killed_before_the_new_one_had_its_name_a_proof_told_of_what_had_not_happened(
     stale: Written, tmp_path: Path
 ) -> None:

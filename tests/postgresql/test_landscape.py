@@ -14,9 +14,11 @@ from landscape_compat import (
     ABSENT,
     LandscapeCompatError,
     NotALandscapeError,
+    OutputError,
     ReadOnlyRecorder,
     UnreadableError,
     WriteRefusedError,
+    export_bag,
     export_run,
     inspect_database,
     open_landscape,
@@ -80,18 +82,42 @@ def test_it_exports_the_same_records(both: tuple[Written, PostgresDatabase]) -> 
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
-@pytest.mark.parametrize("moment", ["infinity", "0044-03-15 12:00:00+00 BC"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "timestamptz 'infinity'",
+        "timestamptz '0044-03-15 12:00:00+00 BC'",
+        "date '-infinity'",
+        "time '24:00'",
+        "timetz '24:00+01'",
+    ],
+)
 def test_a_moment_that_python_has_no_form_for_was_an_error_of_the_driver(
     postgres: PostgresDatabase, tmp_path: Path, driver: str, moment: str
 ) -> None:
     known = shape_named(OLD)
     written = build_shape(tmp_path / "audit.db", known.shape, rows=1, runs=1, long_text=False)
     copy_landscape(written, known, postgres)
-    postgres.run(f"UPDATE nodes SET registered_at = '{moment}'")
+    postgres.run(f"ALTER TABLE nodes ADD COLUMN surplus {moment.partition(' ')[0]}")
+    postgres.run(f"UPDATE nodes SET surplus = {moment}")
     with open_landscape(postgres.url(driver, user=READER)) as db:
         with pytest.raises(UnreadableError, match="does not give what it stores") as caught:
             list(export_database(db))
         assert caught.value.table == "nodes"
+
+
+@pytest.mark.parametrize("format_", ["jsonl", "json", "csv", "parquet", "sqlite"])
+def test_an_interval_has_no_form_in_an_export_and_is_not_guessed(
+    postgres: PostgresDatabase, tmp_path: Path, format_: str
+) -> None:
+    """A year and two months are no number of days, which is what drivers make of them."""
+    postgres.run("CREATE TABLE runs (run_id text PRIMARY KEY, i interval)")
+    postgres.run("INSERT INTO runs VALUES ('r', '1 year 2 mons')")
+    with open_landscape(postgres.url(user=READER)) as db:
+        with pytest.raises(OutputError, match="timedelta") as caught:
+            export_bag(db, tmp_path / "bag", formats=(format_,), page=False)
+        assert caught.value.table == "run"
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_table_that_may_not_be_selected_was_an_error_of_the_driver(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from landscape_compat.errors import RunNotFoundError, printable
+from landscape_compat.errors import LandscapeCompatError, RunNotFoundError, printable
 
 if TYPE_CHECKING:
     from landscape_compat.landscape.database import Landscape
@@ -29,7 +29,10 @@ def naming_runs(databases: Sequence[Landscape]) -> Iterator[None]:
     try:
         yield
     except RunNotFoundError as error:
-        remedy = " ".join(map(_which, databases))
+        try:
+            remedy = " ".join(map(_which, databases))
+        except LandscapeCompatError:  # what went wrong first is to be told
+            raise error from None
         raise RunNotFoundError(error.reason, table="runs", remedy=remedy) from error
 
 

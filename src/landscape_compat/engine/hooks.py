@@ -32,6 +32,10 @@ from landscape_compat.projection.plan import Plan
 
 __all__ = ["Hooks"]
 
+# Why a file can be read only by the connection that somebody else opened: he has its key, or a
+# file system of his own, or it has no name any more.
+_ITS_OWN = ("encrypted", "absent")
+
 
 class Hooks(Connecting[Reading]):
     """The listeners of one attachment.
@@ -52,8 +56,8 @@ class Hooks(Connecting[Reading]):
     ) -> None:
         super().__init__(engine, lookout, Reading(lookout), posture, read_only)
         self._current_version: int | None = None
-        # Whether a file was ever begun to be opened read-only.
-        self._opens = False
+        # For which records a file is being opened read-only, or was.
+        self._opens = set[int]()
         # Of a file that somebody else opens: how it was when it was found to be current.
         self._current_stamps: Stamps | None = None
         # What the driver opens for a record, until it has. Not in the record's own `info`, which
@@ -101,7 +105,7 @@ class Hooks(Connecting[Reading]):
         ):
             return None
 
-        self._opens = True
+        self._opens.add(id(record))
         factory = connection_class(dialect, keywords.get("factory"))
         passphrase: Passphrase | None = keywords.get(KEY)
 
@@ -121,6 +125,7 @@ class Hooks(Connecting[Reading]):
             plan = self._glance(dialect, source.path, connect)
             if self._read_only or (plan and plan.is_degraded):
                 raise
+            self._opens.discard(id(record))
             return None
         try:
             prepared, version = self._lookout.look(connection, dialect)
@@ -134,6 +139,7 @@ class Hooks(Connecting[Reading]):
             _close(connection, opening)
             if not _is_fresh(prepared.plan):
                 self._current_version = version
+            self._opens.discard(id(record))
             return None
         record.info[READER] = Reader(prepared, version, opening)
         return connection
@@ -235,10 +241,13 @@ class Hooks(Connecting[Reading]):
         try:
             own, opening = open_readonly(path, connect)
         except OpeningRefusedError as refused:
-            if refused.refusal == "encrypted":
-                # Only by the connection that was given the key can it be read.
-                return self._lookout.look(connection, dialect)[0].plan
-            return self._glance(dialect, path, connect)
+            plan = None
+            if refused.refusal not in _ITS_OWN:
+                plan = self._glance(dialect, path, connect)
+                # A glance sees no `-wal`, and this connection may be the one that has the file.
+                if refused.refusal != "in-use" or not (plan and plan.is_degraded):
+                    return plan
+            return self._lookout.look(connection, dialect)[0].plan
         try:
             return self._lookout.look(own, dialect)[0].plan
         finally:

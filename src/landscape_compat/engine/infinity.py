@@ -1,4 +1,4 @@
-"""Refusing moments beyond all time, which one driver turns into the last one that Python knows."""
+"""Refusing moments that Python has no form for, and that one driver turns into others."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from sqlalchemy import Engine, event
 
 __all__ = ["refuse_infinity"]
 
-# Source: PostgreSQL's pg_type.dat: date, timestamp, timestamptz.
-_TYPES: Final = {1082: "PYDATE", 1114: "PYDATETIME", 1184: "PYDATETIMETZ"}
-_BEYOND: Final = ("infinity", "-infinity")
+# Source: PostgreSQL's pg_type.dat: date, time, timestamp, timestamptz, timetz.
+_TYPES: Final = {
+    1082: "PYDATE",
+    1083: "PYTIME",
+    1114: "PYDATETIME",
+    1184: "PYDATETIMETZ",
+    1266: "PYTIME",
+}
+_BEYOND: Final = ("infinity", "-infinity", "24:00:00")
 
 
 def refuse_infinity(engine: Engine) -> None:
-    """Have psycopg2 raise where `infinity` is stored, as the other drivers do.
+    """Have psycopg2 raise where `infinity` is stored, or the time 24:00, as the other drivers do.
 
-    It gives 9999-12-31 for it, which nobody stored.
+    It gives 9999-12-31 and 00:00 for them, which nobody stored.
 
     Args:
         engine: An engine of our own; another driver's is left as it is.
@@ -40,7 +46,7 @@ def _types(extensions: Any) -> Iterator[Any]:
 
 def _refusing(usual: Callable[[str | None, Any], Any]) -> Callable[[str | None, Any], Any]:
     def cast(text: str | None, cursor: Any) -> Any:
-        if text in _BEYOND:
+        if text is not None and text.startswith(_BEYOND):
             raise ValueError(f"{text} is no moment that Python has a form for")
         return usual(text, cursor)
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.util import asbool
 
 from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.encryption import make_engine
@@ -67,13 +68,22 @@ def _anchored(url: URL) -> URL:
     name = url.database
     if url.get_backend_name() != "sqlite" or name in (None, "", ":memory:"):
         return url
-    if not (url.query.get("uri") and name.startswith("file:")):
+    if not (name.startswith("file:") and _takes_uris(url)):
         return url.set(database=str(Path(name).absolute()))
     relative = name.removeprefix("file:")
     options = f"{relative}&mode={url.query.get('mode')}"
     if relative.startswith(("/", "?", ":memory:")) or not relative or "mode=memory" in options:
         return url
-    return url.set(database=f"file:{quote(os.fsencode(Path.cwd()))}/{relative}")
+    # Of the root no slash: two of them begin a host.
+    here = quote(os.fsencode(Path.cwd())).rstrip("/")
+    return url.set(database=f"file:{here}/{relative}")
+
+
+def _takes_uris(url: URL) -> bool:
+    try:
+        return bool(asbool(url.query.get("uri")))
+    except ValueError:
+        return False  # SQLAlchemy will say so
 
 
 def _require_driver(dialect: type[Dialect]) -> None:

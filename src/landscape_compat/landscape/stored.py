@@ -99,13 +99,13 @@ def read_chunks(
             while rows := source.fetchmany(size):
                 yield rows
     # The error of a driver that makes a value of Python's from what is no such value, too.
-    except (DBAPIError, connection.dialect.loaded_dbapi.Error, ValueError) as error:
+    except (DBAPIError, connection.dialect.loaded_dbapi.Error, ValueError, OverflowError) as error:
         database = database_name(connection.engine)
         explain = explain_fault if raw else explain_server
         explained = explain(error, database, table=table)
         if explained is not None:
             raise explained from error
-        if isinstance(error, (DBAPIError, ValueError)):
+        if isinstance(error, (DBAPIError, ValueError, OverflowError)):
             raise
         driver: Any = connection.dialect.loaded_dbapi
         raise DBAPIError.instance(None, None, error, driver.Error) from error

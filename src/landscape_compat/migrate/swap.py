@@ -120,9 +120,10 @@ def _noted(path: Path) -> Iterator[None]:
     except BaseException as error:
         if found and os.path.lexists(path) and not _is(path, found):
             kept = kept_by(proof_of(path))
-            error.add_note(
-                f"{printable(path)} was migrated; the original is {printable(kept)}, beside it."
-            )
+            if kept and _is(path.with_name(kept), found):
+                error.add_note(
+                    f"{printable(path)} was migrated; the original is {printable(kept)}, beside it."
+                )
         raise
 
 

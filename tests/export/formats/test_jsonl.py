@@ -95,9 +95,10 @@ def test_a_text_that_utf8_cannot_say_is_refused() -> None:
     assert "UTF-8" in caught.value.reason
 
 
-def test_what_no_database_stores_is_a_mistake_of_ours() -> None:
-    with pytest.raises(TypeError, match="complex"):
-        json_line(row(x=1j))
+def test_a_value_of_a_kind_that_json_has_not_is_refused_by_name() -> None:
+    with pytest.raises(OutputError, match="complex") as caught:
+        json_line(row(fine=1, x=1j))
+    assert (caught.value.table, caught.value.column) == ("row", "x")
 
 
 def test_records_go_to_a_stream_as_they_come() -> None:

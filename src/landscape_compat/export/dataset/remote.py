@@ -125,9 +125,16 @@ class RemoteTarget:
             system.makedirs(f"{root}/{OWN}", exist_ok=True)
             partial = f"{root}/{OWN}/partial-{secrets.token_hex(8)}"
             system.put_file(str(file), partial)
-            if system.exists(final):
-                system.rm_file(final)  # SMB and HDFS rename to no name that is taken
-            system.mv(partial, final)
+            try:
+                system.mv(partial, final)
+            except OSError:
+                if not system.exists(final):
+                    raise
+            if system.exists(partial):
+                # SMB refuses to rename to a name that is taken, and WebHDFS does not, and says so
+                # to nobody.
+                system.rm_file(final)
+                system.mv(partial, final)
         except Exception as error:
             raise self._failed(error) from error
 

@@ -50,11 +50,11 @@ def json_line(record: Record) -> bytes:
         record: The record.
 
     Raises:
-        OutputError: A value has no form in JSON, as infinity has none.
+        OutputError: A value has no form in JSON, as infinity has none, or a server's interval.
     """
     try:
         return _encode(record).encode() + b"\n"
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise _refused(record) from error
 
 
@@ -219,7 +219,7 @@ def _by_json(form: RecordForm) -> CompiledEncoder:
         names={**PLAIN_NAMES, "text": encode_basestring, "other": _encode},
         fix=plain_fix,
         fallback=lambda row, run_id: json_line(make(row, run_id)),
-        catch="ValueError",
+        catch="(TypeError, ValueError)",
     )
 
 
@@ -255,5 +255,15 @@ def _refused(record: Record) -> OutputError:
                 table=str(record[RECORD_TYPE]),
                 column=name,
                 remedy="Export as CSV, where it is written as it is.",
+            )
+        try:
+            json.dumps(value, default=_bytes)
+        except TypeError as error:
+            return OutputError(
+                str(error),
+                table=str(record[RECORD_TYPE]),
+                column=name,
+                remedy="Leave its table out (--table), or give the column another type in a copy "
+                "of the database.",
             )
     return no_utf8(record)

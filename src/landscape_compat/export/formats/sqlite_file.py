@@ -49,6 +49,14 @@ class _Table:
             )
         except UnicodeEncodeError as error:
             raise no_utf8({RECORD_TYPE: self._form.record_type}) from error
+        except (sqlite3.ProgrammingError, sqlite3.InterfaceError) as error:
+            # The second is Python 3.11's.
+            raise OutputError(
+                f"A value has no form in SQLite: {error}.",
+                table=self._form.record_type,
+                remedy="Leave its table out (--table), or give the column another type in a copy "
+                "of the database.",
+            ) from error
         except OverflowError as error:
             raise OutputError(
                 "A stored number is too large for SQLite, which would round it.",

@@ -53,7 +53,8 @@ def compare_account(
     wrong = list(_of_schema(told, again, is_alike=is_alike))
     if sources is None:
         found.unchecked.append(
-            f"what the statement says of the tables of {name}: not all records were the same"
+            f"what the statement says of the tables of {name}: not all its records were compared, "
+            "or not all were the same"
         )
     else:
         tables = [table.to_dict() for table in contents_of(report, sources)]
