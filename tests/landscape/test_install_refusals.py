@@ -87,7 +87,7 @@ def test_a_program_that_chose_how_to_open(place: Place, tmp_path: Path) -> None:
     host = place("rc2")
     install()
     url = f"sqlite:///file:{written.path}?nolock=1&uri=true"
-    with untouched(written.path), pytest.raises(AttachError, match="option of its own"):
+    with untouched(written.path), pytest.raises(AttachError, match="option of the engine's own"):
         host.db.from_url(url, create_tables=False)
 
 
