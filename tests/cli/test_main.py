@@ -264,6 +264,50 @@ def test_ctrl_c_while_a_reader_holds_it_up(legacy: Written) -> None:
     assert talk == INTERRUPTED.encode()
 
 
+STUCK = """
+import os, signal, sys
+from landscape_compat.cli import main, versions
+
+def interrupted(options):
+    os.set_blocking(1, False)
+    try:
+        while os.write(1, b"x" * 4096):
+            pass
+    except BlockingIOError:
+        os.set_blocking(1, True)
+    sys.stdout.write("what waits in a buffer")
+    signal.raise_signal(signal.SIGINT)
+
+versions.run = interrupted
+sys.exit(main(["versions"]))
+"""
+
+
+def test_interrupted_with_its_output_in_a_buffer_it_waited_for_who_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the reader has not taken by then is not for him any more."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    with subprocess.Popen(
+        [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as child:
+        assert child.stderr is not None
+        try:
+            child.wait(timeout=60)
+        finally:
+            child.kill()
+        talk = child.stderr.read()
+    assert (child.returncode, talk) == (ExitCode.INTERRUPTED, INTERRUPTED.encode())
+
+
+def test_interrupted_it_still_writes_what_its_output_takes(tmp_path: Path) -> None:
+    code = STUCK.replace("while os.write", "while False and os.write")
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run([sys.executable, "-c", code], stdout=out, check=False)
+    assert done.returncode == ExitCode.INTERRUPTED
+    assert (tmp_path / "out").read_text() == "what waits in a buffer"
+
+
 def test_a_bug_is_not_hidden(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that nobody foresaw is shown whole, to be reported."""
     from landscape_compat.landscape import history

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from types import FrameType
 from typing import NoReturn
@@ -130,6 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         what = "Interrupted; no file was left half-written, and what was done stays done."
         done = (getattr(error, "__notes__", ()) for error in (stop, stop.__cause__))
         complain(" ".join((what, *chain.from_iterable(done))))
+        _wait_for_no_reader()
         return ExitCode.INTERRUPTED
 
 
@@ -214,6 +215,15 @@ def _let_go_of_output() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _wait_for_no_reader() -> None:
+    """Forget what standard output does not take at once; Python would wait for that at exit."""
+    import select
+
+    with suppress(OSError, ValueError):  # it is no file
+        if not select.select((), (sys.stdout,), (), 0)[1]:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> str:
