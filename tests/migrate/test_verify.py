@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +18,7 @@ from landscape_compat.landscape.history import known_shapes
 from support.commands import Run, running
 from support.legacy import Written, build_small
 from support.untouched import untouched
+from support.wal import said_to_another_writer
 
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
@@ -57,11 +56,7 @@ def test_verifying_took_the_locks_of_this_process_away(new: Path) -> None:
     with closing(sqlite3.connect(new, isolation_level=None)) as host:
         host.execute("BEGIN IMMEDIATE")
         assert verify_migration(new).is_sound
-        code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('BEGIN IMMEDIATE')"
-        other = subprocess.run(
-            [sys.executable, "-c", code, new], capture_output=True, text=True, check=False
-        )
-        assert "database is locked" in other.stderr
+        assert "database is locked" in said_to_another_writer(new)
         host.execute("ROLLBACK")
 
 

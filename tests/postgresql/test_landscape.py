@@ -52,6 +52,13 @@ def both(
     postgres_server.drop_database(postgres.name)
 
 
+def put_old_one(postgres: PostgresDatabase, folder: Path, rows: int = 1) -> None:
+    known = shape_named(OLD)
+    path = folder / "audit.db"
+    written = build_shape(path, known.shape, rows=rows, runs=rows, long_text=False)
+    copy_landscape(written, known, postgres)
+
+
 def _plain(records: Iterator[dict[str, Any]]) -> list[str]:
     """Give records in a form that does not depend on how each database writes a moment."""
     found = (json.dumps(record, ensure_ascii=False) for record in records)
@@ -95,9 +102,7 @@ def test_it_exports_the_same_records(both: tuple[Written, PostgresDatabase]) -> 
 def test_a_moment_that_python_has_no_form_for_was_an_error_of_the_driver(
     postgres: PostgresDatabase, tmp_path: Path, driver: str, moment: str
 ) -> None:
-    known = shape_named(OLD)
-    written = build_shape(tmp_path / "audit.db", known.shape, rows=1, runs=1, long_text=False)
-    copy_landscape(written, known, postgres)
+    put_old_one(postgres, tmp_path)
     postgres.run(f"ALTER TABLE nodes ADD COLUMN surplus {moment.partition(' ')[0]}")
     postgres.run(f"UPDATE nodes SET surplus = {moment}")
     with open_landscape(postgres.url(driver, user=READER)) as db:
@@ -123,9 +128,7 @@ def test_an_interval_has_no_form_in_an_export_and_is_not_guessed(
 def test_a_table_that_may_not_be_selected_was_an_error_of_the_driver(
     postgres: PostgresDatabase, tmp_path: Path
 ) -> None:
-    known = shape_named(OLD)
-    written = build_shape(tmp_path / "audit.db", known.shape, rows=1, runs=1, long_text=False)
-    copy_landscape(written, known, postgres)
+    put_old_one(postgres, tmp_path)
     postgres.run(f"REVOKE SELECT ON nodes FROM {READER}")
     with open_landscape(postgres.url(user=READER)) as db:
         with pytest.raises(UnreadableError, match=r"permission denied.*GRANT") as caught:
@@ -138,9 +141,7 @@ def test_a_table_that_may_not_be_selected_was_an_error_of_the_driver(
 def test_a_server_that_goes_away_is_told_by_a_typed_error(
     postgres: PostgresDatabase, tmp_path: Path
 ) -> None:
-    known = shape_named(OLD)
-    written = build_shape(tmp_path / "audit.db", known.shape, rows=4, runs=4, long_text=False)
-    copy_landscape(written, known, postgres)
+    put_old_one(postgres, tmp_path, rows=4)
     with open_landscape(postgres.url(user=READER)) as db:
         records = export_database(db)
         next(records)

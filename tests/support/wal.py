@@ -55,6 +55,7 @@ __all__ = [
     "read_in_child",
     "read_without_locks",
     "run_child",
+    "said_to_another_writer",
     "seen_state",
     "somebody_elses",
     "writing",
@@ -363,6 +364,17 @@ def read(path: Path, *, allow_copy: bool = True) -> Seen:
         connection.close()
         opening.close()
     return Seen(opening.way, opening.state, answer)
+
+
+def said_to_another_writer(path: Path) -> str:
+    """Have another process begin to write to a database, and give what it is told.
+
+    Args:
+        path: The database.
+    """
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('BEGIN IMMEDIATE')"
+    command = [sys.executable, "-c", code, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
 @contextmanager

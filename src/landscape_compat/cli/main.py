@@ -214,7 +214,7 @@ def _let_go_of_output() -> None:
     try:
         sys.stdout.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
 
 
 def _wait_for_no_reader() -> None:
@@ -223,7 +223,11 @@ def _wait_for_no_reader() -> None:
 
     with suppress(OSError, ValueError):  # it is no file
         if not select.select((), (sys.stdout,), (), 0)[1]:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_output()
+
+
+def _forget_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _next_command(error: LandscapeCompatError, options: argparse.Namespace) -> str:

@@ -47,11 +47,6 @@ def put_in_place(made: Path, final: Path, *, replace: bool = False) -> None:
         else:
             move_if_free(made, final)
         make_lasting(final.parent)
-    except FileExistsError as error:
-        raise OutputError(
-            f"{printable(final)} was made by somebody else meanwhile, and was left as it is.",
-            remedy="Look at it; give another place if it is not what you want.",
-        ) from error
     except OSError as error:
         raise cannot_write(final, error) from error
 

@@ -139,11 +139,6 @@ def _move(partial: Path, final: Path, *, force: bool) -> None:
             partial.rename(final)
         else:
             move_if_free(partial, final)
-    except FileExistsError as error:
-        raise OutputError(
-            f"{printable(final)} was made by somebody else meanwhile, and was left as it is.",
-            remedy="Look at it; give another place if it is not what you want.",
-        ) from error
     except OSError as error:
         raise cannot_write(final, error) from error
 
@@ -156,17 +151,18 @@ def move_if_free(made: Path, final: Path) -> None:
         final: Its place.
 
     Raises:
-        FileExistsError: The place is taken.
+        OutputError: The place is taken.
         OSError: It cannot be written to.
     """
     try:
         final.hardlink_to(made)
-    except FileExistsError:
-        raise
-    except OSError:
+    except OSError as error:
         # A file system that gives a file one name only. The look before the move is no lock.
-        if os.path.lexists(final):
-            raise FileExistsError(str(final)) from None
+        if isinstance(error, FileExistsError) or os.path.lexists(final):
+            raise OutputError(
+                f"{printable(final)} was made by somebody else meanwhile, and was left as it is.",
+                remedy="Look at it; give another place if it is not what you want.",
+            ) from error
         made.rename(final)
     else:
         made.unlink()
