@@ -157,7 +157,7 @@ class DuckDBHooks(Connecting["DuckDBReading"]):
         if path is None:
             return
         if self._current_version is not None:
-            if self._lookout.catalogue.read_version(connection) == self._current_version:
+            if self._lookout.read_version(connection) == self._current_version:
                 return
             self._current_version = None
         prepared, version = self._lookout.look(connection, engine.dialect)

@@ -182,7 +182,7 @@ class Hooks(Connecting[Reading]):
 
     def _look_again(self, connection: Any) -> None:
         """See whether a database that was current still is; cheap while nothing changed."""
-        version = self._lookout.catalogue.read_version(connection)
+        version = self._lookout.read_version(connection)
         if version == self._current_version:
             return
         prepared, version = self._lookout.look(connection, self._alive().dialect)

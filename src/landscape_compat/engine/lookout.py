@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Hashable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.engine.interfaces import Dialect
 
-from landscape_compat.engine.faults import explain_fault
+from landscape_compat.engine.faults import explain_change, explain_fault
+from landscape_compat.engine.halfway import settled
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.notices import Notices
 from landscape_compat.errors import AttachError, SourceChangedError, printable
@@ -61,6 +62,14 @@ class Lookout:
         self._lock = threading.Lock()
         self._plans: dict[Hashable, PreparedPlan] = {}
 
+    def read_version(self, connection: Any) -> Any:
+        """Read what changes with every change of the schema; begins a snapshot if none is begun.
+
+        Args:
+            connection: A raw DBAPI connection.
+        """
+        return settled(partial(self.catalogue.read_version, connection))
+
     def look(self, connection: Any, dialect: Dialect) -> tuple[PreparedPlan, Any]:
         """Read what is stored and plan for it.
 
@@ -72,18 +81,20 @@ class Lookout:
             The plan, and the version of the schema that it is for.
 
         Raises:
-            SourceChangedError: The schema is in motion: no two reads of it agree.
+            SourceChangedError: The schema is in motion: no two reads of it agree; or the file
+                cannot be read any more as it was opened.
             UnreadableError: The database is damaged, or its schema hostile.
             AttachError: It is degraded, and cannot be read faithfully.
         """
         try:
             for _ in range(_ATTEMPTS):
-                version = self.catalogue.read_version(connection)
-                stored = self.catalogue.read_stored(connection)
-                if self.catalogue.read_version(connection) == version:
+                version = self.read_version(connection)
+                stored = settled(partial(self.catalogue.read_stored, connection))
+                if self.read_version(connection) == version:
                     return self._prepare(stored, dialect), version
         except (dialect.loaded_dbapi.Error, UnicodeDecodeError) as error:
             explained = explain_fault(error, self.database)
+            explained = explained or explain_change(error, self.database)
             if explained is None:
                 raise
             raise explained from error

@@ -150,7 +150,7 @@ class Reading(Statements):
         reader.opening.check()
         on_driver(raw, _begin)
         reader.reads = True
-        version = self._lookout.catalogue.read_version(raw)
+        version = self._lookout.read_version(raw)
         if version != reader.version:
             reader.prepared, reader.version = self._lookout.look(raw, connection.dialect)
             plan = reader.prepared.plan

@@ -68,7 +68,7 @@ class ServerHooks(Connecting[ServerReading]):
         engine = self._alive()
         try:
             if self._current_version is not None:
-                version = self._lookout.catalogue.read_version(connection)
+                version = self._lookout.read_version(connection)
                 if version == self._current_version:
                     return
             prepared, version = self._lookout.look(connection, engine.dialect)

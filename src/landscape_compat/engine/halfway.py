@@ -1,0 +1,42 @@
+"""Reading again where SQLite met a writer halfway."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+__all__ = ["settled"]
+
+_T = TypeVar("_T")
+# Seconds before another try. A writer needs microseconds, unless it is suspended meanwhile.
+_PAUSES = (0.0, 0.001, 0.005, 0.02, 0.1)
+# Source: https://www.sqlite.org/rescode.html#readonly_recovery.
+_READONLY_RECOVERY = 264
+
+
+def settled(read: Callable[[], _T]) -> _T:
+    """Make a read that begins a snapshot, again where a writer was met halfway.
+
+    Who may not write to the index of a write-ahead log (`-shm`) and finds its header half written
+    asks for the writer's lock. If the writer has let go of it by then, SQLite takes the header for
+    what a writer that died left, and says that the log needs recovery: once in some ten thousand
+    reads beside a busy writer.
+
+    Args:
+        read: Reads; nothing of it is kept when it fails.
+
+    Returns:
+        What it gives.
+
+    Raises:
+        Exception: What `read` raises; SQLite's own error if the log needs recovery indeed.
+    """
+    for pause in _PAUSES:
+        try:
+            return read()
+        except Exception as error:
+            if getattr(error, "sqlite_errorcode", None) != _READONLY_RECOVERY:
+                raise
+            time.sleep(pause)
+    return read()
