@@ -6,13 +6,22 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["settled"]
+__all__ = ["is_halfway", "settled"]
 
 _T = TypeVar("_T")
 # Seconds before another try. A writer needs microseconds, unless it is suspended meanwhile.
 _PAUSES = (0.0, 0.001, 0.005, 0.02, 0.1)
 # Source: https://www.sqlite.org/rescode.html#readonly_recovery.
 _READONLY_RECOVERY = 264
+
+
+def is_halfway(error: Exception) -> bool:
+    """Tell whether an error may say no more than that a writer was met halfway.
+
+    Args:
+        error: The driver's own.
+    """
+    return getattr(error, "sqlite_errorcode", None) == _READONLY_RECOVERY
 
 
 def settled(read: Callable[[], _T]) -> _T:
@@ -36,7 +45,7 @@ def settled(read: Callable[[], _T]) -> _T:
         try:
             return read()
         except Exception as error:
-            if getattr(error, "sqlite_errorcode", None) != _READONLY_RECOVERY:
+            if not is_halfway(error):
                 raise
             time.sleep(pause)
     return read()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, MetaData
 from sqlalchemy.engine.interfaces import Dialect
 
 from landscape_compat.engine.faults import explain_change, explain_fault
-from landscape_compat.engine.halfway import settled
+from landscape_compat.engine.halfway import is_halfway, settled
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.notices import Notices
 from landscape_compat.errors import AttachError, SourceChangedError, printable
@@ -68,7 +68,13 @@ class Lookout:
         Args:
             connection: A raw DBAPI connection.
         """
-        return settled(partial(self.catalogue.read_version, connection))
+        try:
+            # Nothing in front of it: every transaction pays for that.
+            return self.catalogue.read_version(connection)
+        except Exception as error:
+            if not is_halfway(error):
+                raise
+            return settled(partial(self.catalogue.read_version, connection))
 
     def look(self, connection: Any, dialect: Dialect) -> tuple[PreparedPlan, Any]:
         """Read what is stored and plan for it.
