@@ -155,6 +155,31 @@ def test_the_version_changes_with_wanted_tables_and_the_path_alone(
             seen.add(version)
 
 
+@pytest.mark.parametrize(
+    "swap",
+    [
+        ("TABLE one.t RENAME TO x", "TABLE one.u RENAME TO t", "TABLE one.x RENAME TO u"),
+        ("SCHEMA one RENAME TO x", "SCHEMA two RENAME TO one", "SCHEMA x RENAME TO two"),
+    ],
+    ids=["tables", "schemas"],
+)
+def test_what_changed_its_name_with_another_is_seen(
+    postgres: PostgresDatabase, swap: tuple[str, ...]
+) -> None:
+    """Two tables that had changed their names were read by the plans of each other."""
+    wanted = Wanted(frozenset({"t", "u"}), frozenset({"one", "two"}))
+    catalogue = catalogue_for("postgresql", wanted)
+    with postgres.server.connect(postgres.name) as connection:
+        connection.execute(
+            """CREATE SCHEMA one; CREATE SCHEMA two;
+            CREATE TABLE one.t (a int); CREATE TABLE one.u (b int); CREATE TABLE two.t (a int)"""
+        )
+        before = catalogue.read_version(connection)
+        for change in swap:
+            connection.execute(f"ALTER {change}".encode())
+        assert catalogue.read_version(connection) != before
+
+
 def test_a_role_that_may_not_read_a_table_is_told_so(postgres: PostgresDatabase) -> None:
     """Such a table cannot be locked, and is left out of the lock."""
     postgres.run("CREATE TABLE t (a int); CREATE TABLE hidden (a int)")

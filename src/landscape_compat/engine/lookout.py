@@ -134,7 +134,7 @@ class Lookout:
                 if stored.hindrance is not None and plan.is_degraded:
                     reason, remedy = stored.hindrance
                     raise AttachError(f"{self.database}: {reason}", remedy=remedy)
-                prepared = PreparedPlan(plan, self._on_use(plan))
+                prepared = PreparedPlan(plan, self._on_use(plan), self.catalogue.lock(stored))
                 if len(self._plans) >= _MOST_PLANS:
                     self._plans.clear()
                 self._plans[key] = prepared

@@ -8,6 +8,7 @@ from typing import Any
 from weakref import ref
 
 from sqlalchemy import Connection, CursorResult, ExceptionContext, RootTransaction
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from landscape_compat.engine.lookout import Lookout
@@ -16,6 +17,7 @@ from landscape_compat.engine.servers import Server
 from landscape_compat.engine.statements import AS_STORED, Statements, reader_of
 from landscape_compat.errors import SourceChangedError, WriteRefusedError, printable
 from landscape_compat.projection.scan import Effect
+from landscape_compat.schema.catalogue import Moment
 
 __all__ = ["SERVER_READER", "ServerReader", "ServerReading"]
 
@@ -170,6 +172,7 @@ class ServerReading(Statements):
         """
         raw: Any = connection.connection.dbapi_connection
         dialect = connection.dialect
+        failure = dialect.loaded_dbapi.Error
         may_restart = may_restart or _is_autocommit(connection)
         if _is_autocommit(connection):
             raw.rollback()
@@ -181,11 +184,11 @@ class ServerReading(Statements):
                 try:
                     if self._is_fixed(connection, reader, may_restart=may_restart):
                         return
-                except DBAPIError as error:
-                    code = self._server.code_of(error.orig)
+                except (DBAPIError, failure) as error:
+                    code = self._server.code_of(getattr(error, "orig", error))
                     if code is not None and code == self._server.no_transaction:
                         raise _ended() from error
-                    if not may_restart or error.connection_invalidated:
+                    if not may_restart or _is_lost(error, raw, dialect):
                         raise
                     # A table was dropped, or is out of this role's reach now.
                     raw.rollback()
@@ -202,15 +205,11 @@ class ServerReading(Statements):
     def _is_fixed(self, connection: Connection, reader: ServerReader, *, may_restart: bool) -> bool:
         """Lock the tables and look once; tell whether all is as the plan says."""
         raw: Any = connection.connection.dbapi_connection
-        catalogue = self._lookout.catalogue
-        assert catalogue.read_moment is not None
         through = _Through(connection)
-        if may_restart and self._server.begin:
-            through.execute(self._server.begin)
-        lock = catalogue.lock(reader.prepared.plan.stored)
-        if lock:
-            through.execute(lock)
-        moment = catalogue.read_moment(through)
+        # Where SQLAlchemy takes what we raise for the statement's own error, it need not be asked
+        # to execute ours, which costs as much as executing them does.
+        face = raw if self.is_on_dialect else through
+        moment = self._locked_moment(face, reader, self._server.begin if may_restart else "")
         if not moment.is_fixed:
             if not may_restart:
                 raise WriteRefusedError(
@@ -227,6 +226,18 @@ class ServerReading(Statements):
         if may_restart:
             raw.rollback()  # what is locked is no longer what is read
         return False
+
+    def _locked_moment(self, connection: Any, reader: ServerReader, begin: str) -> Moment:
+        read_moment = self._lookout.catalogue.read_moment
+        assert read_moment is not None
+        cursor = connection.cursor()
+        try:
+            for statement in (begin, reader.prepared.lock):
+                if statement:
+                    cursor.execute(statement)
+        finally:
+            cursor.close()
+        return read_moment(connection)
 
     def _look_again(self, through: _Through, connection: Connection, reader: ServerReader) -> None:
         former = reader.version
@@ -268,6 +279,12 @@ class _Through:
         """Close what was executed."""
         if self._result is not None:
             self._result.close()
+
+
+def _is_lost(error: Exception, raw: Any, dialect: Dialect) -> bool:
+    if isinstance(error, DBAPIError):
+        return bool(error.connection_invalidated)
+    return dialect.is_disconnect(error, raw, None)  # type: ignore[arg-type]
 
 
 def _ended() -> WriteRefusedError:

@@ -36,6 +36,8 @@ class Statements(ABC):
         self._is_over = False
         self._listening: list[tuple[str, Callable[..., Any]]] = []
         self.answer: Answer | None = None
+        # Whether what a listener raises is taken by SQLAlchemy for an error of the statement's.
+        self.is_on_dialect = True
 
     @abstractmethod
     def form(self, statement: str, context: Any) -> str | None:
@@ -101,6 +103,7 @@ class Statements(ABC):
             ("do_executemany", self.do_executemany),
         ]
         if any(len(getattr(dialect.dispatch, name)) for name, _ in own):
+            self.is_on_dialect = False
             own = [
                 ("before_cursor_execute", self.before_cursor_execute),
                 ("after_cursor_execute", self.after_cursor_execute),

