@@ -57,13 +57,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", action="append", metavar="CONTENDER", default=[])
     parser.add_argument("--host", action="append", metavar="NAME=CHECKOUT:PYTHON", default=[])
+    parser.add_argument("--output", type=Path, help="the figures as JSON, for plots.py")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         return _run_one(*options.one)
     with tempfile.TemporaryDirectory(prefix="landscape-compat-bench-") as folder:
         database = options.database or _made(Path(folder) / "audit.db", options.source_rows)
-        _print(database, _rounds(options, database, Path(folder)))
+        found = _rounds(options, database, Path(folder))
+        _print(database, found)
+        if options.output:
+            options.output.write_text(json.dumps(_figures(database, found), indent=1) + "\n")
     return 0
 
 
@@ -288,13 +292,31 @@ def _taken(command: list[str], folder: Path) -> dict[str, float]:
     return {"cpu": cpu, "memory": told["memory"], "bytes": float(size)}
 
 
-def _print(database: Path, found: Mapping[str, list[dict[str, float]] | None]) -> None:
-    with sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True) as connection:
-        records = sum(
+def _records(database: Path) -> int:
+    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+        return sum(
             connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]
             for table, _ in _columns(connection)
         )
-    connection.close()
+
+
+def _figures(
+    database: Path, found: Mapping[str, list[dict[str, float]] | None]
+) -> dict[str, object]:
+    return {
+        "machine": f"{platform.platform()}, {os.cpu_count()} CPUs",
+        "versions": f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        "records": _records(database),
+        "contenders": {
+            name: {what: statistics.median(t[what] for t in taken) for what in ("cpu", "memory")}
+            for name, taken in found.items()
+            if taken
+        },
+    }
+
+
+def _print(database: Path, found: Mapping[str, list[dict[str, float]] | None]) -> None:
+    records = _records(database)
     size = database.stat().st_size / 1e6
     print(f"{records:,} rows in {size:,.0f} MB; {platform.platform()}, {os.cpu_count()} CPUs")
     print(f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -46,8 +48,17 @@ def test_the_table_names_every_contender(tmp_path: Path) -> None:
         "--rounds",
         "1",
     ]
+    figures, drawn = tmp_path / "figures.json", tmp_path / "scaling.svg"
     command += ["--only", "JSON lines, table order", "--only", "sqlite3 -csv"]
+    command += ["--output", str(figures)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert "JSON lines, table order" in done.stdout
     assert "sqlite3 -csv" in done.stdout
     assert "Parquet" not in done.stdout
+    # Drawn for two sizes, of which one is made up.
+    more = json.loads(figures.read_text())
+    more["records"] *= 10
+    (tmp_path / "more.json").write_text(json.dumps(more))
+    command = [sys.executable, str(BENCHMARKS / "plots.py"), "lines"]
+    subprocess.run([*command, figures, tmp_path / "more.json", drawn], check=True)
+    assert ElementTree.parse(drawn).getroot().findtext(".//{*}title", "").startswith("JSON lines")
