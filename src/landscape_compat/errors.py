@@ -22,6 +22,7 @@ __all__ = [
     "SourceChangedError",
     "UnreadableError",
     "WriteRefusedError",
+    "count_of",
     "printable",
 ]
 
@@ -42,6 +43,16 @@ def printable(text: object) -> str:
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode("ascii")
         for c in said
     )
+
+
+def count_of(number: int, what: str) -> str:
+    """Say how many there are of something.
+
+    Args:
+        number: How many.
+        what: What one of them is called.
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 class ExitCode(IntEnum):

@@ -410,7 +410,7 @@ def test_refusing_is_a_posture(postgres: PostgresDatabase, engine: Engine) -> No
     postgres.run(OLD)
     with (
         attach(engine, METADATA, posture="refuse"),
-        pytest.raises(DegradedDatabaseError, match="1 tables: tokens"),
+        pytest.raises(DegradedDatabaseError, match="1 table: tokens"),
     ):
         engine.connect()
 

@@ -151,7 +151,7 @@ def test_a_schema_that_lacks_the_table_reads_as_no_rows(tenants: Engine) -> None
 
 @pytest.mark.parametrize(
     ("schemas", "told", "only"),
-    [(("a", "b"), "1 tables: a.tokens", "a.tokens"), (("b", "a", None), "a.tokens, tokens", None)],
+    [(("a", "b"), "1 table: a.tokens", "a.tokens"), (("b", "a", None), "a.tokens, tokens", None)],
 )
 def test_refusing_names_the_tables_of_every_schema(
     tenants: Engine, schemas: tuple[str | None, ...], told: str, only: str | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from landscape_compat.cli.passphrase import ask_passphrase
 from landscape_compat.cli.runs import naming_runs
 from landscape_compat.cli.talk import print_json, print_pairs, print_table, say
-from landscape_compat.errors import ExitCode, LandscapeCompatError, printable
+from landscape_compat.errors import ExitCode, LandscapeCompatError, count_of, printable
 
 if TYPE_CHECKING:
     from landscape_compat.engine.report import SchemaReport, TableReport
@@ -139,7 +139,7 @@ def _shape(found: Identification) -> Iterator[tuple[str, str]]:
     for known in found.nearest:
         dates = f"{known.first_date} to {known.last_date}"
         epochs = ", ".join(map(str, known.epochs)) or "none"
-        away = f", {found.distance} columns away" if found.distance else ""
+        away = f", {count_of(found.distance, 'column')} away" if found.distance else ""
         told = f"{said[found.confidence]}{away}; {dates}; epochs {epochs}"
         yield "shape", f"{known.name} ({told})"
     if not found.nearest:

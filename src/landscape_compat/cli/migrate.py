@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from landscape_compat.cli.standins import add_stand_ins
 from landscape_compat.cli.talk import print_json
-from landscape_compat.errors import ExitCode, RowsRefusedError, printable
+from landscape_compat.errors import ExitCode, RowsRefusedError, count_of, printable
 
 if TYPE_CHECKING:
     from landscape_compat.migrate.making import Migration
@@ -95,7 +95,8 @@ def _print(made: Migration) -> None:
     done = made.done
     print(f"made      {printable(made.path)}")
     print(f"as        {made.target}")
-    print(f"proven    {done.rows} rows in {len(done.tables)} tables, the same on both sides")
+    proven = f"{count_of(done.rows, 'row')} in {count_of(len(done.tables), 'table')}"
+    print(f"proven    {proven}, the same on both sides")
     print(f"proof     {printable(made.proof)}")
     for table, columns in done.filled.items():
         for told in columns:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.statements import Statements
-from landscape_compat.errors import DegradedDatabaseError
+from landscape_compat.errors import DegradedDatabaseError, count_of
 from landscape_compat.projection.plan import Plan
 
 __all__ = ["Connecting", "let_go"]
@@ -74,7 +74,7 @@ class Connecting(Generic[S]):
     def _refusal(self, plan: Plan) -> DegradedDatabaseError:
         tables = sorted(projection.label for projection in plan.all_projections())
         return DegradedDatabaseError(
-            f"{self._lookout.database} lacks what is declared in {len(tables)} tables: "
+            f"{self._lookout.database} lacks what is declared in {count_of(len(tables), 'table')}: "
             f"{', '.join(tables)}.",
             table=tables[0] if len(tables) == 1 else None,
             remedy="Export it as it is, migrate a copy of it, or start a fresh one.",

@@ -37,6 +37,7 @@ from landscape_compat.errors import (
     OutputError,
     ProofFailedError,
     RowsRefusedError,
+    count_of,
     printable,
 )
 from landscape_compat.export.output.placing import folder_beside
@@ -162,7 +163,8 @@ class _Load:
             refused += self._fill(shape, table)
         if refused:
             raise RowsRefusedError(
-                f"The server has no place for {len(refused)} rows, so nothing was kept.",
+                f"The server has no place for {count_of(len(refused), 'row')}, so nothing was "
+                "kept.",
                 rows=tuple(map(printable, refused)),
                 remedy="Migrate into a file, which takes them.",
             )

@@ -15,7 +15,13 @@ from sqlalchemy.pool import NullPool
 from landscape_compat.engine.attach import attach
 from landscape_compat.engine.digests import digest_source
 from landscape_compat.engine.infinity import refuse_infinity
-from landscape_compat.errors import LandscapeCompatError, OutputError, ProofFailedError, printable
+from landscape_compat.errors import (
+    LandscapeCompatError,
+    OutputError,
+    ProofFailedError,
+    count_of,
+    printable,
+)
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import known_shapes, shape_named
@@ -143,7 +149,9 @@ def _check_tables(
             found.find(stated["table"], f"cannot be read: {error}")
             continue
         _check(stated, now, "the new database", found)
-    found.checked.append(f"the rows of {len(predicate['tables'])} tables of the new database")
+    found.checked.append(
+        f"the rows of {count_of(len(predicate['tables']), 'table')} of the new database"
+    )
 
 
 def _check(stated: Mapping[str, Any], now: ProvenTable, where: str, found: Verification) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, MetaData, Table, create_engine
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
-from landscape_compat.errors import LandscapeCompatError, UnreadableError, printable
+from landscape_compat.errors import LandscapeCompatError, UnreadableError, count_of, printable
 from landscape_compat.export.output.private import private_folder
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.migrate.making import (
@@ -58,7 +58,7 @@ def verify_on_server(
         return found
     with _reading(new) as connection:
         tables = dict(_check_tables(connection, stated, found))
-        found.checked.append(f"the rows of {len(stated)} tables on the server")
+        found.checked.append(f"the rows of {count_of(len(stated), 'table')} on the server")
     if source is None:
         found.unchecked.append("the old database, which was not given (--source)")
     else:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SAWarning
 
 from landscape_compat.engine.report import SchemaReport
-from landscape_compat.errors import RowsRefusedError, printable
+from landscape_compat.errors import RowsRefusedError, count_of, printable
 from landscape_compat.landscape.stored import StoredTable, read
 from landscape_compat.migrate.attended import attendants
 from landscape_compat.migrate.copying import (
@@ -266,8 +266,8 @@ class Work:
                 break
         if refused and not quarantine:
             raise RowsRefusedError(
-                f"The constraints of {self.target.name} refuse {len(refused)} rows, so nothing "
-                "was kept.",
+                f"The constraints of {self.target.name} refuse {count_of(len(refused), 'row')}, so "
+                "nothing was kept.",
                 rows=tuple(printable(row) for row in refused),
                 remedy="Have them written to side tables (--quarantine), or migrate to an older "
                 "shape (--to).",
@@ -285,9 +285,9 @@ class Work:
                 refused += [refused_row(copy, position, row, why) for position, row in rows]
         if refused:
             raise RowsRefusedError(
-                f"In {len(refused)} rows nobody recorded what {self.target.name} insists on "
-                f"({printable(', '.join(columns))}), and nothing is made up here, so nothing was "
-                "kept.",
+                f"In {count_of(len(refused), 'row')} nobody recorded what {self.target.name} "
+                f"insists on ({printable(', '.join(columns))}), and nothing is made up here, so "
+                "nothing was kept.",
                 rows=tuple(printable(row) for row in refused),
                 remedy="Name a text to stand there, which the proof then tells (--stand-in "
                 f"{printable(columns[0])}=TEXT, once for each); or migrate to a known shape, which "

@@ -234,7 +234,7 @@ def test_a_row_that_two_runs_claim_is_no_row_twice(tmp_path: Path) -> None:
         "CREATE TABLE tokens (token_id TEXT PRIMARY KEY, row_id TEXT)",
         "INSERT INTO tokens VALUES ('t', 'w')",
     )
-    with untouched(path), pytest.raises(UnreadableError, match="1 rows are stored but 2"):
+    with untouched(path), pytest.raises(UnreadableError, match="Of 1 row that the table has, 2"):
         export_dataset(path, tmp_path / "ds")
     assert not is_complete(tmp_path / "ds")
     assert content_of(tmp_path / "ds") == {}

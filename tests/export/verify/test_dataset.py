@@ -158,7 +158,7 @@ def test_a_record_that_was_taken_out_is_found(dataset: Path, database: Path) -> 
     rewrite(dataset, OF_R1, lambda records: records.pop())
     forge(dataset)
     (finding,) = told(verify_dataset(dataset))
-    assert finding == f"{OF_R1}: holds 1 records, and the statement says 2"
+    assert finding == f"{OF_R1}: holds 1 record, and the statement says 2"
 
     def lower(statement: dict[str, Any]) -> None:
         predicate = statement["predicate"]

@@ -208,9 +208,9 @@ def test_records_that_went_with_their_digests_are_missed_by_their_number(small: 
     path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
     forge(small, lambda _: None)
     told = findings(small)
-    assert any(
-        "data/records.jsonl: holds 1 records, and the statement says 2" in t for t in told
-    ), told
+    assert any("data/records.jsonl: holds 1 record, and the statement says 2" in t for t in told), (
+        told
+    )
 
 
 def test_a_number_that_went_along_is_missed_in_the_sums(small: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_number_that_went_along_is_missed_in_the_sums(small: Path) -> None:
 
     forge(small, change)
     told = findings(small)
-    assert any("the files of jsonl hold 1 records by it, not 2" in text for text in told), told
+    assert any("the files of jsonl hold 1 record by it, not 2" in text for text in told), told
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_number_that_went_along_is_missed_in_the_sums(small: Path) -> None:
             lambda s: [
                 f.update(records=1) for f in s["predicate"]["payload"] if f["format"] == "csv"
             ],
-            "holds 1 records by the statement, and the table had 2 by it",
+            "holds 1 record by the statement, and the table had 2 by it",
         ),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from landscape_compat.engine.report import FilledColumn, SchemaReport, TableReport
+from landscape_compat.errors import count_of
 from landscape_compat.export.page.markup import Child, Markup, join, tag
 from landscape_compat.export.page.timeline import timeline
 from landscape_compat.landscape.absent import ABSENT
@@ -200,7 +201,7 @@ def runs(found: Sequence[Run]) -> Markup:
     return section(
         "runs",
         "Runs",
-        table(f"{len(rows)} runs, the latest first", heads, rows)
+        table(f"{count_of(len(rows), 'run')}, the latest first", heads, rows)
         if rows
         else tag("p", "No run is stored."),
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Select, not_
 
-from landscape_compat.errors import UnreadableError
+from landscape_compat.errors import UnreadableError, count_of
 from landscape_compat.export.records.additions import Additions
 from landscape_compat.export.records.families import Families
 from landscape_compat.export.records.source import CHUNK, MakeOf, Source
@@ -175,8 +175,9 @@ class RecordOrder:
             if not source.is_all_given:
                 self.sources.trust_indexes()
                 raise UnreadableError(
-                    f"{source.stored} rows are stored but {source.given} were exported: rows "
-                    "claim one parent in two ways, so the order of the record cannot be told.",
+                    f"Of {count_of(source.stored, 'row')} that the table has, {source.given} were "
+                    "exported: rows claim one parent in two ways, so the order of the record "
+                    "cannot be told.",
                     table=source.table.name,
                     remedy="Compare the keys of this table and of the tables it refers to: they "
                     "repeat, or differ only in case or in type.",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import IO, Any
 
+from landscape_compat.errors import count_of
 from landscape_compat.export.formats.canonical import canonical
 from landscape_compat.export.records.values import MANIFEST, RECORD_TYPE, SIGNATURE
 from landscape_compat.export.signing.host_manifest import Ended, RecordChain
@@ -58,7 +59,7 @@ def wrong_signatures(
         chain, ended = RecordChain(), None
         ends += 1
     if chain.records:
-        yield f"the last {chain.records} records have no manifest at their end"
+        yield f"has no manifest behind its last {count_of(chain.records, 'record')}"
 
 
 def is_manifest(record: dict[str, Any]) -> bool:

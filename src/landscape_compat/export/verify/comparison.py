@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from landscape_compat.errors import LandscapeCompatError, UnreadableError
+from landscape_compat.errors import LandscapeCompatError, UnreadableError, count_of
 from landscape_compat.export.bag.bag import PAGES
 from landscape_compat.export.bag.witness import state_of_source
 from landscape_compat.export.formats.readback import BadPayloadError, same_record
@@ -50,8 +50,8 @@ def compare_with_source(
     """
     if len(sources) != len(predicate["sources"]):
         raise LandscapeCompatError(
-            f"The bag was made from {len(predicate['sources'])} databases, and {len(sources)} "
-            "are given.",
+            f"The bag was made from {count_of(len(predicate['sources']), 'database')}, and "
+            f"what is given is {count_of(len(sources), 'database')}.",
             remedy="Give each of them, in the order in which they were exported.",
         )
     found.unchecked += [
@@ -150,7 +150,7 @@ def _compare(
     except (BadPayloadError, *UNREADABLE) as error:
         found.find(", ".join(file["name"] for file in files), str(error))
         return None
-    found.checked.append(f"{count} records of {told['name']} against the {format_}")
+    found.checked.append(f"{count_of(count, 'record')} of {told['name']} against the {format_}")
     return stored.sources if len(found.findings) == wrong else None
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 from sqlalchemy import URL
 
 from landscape_compat.engine.servers import SERVERS
-from landscape_compat.errors import LandscapeCompatError, OutputError, UnreadableError
+from landscape_compat.errors import LandscapeCompatError, OutputError, UnreadableError, count_of
 from landscape_compat.export.bag.bag import BAGIT
 from landscape_compat.export.bag.json_schema import published_schema
 from landscape_compat.export.dataset.dataset import export_dataset
@@ -100,9 +100,8 @@ def verify_dataset(
         for file in predicate["files"]:
             if file["name"] in files.sizes:
                 _check_file(files, file, found, is_readable=is_readable)
-        found.checked.append(
-            f"{len(predicate['files'])} files, their digests{' and records' * is_readable}"
-        )
+        files_of_it = count_of(len(predicate["files"]), "file")
+        found.checked.append(f"{files_of_it}, their digests{' and records' * is_readable}")
         if not is_readable:
             found.unchecked.append("the records in the files: pyarrow is not installed")
         if source is not None:
@@ -222,7 +221,9 @@ def _contradictions(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         of_table[table["record_type"]] += table["records"]
     for kind in sorted(of_type.keys() | of_table.keys()):
         if of_type[kind] != of_table[kind]:
-            what = f"{of_type[kind]} records of {kind}, and of its tables {of_table[kind]}"
+            what = (
+                f"{count_of(of_type[kind], 'record')} of {kind}, and of its tables {of_table[kind]}"
+            )
             yield f"{STATEMENT} /predicate/files", f"has {what}"
     if of_type.total() != predicate["records"]:
         what = f"says {predicate['records']}, and its files have {of_type.total()} in all"
@@ -231,7 +232,8 @@ def _contradictions(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not any(selection[of] for of in ("runs", "since", "until", "statuses")):
         for at, table in enumerate(tables):
             if table["records"] != table["rows"] and (table["records"] or not selection["tables"]):
-                what = f"has {table['records']} records of {table['rows']} rows, though all were"
+                rows = count_of(table["rows"], "row")
+                what = f"has {count_of(table['records'], 'record')} of {rows}, though all were"
                 yield f"{STATEMENT} /predicate/source/tables/{at}", f"{what} wanted"
 
 
@@ -255,7 +257,9 @@ def _check_file(
         found.find(name, str(error))
         return
     if count != file["records"]:
-        found.find(name, f"holds {count} records, and the statement says {file['records']}")
+        found.find(
+            name, f"holds {count_of(count, 'record')}, and the statement says {file['records']}"
+        )
 
 
 def _compare(
@@ -302,7 +306,7 @@ def _compare(
                     count += _compare_file(file.name, stored, kept, name, found)
             except (BadPayloadError, *UNREADABLE) as error:
                 found.find(file.name, str(error))
-    found.checked.append(f"{count} records of {name} against the dataset")
+    found.checked.append(f"{count_of(count, 'record')} of {name} against the dataset")
 
 
 def _compare_file(

@@ -8,6 +8,7 @@ from typing import Any
 
 import rfc8785
 
+from landscape_compat.errors import count_of
 from landscape_compat.export.bag.json_schema import violations
 from landscape_compat.export.bag.statement import STATEMENT_TYPE
 from landscape_compat.export.verify.findings import Verification, find_all
@@ -84,7 +85,7 @@ def differences_of_files(
         if one not in sizes:
             yield one, "is named by the statement and missing"
         elif sizes[one] != file["bytes"]:
-            yield one, f"has {sizes[one]} bytes, and the statement says {file['bytes']}"
+            yield one, f"has {count_of(sizes[one], 'byte')}, and the statement says {file['bytes']}"
 
 
 def _statement_schema(predicate_type: str) -> dict[str, Any]:

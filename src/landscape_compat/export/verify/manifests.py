@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
 
+from landscape_compat.errors import count_of
 from landscape_compat.export.bag.bag import (
     BAG_INFO,
     BAGIT,
@@ -81,8 +82,8 @@ def check_manifests(bag: BagFiles, found: Verification) -> Mapping[str, str]:
     if info is not None and oxum not in info:
         found.find(BAG_INFO, f"does not say {oxum.decode().strip()}, which the payload has")
     found.checked.append(
-        f"{len(payload)} files of the payload, {size} bytes, and {len(tags)} tag files against "
-        "their digests"
+        f"{count_of(len(payload), 'file')} of the payload, {count_of(size, 'byte')}, and "
+        f"{count_of(len(tags), 'tag file')} against their digests"
     )
     return {name: digest for name, digest in actual.items() if name in payload}
 

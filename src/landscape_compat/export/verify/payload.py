@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import IO, Any
 
+from landscape_compat.errors import count_of
 from landscape_compat.export.bag.contents import schema_file
 from landscape_compat.export.formats.readback import (
     READERS,
@@ -75,7 +76,7 @@ def check_payload(
         records += counts.total()
         for what in _miscounts(file, tables, counts):
             found.find(name, what)
-    found.checked.append(f"{records} records, read back and counted")
+    found.checked.append(f"{count_of(records, 'record')}, read back and counted")
 
 
 def readable(file: Mapping[str, Any]) -> bool:
@@ -229,9 +230,11 @@ def _miscounts(
     file: Mapping[str, Any], tables: Sequence[Mapping[str, Any]], counts: Counter[str]
 ) -> Iterator[str]:
     if counts.total() != file["records"]:
-        yield f"holds {counts.total()} records, and the statement says {file['records']}"
+        held = count_of(counts.total(), "record")
+        yield f"holds {held}, and the statement says {file['records']}"
     if file["record_type"] is None:
         for table in tables:
             kind, stated = table["record_type"], table["records"]
             if counts[kind] != stated:
-                yield f"holds {counts[kind]} records of {kind}, and the statement says {stated}"
+                held = count_of(counts[kind], "record")
+                yield f"holds {held} of {kind}, and the statement says {stated}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from landscape_compat.errors import count_of
 from landscape_compat.export.bag.bag import BAG_INFO, STATEMENT, bag_info
 from landscape_compat.export.bag.predicate import PREDICATE, predicate_schema
 from landscape_compat.export.verify.bag_files import BagFiles
@@ -97,14 +98,15 @@ def _miscounts(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             if file["records"] != stated:
                 yield (
                     file["name"],
-                    f"holds {file['records']} records by the statement, "
+                    f"holds {count_of(file['records'], 'record')} by the statement, "
                     f"and the table had {stated} by it",
                 )
     for format_, count in of_format.items():
         if count != predicate["records"]:
+            held = count_of(count, "record")
             yield (
                 f"{STATEMENT} /predicate/payload",
-                f"the files of {format_} hold {count} records by it, not {predicate['records']}",
+                f"the files of {format_} hold {held} by it, not {predicate['records']}",
             )
 
 
