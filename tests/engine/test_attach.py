@@ -551,17 +551,65 @@ def test_a_file_replaced_meanwhile_is_not_mixed(old: Path, engine: Engine) -> No
 
 
 def test_a_database_that_degrades_later_is_noticed(tmp_path: Path) -> None:
-    """A current file replaced by an older one raises once and is then read as degraded."""
-    path, older = tmp_path / "a.db", tmp_path / "b.db"
+    """A current file that another program alters raises once and is then read as degraded."""
+    path = tmp_path / "a.db"
     run_script(path, OLD + NEW)
-    run_script(older, OLD)
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
     attach(engine, METADATA, rules=RULES)
     assert len(read(engine)) == 2
-    older.replace(path)
-    with pytest.raises(SourceChangedError):
+    run_script(path, "ALTER TABLE tokens DROP COLUMN expand_group_id")
+    with untouched(path), pytest.raises(SourceChangedError):
         read(engine)
-    assert read(engine) == PROJECTED
+    with engine.connect() as connection:
+        assert [row.expand_group_id for row in connection.execute(READ)] == [None, None]
+
+
+def test_what_could_not_be_read_can_be_when_the_schema_says_so(tmp_path: Path) -> None:
+    """It was refused by the former plan, for as long as nothing else was read."""
+    path = tmp_path / "a.db"
+    run_script(path, "CREATE TABLE made (grp TEXT); INSERT INTO made VALUES ('a')")
+    metadata = MetaData()
+    made = Table("made", metadata, Column("id", Integer, primary_key=True), Column("grp", String))
+    engine = create_engine(f"sqlite:///{path}")
+    attach(engine, metadata)
+    with engine.connect() as connection:
+        for _ in range(2):
+            with untouched(path), pytest.raises(UnreadableError, match="primary key"):
+                connection.execute(select(made))
+        connection.rollback()
+        run_script(path, "ALTER TABLE made ADD COLUMN id INTEGER; UPDATE made SET id = 7")
+        assert connection.execute(select(made)).all() == [(7, "a")]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["by a rename", "in place"])
+def test_an_older_file_with_the_same_number_of_changes_was_written_to(
+    tmp_path: Path, *, in_place: bool
+) -> None:
+    """Put in the place of a current one, it was taken for that: their schemas' versions agree."""
+    path, older = tmp_path / "a.db", tmp_path / "b.db"
+    for file, more in ((path, ", grp TEXT"), (older, "")):
+        run_script(file, f"CREATE TABLE made (id INTEGER PRIMARY KEY{more})")
+    metadata = MetaData()
+    made = Table(
+        "made", metadata, Column("id", Integer, primary_key=True), Column("grp", String(8))
+    )
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    attach(engine, metadata)
+    with engine.begin() as connection:
+        connection.execute(made.insert().values(id=1, grp="a"))
+    if in_place:
+        path.write_bytes(older.read_bytes())
+    else:
+        older.replace(path)
+    with untouched(path):
+        if in_place:
+            with pytest.raises(SourceChangedError):
+                engine.connect()
+        with engine.connect() as connection:
+            assert connection.execute(select(made)).all() == []
+            with pytest.raises(WriteRefusedError):
+                connection.exec_driver_sql("INSERT INTO made VALUES (2)")
 
 
 def test_posture_refuse(old: Path, engine: Engine) -> None:

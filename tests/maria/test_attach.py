@@ -439,6 +439,23 @@ def test_a_table_that_may_not_be_read_is_not_shown_as_empty(
     engine.dispose()
 
 
+def test_a_table_that_may_be_read_from_now_on(maria: MariaDatabase) -> None:
+    """Its columns were known before, so nothing was noticed, and no statement read it."""
+    maria.run(
+        f"{OLD}; CREATE USER IF NOT EXISTS clerk; GRANT INSERT ON tokens TO clerk;"
+        "CREATE TABLE more (a int); GRANT SELECT ON more TO clerk"
+    )
+    engine = create_engine(maria.url(user="clerk"))
+    with attach(engine, METADATA), engine.connect() as connection:
+        with pytest.raises((SQLAlchemyError, UnreadableError)):
+            connection.execute(select(TOKENS)).all()
+        connection.rollback()
+        maria.run("GRANT SELECT ON tokens TO clerk")
+        assert {row.grp for row in connection.execute(select(TOKENS))} == {None}
+    maria.run("DROP USER clerk")
+    engine.dispose()
+
+
 def test_detached_all_is_as_before(maria: MariaDatabase, engine: Engine) -> None:
     """Readable and writable."""
     maria.run(OLD)

@@ -112,6 +112,45 @@ def test_a_table_that_is_made_meanwhile(older: Engine, maria: MariaDatabase) -> 
         assert connection.execute(select(NOTES)).all() == [("n",)]
 
 
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_a_transaction_that_the_driver_was_told_to_end(
+    older: Engine, maria: MariaDatabase, end: str
+) -> None:
+    """What comes after it is another, which was read by the plan of the first."""
+    with older.connect() as connection:
+        assert {row.grp for row in connection.execute(select(TOKENS))} == {None}
+        getattr(connection.connection, end)()
+        maria.run(MIGRATE)
+        assert {row.grp for row in connection.execute(select(TOKENS))} == {"new"}
+
+
+def test_a_view_waits_too(older: Engine, maria: MariaDatabase) -> None:
+    """It could be replaced amid a transaction, and was then read by the plan for the former one."""
+    maria.run("CREATE TABLE stored (word int); CREATE VIEW notes AS SELECT word FROM stored")
+    change = "CREATE OR REPLACE VIEW notes AS SELECT word, 'n' AS note FROM stored"
+    with older.connect() as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+        with pytest.raises(pymysql.OperationalError, match="Lock wait timeout"):
+            maria.run(f"SET lock_wait_timeout = 1; {change}")
+        connection.rollback()
+        maria.run(f"{change}; INSERT INTO stored VALUES (1)")
+        assert connection.execute(select(NOTES)).all() == [("n",)]
+
+
+def test_a_statement_that_is_cancelled_while_it_waits(older: Engine, maria: MariaDatabase) -> None:
+    """It was tried again, and then told as a schema that keeps changing."""
+    with older.connect() as connection, maria.server.connect(maria.name) as other:
+        connection.exec_driver_sql("SET lock_wait_timeout = 1")
+        connection.rollback()
+        with other.cursor() as cursor:
+            cursor.execute("LOCK TABLES tokens WRITE")
+            with pytest.raises(SQLAlchemyError, match="Lock wait timeout"):
+                connection.execute(select(TOKENS))
+            cursor.execute("UNLOCK TABLES")
+        connection.rollback()
+        assert len(connection.execute(select(TOKENS)).all()) == 3
+
+
 def test_savepoints(older: Engine, maria: MariaDatabase) -> None:
     """Give up no lock that keeps the plan right."""
     with older.connect() as connection, connection.begin():

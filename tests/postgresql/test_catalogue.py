@@ -180,6 +180,26 @@ def test_what_changed_its_name_with_another_is_seen(
         assert catalogue.read_version(connection) != before
 
 
+def test_types_and_tables_without_columns_are_seen(postgres: PostgresDatabase) -> None:
+    """A plan writes types by name, and a table without columns has rows."""
+    catalogue = catalogue_for("postgresql", Wanted(frozenset({"t"})))
+    seen = set()
+    with postgres.server.connect(postgres.name, OWNER) as connection:
+        for change in (
+            "SELECT",
+            "CREATE TYPE size AS ENUM ('small')",
+            "ALTER TYPE size RENAME TO sizes",
+            "DROP TYPE sizes",
+            "CREATE TABLE t ()",
+            "SET standard_conforming_strings = off",
+        ):
+            connection.execute(change)
+            version = catalogue.read_version(connection)
+            assert version not in seen or change.startswith("DROP"), change
+            assert version == catalogue.read_version(connection)
+            seen.add(version)
+
+
 def test_a_role_that_may_not_read_a_table_is_told_so(postgres: PostgresDatabase) -> None:
     """Such a table cannot be locked, and is left out of the lock."""
     postgres.run("CREATE TABLE t (a int); CREATE TABLE hidden (a int)")

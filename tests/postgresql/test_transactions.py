@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from landscape_compat import SourceChangedError, attach
+from landscape_compat import AttachError, SourceChangedError, attach
 from support.postgres import OWNER, PostgresDatabase
 
 from .conftest import METADATA, MIGRATE, OLD, TOKENS
@@ -251,10 +251,15 @@ def test_a_lost_connection_is_told_as_sqlalchemy_tells_it(
             assert connection.execute(select(TOKENS)).all() == [(1, None)]
 
 
-def test_a_table_that_stays_locked_is_given_up(postgres: PostgresDatabase, engine: Engine) -> None:
-    """After a few tries, where the program does not want to wait for ever."""
+@pytest.mark.usefixtures("somebody_listens")
+@pytest.mark.parametrize("timeout", ["lock_timeout", "statement_timeout"])
+def test_a_table_that_stays_locked_is_told_of_once(
+    postgres: PostgresDatabase, engine: Engine, timeout: str
+) -> None:
+    """It was waited for five times, and then told as a schema that keeps changing."""
     postgres.run(OLD)
-    postgres.set("lock_timeout", "20ms")
+    postgres.set(timeout, "200ms")
+    sent: list[str] = []
     with (
         attach(engine, METADATA),
         engine.connect() as connection,
@@ -265,12 +270,115 @@ def test_a_table_that_stays_locked_is_given_up(postgres: PostgresDatabase, engin
         connection.rollback()
         with other.transaction():
             other.execute("LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE")
-            with pytest.raises(SourceChangedError, match="keeps changing") as caught:
+            with (
+                watching(connection, sent.append),
+                pytest.raises(OperationalError, match="timeout") as caught,
+            ):
                 connection.execute(select(TOKENS))
-        assert "lock timeout" in str(caught.value.__cause__)
+        assert not caught.value.connection_invalidated
+        assert len(sent) == 1
         connection.rollback()
         assert connection.execute(select(TOKENS)).all() == [(1, None)]
     assert [log for log in logs if log["event"] == "landscape_compat.source_changed"] == []
+
+
+@pytest.fixture
+def tenants(postgres: PostgresDatabase) -> PostgresDatabase:
+    """Have tables of one name in two schemas."""
+    postgres.run(OLD)
+    with postgres.server.connect(postgres.name) as admin:
+        admin.execute(
+            f"""CREATE SCHEMA tenant AUTHORIZATION {OWNER}; SET ROLE {OWNER};
+            CREATE TABLE tenant.tokens (token_id int PRIMARY KEY);
+            INSERT INTO tenant.tokens VALUES (7)""".encode()
+        )
+    return postgres
+
+
+@pytest.mark.usefixtures("somebody_listens")
+@pytest.mark.parametrize("way", ["statement", "function", "cursor"])
+def test_what_was_set_in_the_transaction_stays(
+    tenants: PostgresDatabase, engine: Engine, way: str
+) -> None:
+    """The rows of another tenant were given: the check had rolled back what a listener set."""
+
+    def begin(connection: Connection) -> None:
+        if way == "cursor":
+            raw: Any = connection.connection.dbapi_connection
+            raw.cursor().execute("SET LOCAL search_path TO tenant")
+        elif way == "function":
+            connection.exec_driver_sql("SELECT set_config('search_path', 'tenant', true)")
+        else:
+            connection.exec_driver_sql("SET LOCAL search_path TO tenant")
+
+    with attach(engine, METADATA), engine.connect() as connection:
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        connection.rollback()
+        sa.event.listen(engine, "begin", begin)
+        for _ in range(2):
+            assert connection.execute(select(TOKENS)).all() == [(7, None)]
+            connection.rollback()
+        tenants.run("ALTER TABLE tenant.tokens ADD COLUMN grp text DEFAULT 'new'")
+        assert connection.execute(select(TOKENS)).all() == [(7, "new")]
+
+
+def test_what_was_set_stays_where_each_statement_is_committed(
+    tenants: PostgresDatabase, engine: Engine
+) -> None:
+    """The rows of another tenant were given: what a statement set was rolled back behind it."""
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with attach(engine, METADATA), alone.connect() as connection:
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        connection.exec_driver_sql("SET search_path TO tenant")
+        for _ in range(2):
+            assert connection.execute(select(TOKENS)).all() == [(7, None)]
+        raw: Any = connection.connection.dbapi_connection
+        raw.cursor().execute("SET search_path TO public")
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+def test_a_transaction_that_the_driver_was_told_to_end(
+    postgres: PostgresDatabase, engine: Engine, end: str
+) -> None:
+    """What comes after it is another, which was read by the plan of the first."""
+    postgres.run(OLD)
+    with attach(engine, METADATA), engine.connect() as connection:
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        getattr(connection.connection, end)()
+        postgres.run(MIGRATE)
+        assert connection.execute(select(TOKENS)).all() == [(1, "new")]
+
+
+def test_a_view_stays_as_it_is_until_the_transaction_ends(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """It could be replaced amid it, and was then read by the plan for the former one."""
+    postgres.run(
+        """CREATE TABLE stored (token_id int, grp text);
+        CREATE VIEW tokens AS SELECT token_id FROM stored"""
+    )
+    postgres.set("lock_timeout", "100ms")
+    with attach(engine, METADATA), engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT 1")) == 1
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            postgres.run("CREATE OR REPLACE VIEW tokens AS SELECT token_id, grp FROM stored")
+        connection.rollback()
+        postgres.run("CREATE OR REPLACE VIEW tokens AS SELECT token_id, grp FROM stored")
+        assert connection.execute(select(TOKENS)).all() == []
+
+
+def test_a_session_in_which_a_backslash_escapes_is_not_read_degraded(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """A table behind such a string was read as it is stored."""
+    postgres.run(OLD)
+    postgres.set("standard_conforming_strings", "off")
+    with attach(engine, METADATA), pytest.raises(AttachError, match="standard_conforming"):
+        engine.connect()
+    postgres.run(MIGRATE)
+    with attach(engine, METADATA), engine.connect() as connection:
+        assert connection.scalar(select(TOKENS.c.grp)) == "new"
 
 
 @pytest.mark.usefixtures("somebody_listens")

@@ -21,7 +21,7 @@ from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.opening import Opening, open_readonly
 from landscape_compat.engine.reading import READER, Reader, Reading, on_driver
 from landscape_compat.engine.source import Source, source_of
-from landscape_compat.engine.stamps import Stamps
+from landscape_compat.engine.stamps import Stamp, Stamps
 from landscape_compat.errors import (
     AttachError,
     OpeningRefusedError,
@@ -29,6 +29,7 @@ from landscape_compat.errors import (
     printable,
 )
 from landscape_compat.projection.plan import Plan
+from landscape_compat.schema.catalogue.sqlite import read_definitions
 
 __all__ = ["Hooks"]
 
@@ -55,7 +56,9 @@ class Hooks(Connecting[Reading]):
         read_only: bool,
     ) -> None:
         super().__init__(engine, lookout, Reading(lookout), posture, read_only)
-        self._current_version: int | None = None
+        # The version of its schema and the text of its definitions, if it is known to be current.
+        self._current: tuple[int, str] | None = None
+        self._identity = (0, 0)  # of that file
         # For which records a file is being opened read-only, or was.
         self._opens = set[int]()
         # Of a file that somebody else opens: how it was when it was found to be current.
@@ -99,11 +102,13 @@ class Hooks(Connecting[Reading]):
         self._sources[record] = source
         if source.path is None or not source.steerable:
             return None
-        if not self._read_only and (
-            # Known to be current: `connect` sees whether it still is.
-            self._current_version is not None or not _has_content(source.path)
-        ):
+        if not self._read_only and not _has_content(source.path):
             return None
+        if self._current is not None and not self._read_only:
+            if _identity(source.path) == self._identity:
+                return None  # `connect` sees whether it is current still
+            self._current = None
+            self._lookout.notices.source_changed("the file was replaced")
 
         self._opens.add(id(record))
         factory = connection_class(dialect, keywords.get("factory"))
@@ -136,9 +141,12 @@ class Hooks(Connecting[Reading]):
         if prepared.plan.is_degraded:
             self._tell(prepared.plan, opening.reason, partial(_close, connection, opening))
         elif not self._read_only:
-            _close(connection, opening)
-            if not _is_fresh(prepared.plan):
-                self._current_version = version
+            try:
+                if not _is_fresh(prepared.plan):
+                    self._current = (version, read_definitions(connection))
+                    self._identity = opening.guard.database.identity
+            finally:
+                _close(connection, opening)
             self._opens.discard(id(record))
             return None
         record.info[READER] = Reader(prepared, version, opening)
@@ -155,7 +163,7 @@ class Hooks(Connecting[Reading]):
         source = self._sources.pop(record, None)
         if source is None or not source.steerable:
             self._look_at_foreign(connection)
-        elif source.path is not None and self._current_version is not None:
+        elif source.path is not None and self._current is not None:
             self._look_again(connection)
 
     @staticmethod
@@ -168,7 +176,7 @@ class Hooks(Connecting[Reading]):
     def handle_error(self, context: ExceptionContext) -> None:
         """See whether a statement failed because a current database no longer is."""
         connection = context.connection
-        if self._current_version is None or connection is None:
+        if self._current is None or connection is None:
             return
         if connection.closed or connection.invalidated or READER in connection.connection.info:
             return
@@ -183,11 +191,13 @@ class Hooks(Connecting[Reading]):
     def _look_again(self, connection: Any) -> None:
         """See whether a database that was current still is; cheap while nothing changed."""
         version = self._lookout.read_version(connection)
-        if version == self._current_version:
+        # Another file in its place may have the same version.
+        if self._current == (version, definitions := read_definitions(connection)):
             return
         prepared, version = self._lookout.look(connection, self._alive().dialect)
         degraded = prepared.plan.is_degraded
-        self._current_version = None if degraded or _is_fresh(prepared.plan) else version
+        is_fresh = _is_fresh(prepared.plan)
+        self._current = None if degraded or is_fresh else (version, definitions)
         if degraded:
             self._lookout.notices.source_changed("the schema is no longer the declared one")
             raise SourceChangedError(
@@ -279,6 +289,13 @@ def _has_content(path: Path) -> bool:
         return path.stat().st_size > 0 or not path.is_file()
     except OSError:
         return False
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        return Stamp.of(path.stat()).identity
+    except OSError:
+        return None
 
 
 def _is_fresh(plan: Plan) -> bool:

@@ -15,7 +15,7 @@ from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.opening import Opening
 from landscape_compat.engine.statements import AS_STORED, Statements
-from landscape_compat.errors import SourceChangedError, WriteRefusedError
+from landscape_compat.errors import SourceChangedError, UnreadableError, WriteRefusedError
 from landscape_compat.projection.scan import Effect
 
 __all__ = ["READER", "Reader", "Reading", "on_driver"]
@@ -97,7 +97,16 @@ class Reading(Statements):
         """Give the text of a statement that is new, or does more than read what is declared."""
         try:
             # Before the transaction is begun for its sake: a write starts nothing.
-            rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            try:
+                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            except UnreadableError:
+                prepared = reader.prepared
+                transaction = connection.get_transaction()
+                if transaction is None or reader.transaction() is not transaction:
+                    self._check(connection, reader)
+                if reader.prepared is prepared:
+                    raise
+                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
             answer = self.answered(statement, rewritten.effect, connection)
             if answer is not None:
                 return answer

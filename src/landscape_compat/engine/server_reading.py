@@ -8,14 +8,18 @@ from typing import Any
 from weakref import ref
 
 from sqlalchemy import Connection, CursorResult, ExceptionContext, RootTransaction
-from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import DBAPIError
 
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.servers import Server
 from landscape_compat.engine.statements import AS_STORED, Statements, reader_of
-from landscape_compat.errors import SourceChangedError, WriteRefusedError, printable
+from landscape_compat.errors import (
+    SourceChangedError,
+    UnreadableError,
+    WriteRefusedError,
+    printable,
+)
 from landscape_compat.projection.scan import Effect
 from landscape_compat.schema.catalogue import Moment
 
@@ -87,6 +91,7 @@ class ServerReading(Statements):
             and reader.transaction() is transaction
             and AS_STORED not in context.execution_options
             and not _is_autocommit(connection)
+            and self._goes_on(connection)
         ):
             text = reader.prepared.sent.get(statement)
             if text is not None:
@@ -98,16 +103,29 @@ class ServerReading(Statements):
     ) -> str:
         """Give the text of a statement that is new, or the first of its transaction."""
         as_stored = bool(context.execution_options.get(AS_STORED))
+        transaction = connection.get_transaction()
+        goes_on = (
+            transaction is not None
+            and reader.transaction() is transaction
+            and self._goes_on(connection)
+        )
+        if not goes_on:
+            reader.checked = False
         try:
             # Before the transaction is begun for its sake: a write starts nothing.
-            rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            try:
+                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            except UnreadableError:
+                prepared = reader.prepared
+                if not reader.checked:
+                    self._check(connection, reader, may_restart=not goes_on)
+                if reader.prepared is prepared:
+                    raise
+                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+                reader.checked = True
             answer = self.answered(statement, rewritten.effect, connection)
             if answer is not None:
                 return answer
-            transaction = connection.get_transaction()
-            goes_on = transaction is not None and reader.transaction() is transaction
-            if not goes_on:
-                reader.checked = False
             # Some settings must come first in a transaction; what they did is seen after it.
             sets = rewritten.moves and rewritten.effect is Effect.OTHER
             if not sets and (not reader.checked or _is_autocommit(connection)):
@@ -125,6 +143,10 @@ class ServerReading(Statements):
             raise
         return rewritten.text
 
+    def _goes_on(self, connection: Connection) -> bool:
+        """Tell whether nobody ended the driver's transaction by the driver's own means."""
+        return self._server.is_running(connection.connection.dbapi_connection) is not False
+
     def executed(self, context: Any) -> None:
         """End the transaction of a single statement, as a program expects that asked for it."""
         connection: Connection = context.root_connection
@@ -135,7 +157,7 @@ class ServerReading(Statements):
         if reader is None or reader.is_busy or getattr(context, "_is_server_side", False):
             return
         raw: Any = connection.connection.dbapi_connection
-        raw.rollback()
+        raw.commit()  # what was set stays so
 
     def handle_error(self, context: ExceptionContext) -> None:
         """Say in our words what the server refused for our locks."""
@@ -173,11 +195,17 @@ class ServerReading(Statements):
         raw: Any = connection.connection.dbapi_connection
         dialect = connection.dialect
         failure = dialect.loaded_dbapi.Error
-        may_restart = may_restart or _is_autocommit(connection)
         if _is_autocommit(connection):
-            raw.rollback()
+            may_restart = True
+            try:
+                raw.commit()  # what a program set by the driver's own means stays so
+            except failure:
+                raw.rollback()
             if raw.autocommit and not self._server.begin:
                 self._server.keep_to_reading(raw, dialect)
+        elif not self._server.begin and self._server.is_running(raw):
+            # A program has begun it by the driver's own means, and may have set a search path.
+            may_restart = False
         reader.is_busy, last = True, None
         try:
             for _ in range(_ATTEMPTS):
@@ -188,7 +216,7 @@ class ServerReading(Statements):
                     code = self._server.code_of(getattr(error, "orig", error))
                     if code is not None and code == self._server.no_transaction:
                         raise _ended() from error
-                    if not may_restart or _is_lost(error, raw, dialect):
+                    if not may_restart or code not in self._server.outdated:
                         raise
                     # A table was dropped, or is out of this role's reach now.
                     raw.rollback()
@@ -279,12 +307,6 @@ class _Through:
         """Close what was executed."""
         if self._result is not None:
             self._result.close()
-
-
-def _is_lost(error: Exception, raw: Any, dialect: Dialect) -> bool:
-    if isinstance(error, DBAPIError):
-        return bool(error.connection_invalidated)
-    return dialect.is_disconnect(error, raw, None)  # type: ignore[arg-type]
 
 
 def _ended() -> WriteRefusedError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ class Server:
         read_only: The code of a statement that was refused because it writes.
         no_transaction: The code of one that was refused because no transaction runs.
         altered: The code of one that reads a table which is younger than its snapshot.
+        outdated: The codes of a statement that names what is no longer there, or may no longer be
+            read.
+        is_running: Tells whether a raw connection is in a transaction; None if that is not known.
         driver: The one driver whose way of writing parameters into a statement is known, if only
             one's is; "" where it is the server that takes them.
     """
@@ -34,6 +37,8 @@ class Server:
     read_only: object
     no_transaction: object = None
     altered: object = None
+    outdated: Collection[object] = ()
+    is_running: Callable[[Any], bool | None] = lambda _: None
     driver: str = ""
 
 
@@ -57,6 +62,25 @@ def _by_session(connection: Any, dialect: Dialect) -> None:
         cursor.close()
 
 
+def _runs_in_postgresql(connection: Any) -> bool | None:
+    driver = getattr(connection, "driver_connection", connection)
+    if hasattr(driver, "is_in_transaction"):  # asyncpg
+        return bool(driver.is_in_transaction())
+    if hasattr(driver, "pgconn"):  # psycopg
+        return bool(driver.pgconn.transaction_status)
+    if hasattr(driver, "get_transaction_status"):  # psycopg2
+        return bool(driver.get_transaction_status())
+    return None
+
+
+# Source: https://mariadb.com/kb/en/ok_packet/, "Server Status Flag".
+_IN_TRANSACTION = 1
+
+
+def _runs_in_mariadb(connection: Any) -> bool | None:
+    return bool(connection.server_status & _IN_TRANSACTION)
+
+
 def _state_of(error: BaseException | None) -> object:
     return getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
 
@@ -73,6 +97,9 @@ _POSTGRESQL = Server(
     _state_of,
     "25006",
     "25P01",
+    # Of a table, a schema, a privilege, what was no table; and two that wait for each other.
+    outdated=frozenset({"42P01", "3F000", "42501", "42809", "40P01"}),
+    is_running=_runs_in_postgresql,
 )
 # Source: https://mariadb.com/kb/en/mariadb-error-code-reference/.
 _MARIADB = Server(
@@ -83,6 +110,9 @@ _MARIADB = Server(
     _number_of,
     1792,
     altered=1412,
+    # No such database, table or column, no privilege on it, a view that lacks one.
+    outdated=frozenset({1049, 1054, 1142, 1143, 1146, 1356, 1412}),
+    is_running=_runs_in_mariadb,
     driver="pymysql",
 )
 SERVERS: Mapping[str, Server] = {

@@ -49,7 +49,8 @@ _VERSION = """
             AND @@in_transaction = 1"""
 _DIGESTS = """
     (SELECT md5(coalesce(group_concat(concat_ws(' ', hex(table_name), hex(column_name),
-            hex(column_type), is_nullable, column_key, hex(extra), coalesce(collation_name, ''))
+            hex(column_type), is_nullable, column_key, hex(extra), coalesce(collation_name, ''),
+            hex(privileges))
             ORDER BY table_name, ordinal_position), ''))
         FROM information_schema.columns WHERE table_schema = {schema} {which}),
     (SELECT md5(coalesce(group_concat(concat_ws(' ', hex(table_name), table_type,
@@ -172,7 +173,7 @@ def lock_statement(stored: SchemaShape, wanted: Wanted) -> str:
         f"{_quoted(table.schema)}.{_quoted(table.name)}"
         for schema in (stored, *stored.elsewhere.values())
         for table in schema
-        if table.name.casefold() in folded and table.kind == "table" and table.readable
+        if table.name.casefold() in folded and table.kind in ("table", "view") and table.readable
     ]
     return " UNION ALL ".join(
         f"(SELECT 1 FROM (SELECT t.* FROM {name} AS t LIMIT 0) AS x)" for name in names

@@ -8,7 +8,13 @@ from typing import Any
 
 from landscape_compat.errors import AttachError
 from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted
-from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableKind, TableShape
+from landscape_compat.schema.shape import (
+    ColumnShape,
+    Hindrance,
+    SchemaShape,
+    TableKind,
+    TableShape,
+)
 from landscape_compat.schema.types import normalize_type, spelled_type
 
 __all__ = ["catalogue", "lock_statement", "read_moment", "read_stored", "read_version"]
@@ -16,7 +22,8 @@ __all__ = ["catalogue", "lock_statement", "read_moment", "read_stored", "read_ve
 # NOT MATERIALIZED, and generated columns, came with PostgreSQL 12.
 _OLDEST = 12_00_00
 _SESSION = """
-    SELECT current_setting('server_version_num')::int, current_schemas(true)::text[]"""
+    SELECT current_setting('server_version_num')::int, current_schemas(true)::text[],
+        coalesce(current_setting('standard_conforming_strings', true), 'on') = 'on'"""
 # Source: PostgreSQL manual, 53.11 pg_class and 53.7 pg_attribute. A left join: a table without
 # columns is a table.
 _COLUMNS = """
@@ -38,25 +45,34 @@ _COLUMNS = """
     ORDER BY n.nspname, c.oid, a.attnum"""
 # Types of no extension and no program have lower numbers; arrays go by their elements.
 _TYPES = """
-    SELECT format_type(t.oid, NULL) FROM pg_catalog.pg_type AS t
+    FROM pg_catalog.pg_type AS t
     WHERE t.oid >= 16384 AND t.typtype IN ('b', 'd', 'e', 'r', 'm') AND t.typelem = 0"""
 # Each hash begins from the one inside it, so that columns cannot make up for each other in the sum;
 # a third of the time that it takes to write them all out and digest that.
 _VERSION = """
     SELECT concat_ws(' ', count(*), sum(
             hashnameextended(n.nspname, hashnameextended(c.relname, hashoidextended(c.oid,
-            hashcharextended(c.relkind, hashint2extended(a.attnum,
-            hashnameextended(a.attname, hashoidextended(a.atttypid,
-            hashint4extended(a.atttypmod, hashcharextended(a.attgenerated,
-            a.attnotnull::int)))))))))), current_schemas(true)),
+            hashcharextended(c.relkind, hashint2extended(coalesce(a.attnum, 0::int2),
+            hashnameextended(coalesce(a.attname, ''), hashoidextended(coalesce(a.atttypid, 0),
+            hashint4extended(coalesce(a.atttypmod, 0),
+            hashcharextended(coalesce(a.attgenerated, ''),
+            coalesce(a.attnotnull, false)::int)))))))))), current_schemas(true),
+            current_setting('standard_conforming_strings', true),
+            (SELECT sum(hashtextextended(format_type(t.oid, NULL), 0)) {types})),
         current_setting('transaction_read_only') = 'on'
             AND current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_catalog.pg_attribute AS a
+    LEFT JOIN pg_catalog.pg_attribute AS a
         ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY ({tables})
         AND (n.nspname = ANY (current_schemas(true)) OR n.nspname = ANY ({schemas}))"""
+# Else a backslash may hide the end of a string, and so the tables behind it.
+_STRINGS = Hindrance(
+    "The session reads a backslash in a string as one that escapes (standard_conforming_strings is "
+    "off), so where a string ends cannot be told from the statement alone.",
+    "Connect with `options=-c standard_conforming_strings=on`, as every server since 9.1 begins.",
+)
 _KINDS: dict[str, TableKind] = {"r": "table", "p": "table", "v": "view", "m": "view"}
 
 
@@ -89,7 +105,7 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
     Raises:
         AttachError: The server is older than PostgreSQL 12.
     """
-    ((version, path),) = _rows(connection, _SESSION)
+    ((version, path, is_standard),) = _rows(connection, _SESSION)
     if version < _OLDEST:
         raise AttachError(
             f"PostgreSQL {version // 10_000} copies a common table expression whole before it "
@@ -97,7 +113,10 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
             remedy="Use PostgreSQL 12 or later, for instance by restoring a dump there.",
         )
     rows = _rows(connection, _COLUMNS.format(**_lists(wanted)))
-    types = frozenset(normalize_type(name) for (name,) in _rows(connection, _TYPES))
+    types = frozenset(
+        normalize_type(name)
+        for (name,) in _rows(connection, f"SELECT format_type(t.oid, NULL) {_TYPES}")
+    )
     schemas: dict[str, dict[str, TableShape]] = {}
     for table in _tables(rows):
         schemas.setdefault(table.schema, {})[table.name] = table
@@ -117,6 +136,7 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
             for schema in sorted(wanted.schemas)
         },
         exact=True,
+        hindrance=None if is_standard else _STRINGS,
     )
 
 
@@ -151,14 +171,18 @@ def lock_statement(stored: SchemaShape, wanted: Wanted) -> str:
         stored: What is stored.
         wanted: What the reader means of all that is stored.
     """
-    # A view is no table to lock, and a foreign table lies elsewhere.
     names = [
-        f"ONLY {_quoted(table.schema)}.{_quoted(table.name)}"
+        f"{'ONLY ' * (table.kind != 'view')}{_quoted(table.schema)}.{_quoted(table.name)}"
         for schema in (stored, *stored.elsewhere.values())
         for table in schema
-        if table.name in wanted.tables and table.kind in ("table", "partition") and table.readable
+        if table.name in wanted.tables and table.readable and _can_be_locked(table)
     ]
     return f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE" if names else ""
+
+
+def _can_be_locked(table: TableShape) -> bool:
+    # A view that holds rows cannot, and a foreign table lies elsewhere.
+    return table.kind in ("table", "partition") or (table.kind == "view" and not table.has_rowid)
 
 
 def _tables(rows: Iterable[Sequence[Any]]) -> Iterable[TableShape]:
@@ -191,7 +215,7 @@ def _tables(rows: Iterable[Sequence[Any]]) -> Iterable[TableShape]:
 
 @cache
 def _question(wanted: Wanted) -> str:
-    return _VERSION.format(**_lists(wanted))
+    return _VERSION.format(types=_TYPES, **_lists(wanted))
 
 
 def _lists(wanted: Wanted) -> dict[str, str]:

@@ -16,7 +16,7 @@ from landscape_compat.schema.shape import (
 )
 from landscape_compat.schema.types import normalize_type
 
-__all__ = ["CATALOGUE", "read_stored", "read_version"]
+__all__ = ["CATALOGUE", "read_definitions", "read_stored", "read_version"]
 
 _TABLES = """
     SELECT name, type, sql FROM main.sqlite_master
@@ -46,6 +46,16 @@ def read_version(connection: Any) -> int:
         connection: A raw DBAPI connection.
     """
     return int(_rows(connection, "PRAGMA main.schema_version")[0][0])
+
+
+def read_definitions(connection: Any) -> str:
+    """Read the text of everything that `main` stores, to be compared with another time's.
+
+    Args:
+        connection: A raw DBAPI connection.
+    """
+    asked = "SELECT group_concat(sql, char(10)) FROM main.sqlite_master"
+    return str(_rows(connection, asked)[0][0])
 
 
 def read_stored(connection: Any) -> SchemaShape:
