@@ -44,7 +44,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, registry
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
-from landscape_compat.engine import hooks
+from landscape_compat.engine import hooks, opening
 from landscape_compat.engine.attach import attach, attachment_of, detach
 from landscape_compat.engine.notices import REMEDY
 from landscape_compat.errors import (
@@ -685,6 +685,33 @@ def test_a_creators_connection_was_read_and_closing_it_wrote_to_the_file(
     run_script(current, "DROP TABLE token_outcomes")
     with left_alone(current), pytest.raises(AttachError, match="creator"):
         engine.connect()
+
+
+def test_a_creators_current_file_is_looked_at_again_only_where_it_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each connection would pay for a second one that reads the schema; a change is still seen."""
+    current, looks, real = tmp_path / "current.db", list[Path](), opening.open_readonly
+    run_script(current, OLD + NEW)
+
+    def counted(path: Path, *words: Any, **more: Any) -> Any:
+        looks.append(path)
+        return real(path, *words, **more)
+
+    monkeypatch.setattr(hooks, "open_readonly", counted)
+    engine = create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(current), poolclass=NullPool
+    )
+    attach(engine, METADATA, rules=RULES)
+    time.sleep(0.05)  # until no change could go unseen
+    with untouched(current):
+        for _ in range(3):
+            assert len(read(engine)) == 2
+    assert looks == [current]
+    run_script(current, "DROP TABLE token_outcomes")
+    with untouched(current), pytest.raises(AttachError, match="creator"):
+        engine.connect()
+    assert looks == [current, current]
 
 
 def test_a_creators_file_that_cannot_be_opened_safely_is_refused_if_it_is_degraded(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from landscape_compat.engine import private_folder
 from landscape_compat.engine.private_folder import PrivateFolder, sweep_leftovers
 from landscape_compat.errors import OutputError
 from support.killing import KILLED, in_child
+
+
+def descriptors() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
 
 
 def test_it_is_there_for_its_owner_and_then_gone(tmp_path: Path) -> None:
@@ -88,3 +96,28 @@ def test_sweeping_leaves_what_it_did_not_make(tmp_path: Path) -> None:
 
 def test_sweeping_where_nothing_is_does_nothing(tmp_path: Path) -> None:
     assert sweep_leftovers(tmp_path / "absent") == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "step"), [(private_folder, "create_privately"), (fcntl, "flock")]
+)
+def test_one_that_is_swept_while_it_is_made_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
+) -> None:
+    """Before it has a lock, or before that is held, it looks as one that a crash left behind."""
+    real, swept = getattr(module, step), list[Path]()
+
+    def meanwhile(*words: Any) -> Any:
+        monkeypatch.undo()
+        swept.extend(tmp_path.iterdir())
+        assert sweep_leftovers(tmp_path) == 1
+        return real(*words)
+
+    monkeypatch.setattr(module, step, meanwhile)
+    before = descriptors()
+    with closing(PrivateFolder(tmp_path)) as folder:
+        assert [*tmp_path.iterdir()] == [folder.path]
+        assert folder.path not in swept
+        assert sweep_leftovers(tmp_path) == 0
+        assert descriptors() == before + 1
+    assert [*tmp_path.iterdir()] == []

@@ -284,6 +284,25 @@ def test_errors_are_wrapped_as_without_us(engine: Engine) -> None:
         assert [tuple(row) for row in connection.execute(READ)] == PROJECTED
 
 
+def test_what_fails_on_connecting_and_is_no_refusal_is_told_as_it_is(
+    old: Path, engine: Engine
+) -> None:
+    """A listener of the program's own may ask for what no version has."""
+
+    def ask(connection: sqlite3.Connection, _: Any) -> None:
+        connection.execute("SELECT 1 FROM elsewhere")
+
+    attach(engine, METADATA)
+    event.listen(engine, "connect", ask)
+    with untouched(old):
+        for _ in range(2):
+            with pytest.raises(OperationalError, match="no such table: elsewhere"):
+                engine.connect()
+        event.remove(engine, "connect", ask)
+        assert read(engine) == PROJECTED
+        engine.dispose()
+
+
 def test_two_engines_of_one_dialect(old: Path, tmp_path: Path, engine: Engine) -> None:
     """What is rewritten is decided by the connection, not by the dialect it shares."""
     run_script(tmp_path / "other.db", OLD)

@@ -90,6 +90,23 @@ def test_one_whose_engine_was_attached_before_is_made_read_only_too(
     db.close()
 
 
+def test_one_that_was_locked_keeps_the_attachment_that_it_had(place: Place, tmp_path: Path) -> None:
+    """What its program attached stays attached, whatever becomes of the attempt to wrap it."""
+    written = build_record(tmp_path / "record", OLD)
+    db = _opened(place("newest"), f"{url_of(written.path)}?timeout=0.1")
+    attachment = attach(db.engine, metadata_of(known_shapes()[-1]))
+    with closing(sqlite3.connect(written.path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with untouched(written.path), pytest.raises(OpeningRefusedError):
+            wrap(db)
+    assert attachment_of(db.engine) is attachment
+    assert not db._read_only
+    with untouched(written.path):
+        assert wrap(db)._read_only
+    assert attachment_of(db.engine) is attachment
+    db.close()
+
+
 def test_what_needs_no_wrapping(place: Place, tmp_path: Path) -> None:
     """A current database stays writable, one in memory too; what is rescued is wrapped."""
     host = place("newest")

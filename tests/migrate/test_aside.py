@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -463,6 +464,51 @@ def test_somebody_elses_in_a_sticky_folder_got_a_second_name_for_good() -> None:
             kind, message = wal.done_by_nobody("reset_database", *paths)
         assert (kind, [*path.parent.iterdir()]) == ("OutputError", [path])
         assert "somebody else's" in message
+
+
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), OSError(errno.EIO, os.strerror(errno.EIO))], ids=["^C", "error"]
+)
+def test_told_of_an_error_when_its_old_name_had_gone_the_way_is_forward(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """What ends it says where the record is now; what failed and was done is passed over."""
+    count, real = leave_frames(legacy), os.unlink
+
+    def unlink(path: Any, **more: Any) -> None:
+        real(path, **more)
+        if Path(path) == legacy.path:
+            monkeypatch.undo()
+            raise error
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    if isinstance(error, OSError):
+        aside = reset_database(legacy.path).aside
+        notes = []
+    else:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            reset_database(legacy.path)
+        assert caught.value is error
+        (aside,) = legacy.path.parent.glob("audit.2*.db")
+        notes = [f"{legacy.path} was moved, to {aside}."]
+    assert getattr(error, "__notes__", []) == notes
+    assert not [p for p in legacy.path.parent.iterdir() if p.name.startswith("audit.db")]
+    assert aside.stat().st_nlink == 1
+    assert count_of(aside) == count
+
+
+def test_what_only_its_owner_may_move_is_refused_before_it_has_a_second_name(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a sticky folder of somebody else's; one's own file is moved there."""
+    legacy.path.parent.chmod(0o1777)
+    with monkeypatch.context() as patch, untouched(legacy.path):
+        patch.setattr(os, "geteuid", lambda: legacy.path.stat().st_uid + 1)
+        with pytest.raises(OutputError, match=r"audit\.db is somebody else's") as caught:
+            reset_database(legacy.path)
+    assert caught.value.remedy
+    moved = reset_database(legacy.path)
+    assert [*legacy.path.parent.iterdir()] == [moved.aside]
 
 
 def test_a_second_name_of_another_making_is_not_taken_away(legacy: Written) -> None:

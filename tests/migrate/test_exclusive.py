@@ -7,18 +7,23 @@ import fcntl
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from landscape_compat.errors import LandscapeCompatError
-from landscape_compat.migrate.exclusive import one_at_a_time
+from landscape_compat.migrate.exclusive import alone_with, one_at_a_time, writers_of
 from support.failing import CALLS
-from support.wal import make_database, run_child
+from support.untouched import untouched
+from support.wal import ANSWER, make_database, run_child, writing
 
 KERNEL_CAN_REFUSE = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in CALLS,
     reason="the kernel is not told here which calls to refuse",
+)
+LINUX_TELLS = pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="tells of open files: Linux only"
 )
 
 
@@ -100,3 +105,48 @@ def test_a_file_system_without_such_locks(
     said, left = run_child(code, path)
     assert why in said
     assert left == 0
+
+
+@LINUX_TELLS
+def test_somebody_who_has_it_open_and_is_idle_keeps_us_from_it(tmp_path: Path) -> None:
+    """No lock of his tells of him; he is named, and can go on."""
+    path = tmp_path / "audit.db"
+    make_database(path)
+    with writing(path) as writer:
+        writer.run(ANSWER)
+        found = path.stat()
+        (process,) = writers_of((found.st_dev, found.st_ino))
+        before = descriptors()
+        with (
+            untouched(path),
+            pytest.raises(LandscapeCompatError, match=rf"in use by process .*\b{process}\b"),
+            alone_with(path, patience=0.1),
+        ):
+            pass
+        assert descriptors() == before
+        writer.run("UPDATE t SET word = 'new'")
+
+
+@LINUX_TELLS
+def test_somebody_who_opens_it_meanwhile_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """He cannot begin to read it; when he has given up, nobody has it."""
+    path, real, waited = tmp_path / "audit.db", time.sleep, list[float]()
+    make_database(path)
+    with untouched(path), alone_with(path, patience=0) as unused:
+        assert unused(0)
+        with writing(path) as writer:
+            word, what = writer.attempt("PRAGMA busy_timeout = 0")
+            assert (word, what) == ("ok", [[0]])
+            assert writer.attempt(ANSWER) == ("error", "database is locked")
+            assert not unused(0)
+
+            def sleep(seconds: float) -> None:
+                waited.append(seconds)
+                writer.close()
+                real(seconds)
+
+            monkeypatch.setattr(time, "sleep", sleep)
+            assert unused(10)
+        assert waited

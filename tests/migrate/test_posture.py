@@ -651,6 +651,58 @@ def test_interrupted_when_the_new_one_had_its_name_the_original_was_deleted(
     assert ends == {(True, True), (False, True), (False, False)}
 
 
+def test_killed_before_the_first_new_one_had_its_name_its_proof_goes(
+    stale: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells of a migration that did not come about, and there was none before."""
+    before = {p.name: p.read_bytes() for p in stale.path.parent.iterdir()}
+
+    def die(path: Path) -> None:
+        if path == stale.path.parent:
+            os._exit(KILLED)
+
+    def migrate() -> None:
+        monkeypatch.setattr(swap, "make_lasting", die)
+        migrate_in_place(stale.path)
+
+    assert in_child(migrate) == KILLED
+    assert (stale.path.stat().st_nlink, f"{stale.path.name}.intoto.json" in names(stale.path)) == (
+        2,
+        True,
+    )
+    undo_unfinished(stale.path)
+    found = {p.name: p.read_bytes() for p in stale.path.parent.iterdir() if p.name[0] != "."}
+    assert found == before
+    assert stale.path.stat().st_nlink == 1
+    assert migrate_in_place(stale.path) is not None
+    assert not verify_migration(stale.path).findings
+
+
+def test_interrupted_when_the_last_step_was_done_it_says_where_the_original_is(
+    stale: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And that is made read-only and lasting, as without."""
+    before, real = state_of(stale.path).file, os.replace
+
+    def replace(one: Any, other: Any, **more: Any) -> None:
+        real(one, other, **more)
+        if Path(other) == stale.path:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        migrate_in_place(stale.path)
+    (kept,) = kept_beside(stale.path)
+    assert caught.value.__notes__ == [
+        f"{stale.path} was migrated; the original is {kept.name}, beside it."
+    ]
+    after = state_of(kept).file
+    assert (after.sha256, after.inode, after.links) == (before.sha256, before.inode, 1)
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o444
+    assert names(stale.path) == sorted(["audit.db", "audit.db.intoto.json", kept.name])
+    assert not verify_migration(stale.path).findings
+
+
 def test_what_another_program_put_there_meanwhile_was_told_as_migrated(stale: Written) -> None:
     told = KeyboardInterrupt()
 
@@ -719,6 +771,40 @@ def test_what_else_is_said_of_the_file_was_lost(stale: Written) -> None:
     )
     for file in (path, done.kept):
         assert (os.getxattr(file, "user.note") if note else None) == note
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_an_owner_that_may_not_be_given_is_a_doubt(
+    stale: Written, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where somebody may write to the folder, and the file is not his."""
+    os.chown(stale.path, 65533, 65532)
+
+    def chown(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "chown", chown)
+    with refused(OutputError, "others would lose it"):
+        migrate_in_place(stale.path)
+
+
+@pytest.mark.skipif(not hasattr(os, "listxattr"), reason="attributes are Linux's")
+def test_attributes_that_cannot_be_read_are_a_doubt(
+    stale: Written, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that has none is not: there are none to be lost."""
+    number = errno.EIO
+
+    def listxattr(*_: Any) -> list[str]:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "listxattr", listxattr)
+    with refused(OutputError, rf"{os.strerror(number)}\); others would lose it"):
+        migrate_in_place(stale.path)
+    number = errno.ENOTSUP
+    done = migrate_in_place(stale.path)
+    assert done is not None
+    assert not verify_migration(stale.path).findings
 
 
 def test_an_unreadable_database_stays(tmp_path: Path, refused: Any) -> None:

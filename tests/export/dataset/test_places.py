@@ -339,31 +339,49 @@ def test_an_error_of_a_stores_own_was_raised_with_its_secret(
 
 
 @pytest.mark.parametrize("size", [{"size": None}, {}])
+@pytest.mark.parametrize("asked", [True, False])
 def test_a_store_that_tells_no_sizes_ended_in_a_traceback(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: dict[str, None]
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: dict[str, None],
+    asked: bool,
 ) -> None:
+    """In its listing, or not even where it is asked for one; then what it holds is counted."""
     memory = pytest.importorskip("fsspec.implementations.memory")
-    real = {name: getattr(memory.MemoryFileSystem, name) for name in ("ls", "info")}
+    real = {name: getattr(memory.MemoryFileSystem, name) for name in ("find", "info")}
 
     def without(told: Any) -> Any:
         return {**{key: value for key, value in told.items() if key != "size"}, **size}
 
-    def ls(self: Any, path: str, detail: bool = True, **more: Any) -> Any:
-        found = real["ls"](self, path, detail=detail, **more)
-        return [without(one) for one in found] if detail else found
+    def find(self: Any, path: str, **more: Any) -> Any:
+        found = real["find"](self, path, **more)
+        if not more.get("detail"):
+            return found
+        return {name: without(one) for name, one in found.items()}
 
-    monkeypatch.setattr(memory.MemoryFileSystem, "ls", ls)
-    monkeypatch.setattr(
-        memory.MemoryFileSystem,
-        "info",
-        lambda *words: without(real["info"](*words)),
-    )
-    url = f"memory://{tmp_path.name}/ds"
-    made = export_dataset(small, url)
-    monkeypatch.undo()
+    def info(self: Any, path: str, **more: Any) -> Any:
+        told = real["info"](self, path, **more)
+        return told if asked else without(told)
+
+    monkeypatch.setattr(memory.MemoryFileSystem, "find", find)
+    monkeypatch.setattr(memory.MemoryFileSystem, "info", info)
+    url = f"memory://user:hunter2@host/{tmp_path.name}/ds"
+    export_dataset(small, url)
+    made = export_dataset(small, url, force=True)
     assert made.records == {"run": 1}
     found = target_of(url, {}).sizes()
     assert {file.name: file.size for file in made.files}.items() <= found.items()
+
+    def refused(*_: object, **__: object) -> None:
+        raise AnyError(f"GET {url}: 503")
+
+    monkeypatch.setattr(memory.MemoryFileSystem, "info" if asked else "cat_file", refused)
+    with pytest.raises(OutputError, match=r"cannot be read or written \(AnyError\)") as caught:
+        target_of(url, {}).sizes()
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.undo()
+    assert target_of(url, {}).sizes() == found
 
 
 @pytest.mark.parametrize("refuses", [True, False])
@@ -389,6 +407,29 @@ def test_where_a_taken_name_is_not_renamed_to_what_was_killed_kept_its_place_for
     assert [name for name in target_of(url, {}).sizes() if name.startswith("_landscape/")] == [
         "_landscape/dataset.json"
     ]
+
+
+def test_what_cannot_be_renamed_has_no_place(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent goes, and what failed is told without a secret; then there may be another."""
+    memory = pytest.importorskip("fsspec.implementations.memory")
+    real = memory.MemoryFileSystem.mv
+
+    def mv(self: Any, path: str, new: str, **more: Any) -> None:
+        if new.endswith(".parquet"):
+            raise PermissionError(13, "Access Denied", new)
+        real(self, path, new, **more)
+
+    monkeypatch.setattr("landscape_compat.export.dataset.remote._WHOLE_OR_NOT", frozenset())
+    url = f"memory://user:hunter2@host/{tmp_path.name}/ds"
+    with monkeypatch.context() as patch, untouched(small):
+        patch.setattr(memory.MemoryFileSystem, "mv", mv)
+        with pytest.raises(OutputError, match="PermissionError: Access Denied") as caught:
+            export_dataset(small, url)
+    assert "hunter2" not in str(caught.value)
+    assert target_of(url, {}).sizes() == {}
+    assert export_dataset(small, url).records == {"run": 1}
 
 
 def test_a_folder_of_what_was_killed_before_it_wrote_was_left(small: Path, tmp_path: Path) -> None:

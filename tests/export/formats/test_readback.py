@@ -11,6 +11,7 @@ import pytest
 
 from landscape_compat.export.formats import readback
 from landscape_compat.export.formats.readback import BadPayloadError
+from support.untouched import untouched
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,37 @@ def test_what_is_no_database_is_refused(tmp_path: Path) -> None:
         connection.commit()
     with pytest.raises(BadPayloadError, match="holds no records of run to be read"):
         list(readback.read_sqlite(path, "run", frozenset()))
+
+
+@pytest.mark.parametrize(
+    ("sql", "what"),
+    [
+        ("CREATE VIEW token AS SELECT * FROM run", "holds a view 'token', which is none"),
+        ("CREATE TABLE other (a)", "holds a table 'other', which is none"),
+        ("CREATE INDEX i ON run (a)", "holds a index 'i', which is none"),
+    ],
+)
+def test_a_database_that_shows_more_than_its_records_is_refused(
+    tmp_path: Path, sql: str, what: str
+) -> None:
+    path = tmp_path / "records.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE run (a TEXT)")
+    readback.require_only(path, {"run", "token"})
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(sql)
+    with untouched(path), pytest.raises(BadPayloadError, match=what):
+        readback.require_only(path, {"run", "token"})
+
+
+@pytest.mark.parametrize("content", [b"SQLite format 3\0" + bytes(100), b"nothing of the kind"])
+def test_what_is_no_database_shows_nothing_that_could_be_let_pass(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "records.sqlite"
+    path.write_bytes(content)
+    with untouched(path), pytest.raises(BadPayloadError, match="is no SQLite database that can"):
+        readback.require_only(path, {"run"})
 
 
 def test_a_text_of_many_lines_took_time_by_the_square_of_them() -> None:

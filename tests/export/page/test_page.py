@@ -88,6 +88,21 @@ def test_by_force_the_database_itself_was_replaced_by_its_page(
             write_page(db, tmp_path / "page.html", force=True)
 
 
+def test_a_folder_is_not_a_page(legacy: Written, tmp_path: Path) -> None:
+    """What is in it is left, whatever its name."""
+    note = tmp_path / "page.html" / "note.txt"
+    note.parent.mkdir()
+    note.write_text("mine")
+    with (
+        open_landscape(legacy.path) as db,
+        untouched(legacy.path),
+        untouched(note),
+        pytest.raises(OutputError, match=r"page\.html is not a page"),
+    ):
+        write_page(db, note.parent, force=True)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_what_comes_near_to_a_known_shape_is_said_to(database: Path) -> None:
     """With how far it is from it."""
     with closing(sqlite3.connect(database)) as connection, connection:

@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 
 from landscape_compat.errors import UnreadableError
 from landscape_compat.export.records import sources as sources_module
+from landscape_compat.export.records.by_rowid import ByRowid
 from landscape_compat.export.records.order import RecordOrder
 from landscape_compat.export.records.values import Record
+from landscape_compat.landscape.stored import StoredSchema
+from landscape_compat.schema.catalogue import catalogue_for
 from support.orders import everything, make, order_of
+from support.untouched import untouched
 
 TABLES = (
     "CREATE TABLE runs (run_id TEXT PRIMARY KEY, started_at)",
@@ -255,6 +260,46 @@ def test_row_numbers_may_be_negative_and_begin_anywhere(path: Path) -> None:
     with order_of(path) as (order, sent):
         assert proved(order) == wanted
     assert not any("integrity_check" in statement for statement in sent)
+
+
+EMPTY_WITHOUT = (
+    "DROP TABLE sink_effects",
+    "CREATE TABLE sink_effects (effect_id TEXT PRIMARY KEY, run_id TEXT) WITHOUT ROWID",
+)
+
+
+def test_an_empty_table_of_parents_without_row_numbers_lets_no_run_reach_a_row(path: Path) -> None:
+    """Nothing is read in it, so that all the others are still read by their number."""
+    with order_of(path) as (order, _):
+        wanted = [r for r in proved(order) if r["record_type"] != "sink_effect"]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(";".join(EMPTY_WITHOUT))
+    with order_of(path) as (order, sent):
+        found = proved(order)
+    for record in wanted:
+        if record["record_type"] == "sink_effect_member":
+            del record["run_id"]
+    assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+    assert any('"sink_effect_members" AS row NOT INDEXED' in statement for statement in sent)
+
+
+def test_an_empty_table_has_no_numbers(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as writer, writer:
+        writer.execute("DELETE FROM calls")
+    engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with untouched(path), engine.connect() as connection:
+        stored = catalogue_for("sqlite").read_stored(connection.connection.dbapi_connection)
+        schema = StoredSchema(stored, "sqlite")
+        counts = {}
+        for name, count in (("calls", 0), ("tokens", 4)):
+            table = schema.table(name)
+            assert table is not None
+            numbers = ByRowid(connection, schema, table).numbers(count)
+            assert numbers is not None
+            numbers.tick([(number,) for number in range(21, 21 + count)])
+            counts[name] = numbers.count
+    engine.dispose()
+    assert counts == {"calls": 0, "tokens": 4}
 
 
 # --- the same order as SQLite's ----------------------------------------------------------------

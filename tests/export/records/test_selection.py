@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from landscape_compat.errors import LandscapeCompatError, RunNotFoundError, UnreadableError
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.records.stream import count_records, export_database, export_selection
 from landscape_compat.landscape.database import Landscape, open_landscape
+from landscape_compat.schema.catalogue import catalogue_for
 from support.legacy import Written
 from support.orders import CHAIN, make
 from support.postgres import PostgresDatabase
@@ -133,6 +135,24 @@ def test_no_such_run(runs: Landscape, selection: dict[str, Any]) -> None:
     with pytest.raises(RunNotFoundError) as caught:
         chosen(runs, **selection)
     assert caught.value.remedy
+
+
+def test_no_run_is_found_where_runs_have_no_id(tmp_path: Path) -> None:
+    path = make(
+        tmp_path,
+        "CREATE TABLE runs (started_at, status)",
+        "INSERT INTO runs VALUES ('2026-01-18 09:00:00', 'completed')",
+    )
+    # As a Landscape it would not even be opened.
+    engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
+    with untouched(path), engine.connect() as connection:
+        stored = catalogue_for("sqlite").read_stored(connection.connection.dbapi_connection)
+        with pytest.raises(RunNotFoundError, match="no run 'r9'"):
+            Selection(run_ids=("r9",)).find_runs(connection, stored)
+        with pytest.raises(RunNotFoundError, match="No run in the database"):
+            Selection(statuses=("completed",)).find_runs(connection, stored)
+        assert Selection().find_runs(connection, stored) is None
+    engine.dispose()
 
 
 def test_a_run_whose_id_is_stored_as_a_number_is_not_left_out(tmp_path: Path) -> None:

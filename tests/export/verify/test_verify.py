@@ -356,6 +356,23 @@ def test_what_no_package_reads_is_told_as_unchecked(
     assert "2 records, read back and counted" in found.checked
 
 
+def test_what_no_package_reads_is_not_compared_with_the_source(
+    compressed: Path, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The format that can be read is, and what the statement says of the source by that."""
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with untouched(source_of(small)):
+        found = verify_bag(compressed, sources=[source_of(small)])
+    assert found.findings == []
+    assert [told for told in found.checked if "audit.db" in told] == [
+        "2 records of audit.db against the csv",
+        "what the statement says of audit.db against it",
+    ]
+    assert [told.partition(":")[0] for told in found.unchecked] == [
+        "the records in data/records.jsonl.zst"
+    ]
+
+
 def test_what_cannot_be_decompressed_ended_the_comparison_with_a_traceback(
     compressed: Path, small: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -38,17 +38,19 @@ class Sorting:
         Args:
             rows: The rows.
         """
-        for key in (self._plain, self._ranked):
-            keys = list(map(key, rows))
-            try:
-                return keys == sorted(keys)
-            except TypeError:
-                continue
-        raise AssertionError("Ranks and values of one rank can be compared.")
+        try:
+            return _is_sorted(map(self._plain, rows))
+        except TypeError:
+            return _is_sorted(map(self._ranked, rows))
 
     def _ranked(self, row: Any) -> Any:
         """Give a key that compares as SQLite does: NULL, then numbers, texts, and bytes."""
         return [_ranked(row[at], is_last) for at, is_last in self._terms]
+
+
+def _is_sorted(keys: Iterable[Any]) -> bool:
+    listed = list(keys)
+    return listed == sorted(listed)
 
 
 def _ranked(value: Any, is_last: bool) -> tuple[int, Any]:
