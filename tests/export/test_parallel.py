@@ -115,7 +115,7 @@ def test_records_are_signed_by_each_process(tmp_path: Path) -> None:
     with opened(paths) as dbs:
         signer = SigningKey("key-1", b"secret")
         export_bag(dbs, tmp_path / "bag.zip", signer=signer, page=False, jobs=9)
-    told = verify_bag(tmp_path / "bag.zip", verifiers=Verifiers(key=b"secret"))
+    told = verify_bag(tmp_path / "bag.zip", sources=paths, verifiers=Verifiers(key=b"secret"))
     assert (told.findings, told.unchecked) == ([], [])
     assert verify_bag(tmp_path / "bag.zip", verifiers=Verifiers(key=b"another")).findings
 

@@ -105,6 +105,8 @@ def _verified_bag(options: argparse.Namespace) -> Verification:
 
     verifiers = Verifiers(
         key=read_key(options.key_file, os.environ),
+        # One in the environment is there for all bags, signed or not.
+        must_be_signed=options.key_file is not None,
         allowed_signers=options.allowed_signers,
         pem_key=options.pem_key,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,10 @@ def is_migrated(path: str | os.PathLike[str]) -> bool:
     if "://" in os.fspath(path):
         return True
     given = Path(path)
-    return given.is_file() and (given.name.endswith(_ENDING) or Path(f"{given}{_ENDING}").is_file())
+    with suppress(PermissionError):  # what reads it, as a bag, says so best
+        is_proof = given.name.endswith(_ENDING)
+        return given.is_file() and (is_proof or Path(f"{given}{_ENDING}").is_file())
+    return False
 
 
 def verify_migration(

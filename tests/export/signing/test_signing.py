@@ -154,7 +154,7 @@ def test_each_run_has_its_own_chain_and_what_belongs_to_none_has_one_too() -> No
     [
         (lambda lines: lines[:1] + lines[2:], "record_count"),
         (lambda lines: [lines[1], lines[0], *lines[2:]], "final_hash"),
-        (lambda lines: lines[:-1], "the last 3 records have no manifest"),
+        (lambda lines: lines[:-1], "has no manifest behind its last 3 records"),
         (lambda lines: [lines[0].replace(b"completed", b"compLeted"), *lines[1:]], "manifest"),
         (lambda lines: [*lines[:2], lines[2][:-2] + b"\n", lines[3]], "line 3 has no signature"),
         (lambda lines: [lines[0], b"nonsense\n", *lines[2:]], "line 2 has no signature"),

@@ -51,6 +51,21 @@ def test_the_seal_of_the_key_is_missed(bag: Path) -> None:
     assert told(bag, Verifiers()) == []
 
 
+def test_a_bag_that_says_that_nobody_signed_it_was_sound_by_any_key(tmp_path: Path) -> None:
+    """Whoever alters a signed one can put that in its place."""
+    database = tmp_path / "record" / "audit.db"
+    database.parent.mkdir()
+    example().build(database)
+    with untouched(database), open_landscape(database) as db:
+        export_bag(db, tmp_path / "bag", selection=Selection(tables=("runs",)), page=False)
+    assert told(tmp_path / "bag", Verifiers(key=KEY.key)) == [
+        f"{STATEMENT}: says that nothing is signed, and a key was given to verify by"
+    ]
+    at_hand = verify_bag(tmp_path / "bag", verifiers=Verifiers(KEY.key, must_be_signed=False))
+    assert at_hand.is_sound
+    assert "any signature by a key: the statement says that there is none" in at_hand.unchecked
+
+
 def test_a_seal_of_nobody_allowed_is_missed(bag: Path, tmp_path: Path) -> None:
     (tmp_path / "allowed").write_text("")
     assert told(bag, Verifiers(allowed_signers=tmp_path / "allowed")) == [

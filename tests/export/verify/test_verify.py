@@ -14,6 +14,7 @@ from typing import IO, Any
 import pytest
 
 from landscape_compat.errors import LandscapeCompatError, OutputError, UnreadableError
+from landscape_compat.export.formats.readback import READERS
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.export.verify.manifests import check_manifests
 from landscape_compat.export.verify.verify import verify_bag
@@ -149,6 +150,47 @@ def test_a_file_that_was_added_is_named(small: Path, name: str) -> None:
     (small / name).parent.mkdir(exist_ok=True)
     (small / name).write_bytes(b"")
     assert any(text.startswith(f"{name}: ") for text in findings(small))
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest-sha512.txt", "tagmanifest-sha512.txt", "manifest-md5.txt", "fetch.txt"]
+)
+def test_what_other_tools_judge_a_bag_by_was_passed_over(small: Path, name: str) -> None:
+    """Listed among the tag files, it said anything of the payload."""
+    (small / name).write_text(f"{'0' * 128}  data/records.jsonl\n")
+    seal(small)
+    assert f"{name}: other tools judge a bag by it, and `export` writes none" in findings(small)
+
+
+def test_a_file_that_export_does_not_write_is_told(small: Path) -> None:
+    """Whoever keeps bags may add notes of his own to them."""
+    (small / "metadata" / "notes.txt").write_text("kept since 2026")
+    seal(small)
+    found = verify_bag(small)
+    assert found.is_sound
+    assert "what metadata/notes.txt holds: `export` writes no such file" in found.unchecked
+
+
+def test_what_was_not_compared_is_told(whole: Path) -> None:
+    """Somebody else's page and database had been as good as the bag's own."""
+    (whole / "metadata" / "page.html").write_text("<h1>All is well</h1>")
+    seal(whole)
+    assert verify_bag(whole).unchecked == [
+        "what metadata/page.html shows: it is drawn for people",
+        "what the databases hold: none was given (--source)",
+    ]
+
+
+def test_a_record_that_does_not_fit_into_memory_was_an_error_of_pythons(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: Any) -> Iterator[Mapping[str, Any]]:
+        raise MemoryError
+        yield {}
+
+    monkeypatch.setitem(READERS, "jsonl", no_room)
+    told = "data/records.jsonl: holds more in one record than this machine can"
+    assert told in findings(small)
 
 
 def test_a_symlink_is_no_file(small: Path, tmp_path: Path) -> None:
@@ -351,7 +393,8 @@ def test_what_no_package_reads_is_told_as_unchecked(
     found = verify_bag(compressed)
     assert found.findings == []
     assert found.unchecked == [
-        "the records in data/records.jsonl.zst: reading them needs a package that is not installed"
+        "the records in data/records.jsonl.zst: reading them needs a package that is not installed",
+        "what the databases hold: none was given (--source)",
     ]
     assert "2 records, read back and counted" in found.checked
 

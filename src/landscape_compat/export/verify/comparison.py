@@ -6,13 +6,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any
 
 from sqlalchemy import URL
 
 from landscape_compat.errors import LandscapeCompatError, UnreadableError, count_of
-from landscape_compat.export.bag.bag import PAGES
 from landscape_compat.export.bag.witness import state_of_source
 from landscape_compat.export.formats.readback import BadPayloadError, same_record
 from landscape_compat.export.records.selection import Selection
@@ -54,11 +52,6 @@ def compare_with_source(
             f"what is given is {count_of(len(sources), 'database')}.",
             remedy="Give each of them, in the order in which they were exported.",
         )
-    found.unchecked += [
-        f"what {name} shows: it is drawn for people"
-        for name in bag.sizes
-        if PurePosixPath(name).parent.as_posix() == PAGES and name.endswith(".html")
-    ]
     formats = dict.fromkeys(file["format"] for file in predicate["payload"])
     formats.pop("schema", None)
     # Of a bag without any files nothing is there, which is to be compared, too.

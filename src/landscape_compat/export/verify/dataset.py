@@ -6,7 +6,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import IO, Any, Final
@@ -61,8 +61,10 @@ def is_dataset(place: str | os.PathLike[str]) -> bool:
     if is_url:
         return scheme.partition("+")[0] not in _DATABASES
     # An empty folder that somebody made in a bag makes no dataset of it.
-    is_bag = Path(text, BAGIT).exists() and not os.path.lexists(Path(text, STATEMENT))
-    return Path(text, OWN).is_dir() and not is_bag
+    with suppress(PermissionError):  # what reads it says so best
+        is_bag = Path(text, BAGIT).exists() and not os.path.lexists(Path(text, STATEMENT))
+        return Path(text, OWN).is_dir() and not is_bag
+    return False
 
 
 def verify_dataset(

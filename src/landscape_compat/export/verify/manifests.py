@@ -14,6 +14,7 @@ from landscape_compat.export.bag.bag import (
     DATA,
     DECLARATION,
     MANIFEST,
+    PAGES,
     STATEMENT,
     TAG_MANIFEST,
     manifest,
@@ -27,6 +28,11 @@ MOST_TAG_BYTES: Final = 1 << 28
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\n\r]+)")
 _UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|\\|\x00")
 _CHUNK = 1 << 20
+# Source: RFC 8493, 2.1.3, 2.2.1 and 2.2.3: what else says of a bag what belongs to it.
+_MANIFEST_OF_OTHERS = re.compile(r"(tag)?manifest-[^/]+\.txt|fetch\.txt")
+_OF_EXPORT = re.compile(
+    f"{re.escape(BAGIT)}|{re.escape(BAG_INFO)}|{re.escape(STATEMENT)}|{PAGES}/[^/]+\\.html"
+)
 # Signatures may come to a bag after it was sealed, so that no manifest can list them.
 _SIGNATURES: Final = (
     f"{STATEMENT}.sig",
@@ -61,9 +67,15 @@ def check_manifests(bag: BagFiles, found: Verification) -> Mapping[str, str]:
     for name in sorted(name for name in tags if name.startswith(f"{DATA}/")):
         found.find(TAG_MANIFEST, f"lists {name}, which is of the payload")
     loose = bag.sizes.keys() - payload - {TAG_MANIFEST, *_SIGNATURES}
+    others = loose - {MANIFEST}
     for names, digests, by in ((payload, listed, MANIFEST), (loose, tags, TAG_MANIFEST)):
         for name in sorted(names - digests.keys()):
             found.find(name, f"is not listed in {by}: it was added, or the list was altered")
+    for name in sorted(others):
+        if _MANIFEST_OF_OTHERS.fullmatch(name):
+            found.find(name, "other tools judge a bag by it, and `export` writes none")
+        elif not _OF_EXPORT.fullmatch(name):
+            found.unchecked.append(f"what {name} holds: `export` writes no such file")
     actual = {}
     for by, digests in ((MANIFEST, listed), (TAG_MANIFEST, tags)):
         for name, digest in digests.items():

@@ -128,7 +128,10 @@ def records_of(
                 parts = {None: _without_signatures(parts[None])}
         for part in parts.values():
             stack.callback(part.close)  # type: ignore[attr-defined]
-        yield {kind: _as_made(part, file, tables) for kind, part in parts.items()}
+        try:
+            yield {kind: _as_made(part, file, tables) for kind, part in parts.items()}
+        except MemoryError as error:
+            raise BadPayloadError("holds more in one record than this machine can") from error
 
 
 def _as_made(

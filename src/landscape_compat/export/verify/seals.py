@@ -55,11 +55,14 @@ class Verifiers:
         key: The key that its records are signed by.
         allowed_signers: Who may sign, as `ssh-keygen -Y verify` reads it.
         pem_key: A public key in PEM.
+        must_be_signed: Whether a bag that nobody signed by a key like `key` is unsound; else it is
+            only told that the key verified nothing.
     """
 
     key: bytes | None = None
     allowed_signers: Path | None = None
     pem_key: Path | None = None
+    must_be_signed: bool = True
 
 
 def seal_statement(statement: bytes, seals: Seals, signer: SigningKey | None) -> dict[str, bytes]:
@@ -114,6 +117,12 @@ def check_seals(
         LandscapeCompatError: A tool is not at hand.
     """
     statement = read_tag(bag, STATEMENT, found) or b""
+    # Whoever alters a bag can as well say that nobody signed it.
+    if verifiers.key and not key_id:
+        if verifiers.must_be_signed:
+            found.find(STATEMENT, "says that nothing is signed, and a key was given to verify by")
+        else:
+            found.unchecked.append("any signature by a key: the statement says that there is none")
     if DSSE in bag.sizes:
         _check_envelope(bag, statement, key_id, verifiers, found)
     elif verifiers.pem_key or (verifiers.key and key_id):
