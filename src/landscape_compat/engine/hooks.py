@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -61,11 +63,13 @@ class Hooks(Connecting[Reading]):
         self._identity = (0, 0)  # of that file
         # For which records a file is being opened read-only, or was.
         self._opens = set[int]()
-        # Of a file that somebody else opens: how it was when it was found to be current.
+        # How its files were when it was found to be so.
         self._current_stamps: Stamps | None = None
         # What the driver opens for a record, until it has. Not in the record's own `info`, which
         # a program's `do_connect` is to find as it would without us.
-        self._sources: WeakKeyDictionary[ConnectionPoolEntry, Source] = WeakKeyDictionary()
+        self._sources: WeakKeyDictionary[ConnectionPoolEntry, tuple[Source, _Found]] = (
+            WeakKeyDictionary()
+        )
 
     # Listening ------------------------------------------------------------------------------
 
@@ -99,13 +103,14 @@ class Hooks(Connecting[Reading]):
         """Open the file read-only if it is degraded; else leave it to the driver."""
         source = source_of(arguments, keywords)
         record.info.pop(READER, None)
-        self._sources[record] = source
+        found = _find(source.path)
+        self._sources[record] = source, found
         if source.path is None or not source.steerable:
             return None
-        if not self._read_only and not _has_content(source.path):
+        if not self._read_only and not _has_content(found):
             return None
         if self._current is not None and not self._read_only:
-            if _identity(source.path) == self._identity:
+            if found is not None and Stamp.of(found).identity == self._identity:
                 return None  # `connect` sees whether it is current still
             self._current = None
             self._lookout.notices.source_changed("the file was replaced")
@@ -160,11 +165,11 @@ class Hooks(Connecting[Reading]):
             on_driver(connection, lambda driver: tell_of_ends(driver, reader.end))
             self.reading.listen(self._alive())
             return
-        source = self._sources.pop(record, None)
+        source, found = self._sources.pop(record, (None, None))
         if source is None or not source.steerable:
             self._look_at_foreign(connection)
         elif source.path is not None and self._current is not None:
-            self._look_again(connection)
+            self._look_again(connection, found)
 
     @staticmethod
     def close(connection: Any, record: Any) -> None:
@@ -188,11 +193,17 @@ class Hooks(Connecting[Reading]):
         except Exception:
             return  # what went wrong first is to be told
 
-    def _look_again(self, connection: Any) -> None:
+    def _look_again(self, connection: Any, found: _Found = None) -> None:
         """See whether a database that was current still is; cheap while nothing changed."""
         version = self._lookout.read_version(connection)
-        # Another file in its place may have the same version.
-        if self._current == (version, definitions := read_definitions(connection)):
+        stamps = None if found is None else Stamps(Stamp.of(found), None, None)
+        is_so = self._current is not None and version == self._current[0]
+        if is_so and stamps is not None and stamps == self._current_stamps:
+            return
+        # What was written over it may have the same version.
+        definitions = read_definitions(connection)
+        if self._current == (version, definitions):
+            self._current_stamps = None if stamps is None or stamps.fresh else stamps
             return
         prepared, version = self._lookout.look(connection, self._alive().dialect)
         degraded = prepared.plan.is_degraded
@@ -284,18 +295,19 @@ class Hooks(Connecting[Reading]):
             connection.close()
 
 
-def _has_content(path: Path) -> bool:
-    try:
-        return path.stat().st_size > 0 or not path.is_file()
-    except OSError:
-        return False
+# What is found at a path; None for nothing, or where it cannot be looked at.
+_Found = os.stat_result | None
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _find(path: Path | None) -> _Found:
     try:
-        return Stamp.of(path.stat()).identity
+        return None if path is None else os.stat(path)  # noqa: PTH116 - each connection pays for it
     except OSError:
         return None
+
+
+def _has_content(found: _Found) -> bool:
+    return found is not None and (found.st_size > 0 or not stat.S_ISREG(found.st_mode))
 
 
 def _is_fresh(plan: Plan) -> bool:
