@@ -149,6 +149,7 @@ def test_each_table_warns_once(engine: Engine) -> None:
         ("SELECT rowid, grp FROM tokens", 3),
         ("SELECT grp FROM tokens QUALIFY row_number() OVER (ORDER BY token_id) = 1", 1),
         ("TABLE tokens", 3),
+        ("SELECT grp, x FROM tokens, LATERAL (SELECT status AS x)", 3),
         ("FROM (PIVOT tokens ON label USING count(*) GROUP BY status)", 2),
         ("FROM (UNPIVOT tokens ON grp, label)", 2),
         ("FROM tokens PIVOT (count(*) FOR grp IN ('a') GROUP BY status)", 2),

@@ -439,6 +439,40 @@ def test_a_table_that_may_not_be_read_is_not_shown_as_empty(
     engine.dispose()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("SELECT {d '2026-01-01'}, grp FROM tokens", r"\{"),
+        ("SELECT grp FROM tokens PARTITION (p0)", "PARTITION"),
+        ("SELECT grp FROM tokens FOR SYSTEM_TIME ALL", "SYSTEM_TIME"),
+        (
+            "SELECT grp FROM tokens WHERE token_id IN (WITH x AS (SELECT 1 AS a) SELECT a FROM x)",
+            "a WITH within",
+        ),
+    ],
+)
+def test_what_mariadb_would_not_ask_of_an_expression(
+    maria: MariaDatabase, engine: Engine, text: str, said: str
+) -> None:
+    """Is refused by name, where a table is shown by one."""
+    maria.run(OLD)
+    with attach(engine, METADATA), engine.connect() as connection:
+        with pytest.raises(UnreadableError, match=said):
+            connection.exec_driver_sql(text)
+        assert connection.execute(select(TOKENS.c.grp)).all() == [(None,)] * 3
+
+
+def test_a_hint_that_does_not_end(maria: MariaDatabase, engine: Engine) -> None:
+    """Was left out of the statement, which then ran."""
+    maria.run(OLD)
+    with (
+        attach(engine, METADATA),
+        engine.connect() as connection,
+        pytest.raises((SQLAlchemyError, UnreadableError)),
+    ):
+        connection.exec_driver_sql("SELECT grp FROM tokens USE INDEX (")
+
+
 def test_a_table_that_may_be_read_from_now_on(maria: MariaDatabase) -> None:
     """Its columns were known before, so nothing was noticed, and no statement read it."""
     maria.run(

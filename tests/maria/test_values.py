@@ -151,6 +151,11 @@ RULES = {
         ),
         "'y'",  # the greatest name is the last row's
     ),
+    "case or null": (
+        sa.Integer(),
+        mapped("people.c", sa.case((_NAME.c.id == 1, 7), else_=sa.null())),
+        "CASE WHEN id = 1 THEN 7 END",
+    ),
     "case": (
         sa.Integer(),
         mapped("people.c", sa.case((_NAME.c.id == 1, 7), else_=_NAME.c.id)),

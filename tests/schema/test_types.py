@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from landscape_compat.schema.types import affinity, normalize_type, type_class
+from landscape_compat.schema.types import affinity, normalize_type, spelled_in_mariadb, type_class
 from support.drifts import quoted
 
 
@@ -31,6 +31,19 @@ from support.drifts import quoted
 )
 def test_letter_case_and_spacing_are_told_one_way(written: str, normal: str) -> None:
     assert normalize_type(written) == normal
+
+
+@pytest.mark.parametrize(
+    ("written", "spelled"),
+    [
+        ("DOUBLE PRECISION", "DOUBLE"),
+        ("double precision unsigned", "DOUBLE UNSIGNED"),
+        ("NUMERIC", "DECIMAL(10,0)"),
+        ("dec", "DECIMAL(10,0)"),
+    ],
+)
+def test_mariadb_has_several_names_for_one_type(written: str, spelled: str) -> None:
+    assert spelled_in_mariadb(written) == spelled
 
 
 @given(st.text())

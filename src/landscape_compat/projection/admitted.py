@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from landscape_compat.projection.statement import Effect
-from landscape_compat.projection.tokens import NAMES, Token, TokenKind, is_operator, is_word
+from landscape_compat.projection.tokens import NAMES, Token, is_operator, is_word
 
 __all__ = ["admitted_effect", "skip_explain"]
 
@@ -95,8 +95,6 @@ def _sets_little(tokens: Sequence[Token]) -> bool:
             if token.text not in _MARKS:
                 return False
             expects_name = expects_name or token.text == ","
-        elif token.kind not in (TokenKind.STRING, TokenKind.NUMBER, TokenKind.PARAMETER):
-            return False
         elif expects_name:
             return False  # a variable, with the sign of one
     return not expects_name

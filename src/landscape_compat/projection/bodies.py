@@ -144,6 +144,8 @@ class _OfMariadb(Body):
             end += 1
             if is_mark(token, ")"):
                 break
+        else:
+            return None
         span = self._tokens[at].start, self._tokens[end - 1].end
         self.index_hints.append(IndexHint(*span, level.last_source))
         return end
