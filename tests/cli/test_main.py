@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 import sqlite3
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from landscape_compat import verify_bag
 from landscape_compat.engine import locks
 from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.errors import ExitCode
@@ -229,6 +231,63 @@ def test_a_closed_pipe_is_no_error_message(legacy: Written) -> None:
         child.stdout.close()
         talk = child.stderr.read()
     assert (child.returncode, talk) == (ExitCode.OPERATIONAL, b"")
+
+
+@pytest.mark.parametrize("word", ["--version", "--help"])
+def test_the_version_to_a_closed_pipe_was_answered_with_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    """Only what a command prints was looked after."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    command = [sys.executable, "-m", "landscape_compat", word]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        talk = child.stderr.read()
+    assert (child.returncode, talk) == (ExitCode.OPERATIONAL, b"")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_closed_stream_was_an_attribute_error_or_had_its_words_in_another(
+    legacy: Written, tmp_path: Path, closed: tuple[int, ...]
+) -> None:
+    """What was said to no standard error was printed among the results."""
+    shut = " ".join(f"{number}>&-" for number in closed)
+    command = f"exec {sys.executable} -m landscape_compat export {legacy.path} --json -o"
+    with untouched(legacy.path):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {tmp_path}/out {shut}"], capture_output=True, check=False
+        )
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert (done.stdout == b"") is (1 in closed)
+    assert 1 in closed or json.loads(done.stdout)["kind"] == "export"
+    assert (b"warning: tokens" in done.stderr) is (2 not in closed)
+    assert b"Traceback" not in done.stderr
+    assert verify_bag(tmp_path / "out").is_sound
+
+
+def test_without_a_standard_error_a_mistake_was_told_among_the_results(tmp_path: Path) -> None:
+    words = "-m landscape_compat inspect"
+    for rest, code in (("", ExitCode.USAGE), (f"{tmp_path}/no.db", ExitCode.OPERATIONAL)):
+        done = subprocess.run(
+            ["sh", "-c", f"exec {sys.executable} {words} {rest} 2>&-"],
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (code, b"")
+
+
+def test_a_file_that_was_opened_got_the_descriptor_of_a_closed_stream(tmp_path: Path) -> None:
+    """What a program that we start says would go into it."""
+    code = (
+        "import os, subprocess, sys; from landscape_compat.cli import main; main(['--version']);"
+        f"file = open({str(tmp_path / 'file')!r}, 'w'); subprocess.run(['echo', 'x']);"
+        "sys.exit(file.fileno() < 3)"
+    )
+    shut = f'exec "{sys.executable}" -c "$0" <&- >&- 2>&-'
+    assert subprocess.run(["sh", "-c", shut, code], check=False).returncode == 0
+    assert (tmp_path / "file").read_text() == ""
 
 
 def test_a_full_disk_under_standard_output_was_told_twice_and_ended_with_120(

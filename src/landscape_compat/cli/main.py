@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -67,6 +68,8 @@ _NEXT = {
     DegradedDatabaseError: "inspect {}",
 }
 
+
+_LAST_STREAM = 2  # the descriptor of standard error
 
 # They write a database, which they never encrypt.
 _NEVER_DECRYPTING = frozenset({"migrate", "reset", "alembic"})
@@ -124,14 +127,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    _have_streams()
     try:
-        return _run(arguments)
+        code = _run(arguments)
+        sys.stdout.flush()  # of help and version, too
+    except OSError as error:
+        return _told(error, argparse.Namespace())
     except KeyboardInterrupt as stop:
         what = "Interrupted; no file was left half-written, and what was done stays done."
         done = (getattr(error, "__notes__", ()) for error in (stop, stop.__cause__))
         complain(" ".join((what, *chain.from_iterable(done))))
         _wait_for_no_reader()
         return ExitCode.INTERRUPTED
+    return code
+
+
+def _have_streams() -> None:
+    """Put what gives and takes nothing where whoever started the program closed a stream.
+
+    What is said to no standard error would else be printed among the results, and a file that is
+    opened later would get the descriptor, and with it what programs that we start say.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _run(arguments: Sequence[str] | None) -> int:
