@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import sqlite3
 from contextlib import closing
@@ -12,7 +13,7 @@ from landscape_compat.errors import SourceChangedError, UnreadableError
 from landscape_compat.landscape.absent import ABSENT
 from landscape_compat.landscape.database import open_landscape
 from landscape_compat.landscape.reading import AbsentRecords, Reader
-from landscape_compat.landscape.records import Operation, Row, Token
+from landscape_compat.landscape.records import Operation, Row, Run, Token
 from support.legacy import Written
 from support.untouched import untouched
 
@@ -58,6 +59,20 @@ def test_a_table_that_every_version_has_is_not_read_as_empty_bit_by_bit(legacy: 
         with pytest.raises(UnreadableError, match="Every known version") as caught:
             next(windows)
     assert caught.value.table == "rows"
+
+
+def test_a_value_that_cannot_be_loaded_left_its_cursor_open_behind_its_connection(
+    legacy: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQLAlchemy complained of it, with a traceback, after the error had been told."""
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute("UPDATE runs SET started_at = 'garbage'")
+    with untouched(legacy.path):
+        with open_landscape(legacy.path) as landscape, pytest.raises(UnreadableError) as caught:
+            Reader(landscape).many(Run)
+        del caught
+        gc.collect()
+    assert [one for one in caplog.records if one.name.startswith("sqlalchemy")] == []
 
 
 def test_a_window_is_never_longer_than_asked_for(legacy: Written) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, literal, literal_column, select
@@ -108,7 +108,8 @@ class Reader:
             terms = order(schema, table) if callable(order) else table.order(*order)
             statement = select(*loader.columns).where(*conditions).order_by(*terms)
             rows = read(connection, statement.limit(limit).offset(offset), table=table.name)
-            return [loader.load(row) for row in rows]
+            with closing(rows):  # before its connection, also where a value cannot be loaded
+                return [loader.load(row) for row in rows]
 
     def one(self, kind: type[RecordT], **wanted: Any) -> RecordT | None:
         """Read one record of a table that every known schema has.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def read(
     *,
     table: str | None = None,
     as_stored: bool = True,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """Run a statement over what is stored and give its rows as they come.
 
     Args:
@@ -62,8 +63,9 @@ def read(
         LandscapeCompatError: The connection to its server ended.
     """
     chunks = read_chunks(connection, statement, parameters, table=table, as_stored=as_stored)
-    for rows in chunks:
-        yield from rows
+    with closing(chunks):
+        for rows in chunks:
+            yield from rows
 
 
 def read_chunks(
@@ -74,7 +76,7 @@ def read_chunks(
     table: str | None = None,
     as_stored: bool = True,
     size: int = _CHUNK,
-) -> Iterator[Sequence[Any]]:
+) -> Generator[Sequence[Any], None, None]:
     """Run a statement as `read` does, and give its rows in lists as they come.
 
     Args:
