@@ -183,6 +183,18 @@ def test_a_file_of_csv_that_was_asked_for_became_a_folder_of_json_lines(
     assert run("export", legacy.path, "-o", f"{tmp_path}/a folder.csv/").code == ExitCode.DONE
 
 
+def test_a_key_file_without_a_name_for_the_key_made_an_unsigned_bag(
+    run: Run, legacy: Written, tmp_path: Path
+) -> None:
+    """As if a signed one had not been asked for."""
+    (tmp_path / "key").write_text("secret\n")
+    for place in (("-o", tmp_path / "x"), ("-o", "-"), ("--dataset", tmp_path / "x")):
+        told = run("export", legacy.path, *place, "--key-file", tmp_path / "key")
+        assert (told.code, told.out) == (ExitCode.USAGE, "")
+        assert told.err == "landscape-compat: --key-file belongs to --sign.\n"
+    assert not (tmp_path / "x").exists()
+
+
 def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:
     """Contradictions are usage errors, told before the database is opened."""
     with untouched(legacy.path):

@@ -144,3 +144,22 @@ def test_a_page_goes_with_nothing_else(run: Run, legacy: Written, tmp_path: Path
     for words in (["--json"], ["--table", "rows"], ["--target", "df2fa70fb"]):
         both = run("inspect", legacy.path, "--html", tmp_path / "page.html", *words)
         assert both.code == ExitCode.USAGE
+
+
+def test_an_empty_name_was_passed_over(run: Run, legacy: Written, tmp_path: Path) -> None:
+    """A script whose variable was empty got what it had not asked for."""
+    assert run("inspect", legacy.path, "--table", "").code == ExitCode.OPERATIONAL
+    page = ("--html", tmp_path / "page.html")
+    for words in (("--run", ""), ("--row", ""), (*page, "--table", ""), (*page, "--target", "")):
+        assert run("inspect", legacy.path, *words).code == ExitCode.USAGE
+
+
+def test_a_page_for_standard_output_became_a_file_of_that_name(
+    run: Run, legacy: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No page is written there, and that is told."""
+    monkeypatch.chdir(tmp_path)
+    told = run("inspect", legacy.path, "--html", "-")
+    assert (told.code, told.out) == (ExitCode.USAGE, "")
+    assert "standard output" in told.err
+    assert [*tmp_path.iterdir()] == [legacy.path.parent]

@@ -197,6 +197,8 @@ def run(options: argparse.Namespace) -> int:
 def _mistake(options: argparse.Namespace, selection: Selection, single: str | None) -> str:
     if options.all and selection.is_of_runs:
         return "--all means every run, so no run can be chosen beside it."
+    if options.key_file is not None and options.sign is None:
+        return "--key-file belongs to --sign."
     if options.dataset:
         return _mistake_of_dataset(options)
     if options.sign and all(not name.startswith("jsonl") for name in options.format):

@@ -47,14 +47,14 @@ def run(options: argparse.Namespace) -> int:
     """Inspect a database."""
     if options.html is not None:
         return _page(options)
-    if options.run_id or options.row_id or options.force:
+    if options.run_id is not None or options.row_id is not None or options.force:
         say("landscape-compat: --run, --row and --force belong to --html.")
         return ExitCode.USAGE
     from landscape_compat.landscape.inspection import inspect_landscape
 
     passphrase = ask_passphrase((options.database,))
     report = inspect_landscape(options.database, target=options.target, passphrase=passphrase)
-    if options.table:
+    if options.table is not None:
         try:
             table = report.table(options.table)
         except KeyError:
@@ -82,8 +82,11 @@ def _no_table(report: SchemaReport, name: str) -> LandscapeCompatError:
 
 
 def _page(options: argparse.Namespace) -> int:
-    if options.table or options.json or options.target:
+    if options.table is not None or options.json or options.target is not None:
         say("landscape-compat: --html takes neither --table, --json nor --target.")
+        return ExitCode.USAGE
+    if options.html == "-":
+        say("landscape-compat: a page is not written to standard output; give a file's name.")
         return ExitCode.USAGE
     from landscape_compat.export.page import write_page
     from landscape_compat.landscape.database import open_landscape
