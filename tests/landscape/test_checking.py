@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -66,6 +67,19 @@ def test_a_pattern_of_folders(tmp_path: Path) -> None:
     assert [one.database for one in found] == [
         str(tmp_path / name) for name in ("a.db", "b/a/d.db", "b/c.db")
     ]
+
+
+def test_a_symlink_to_a_database_that_had_gone_was_passed_over(legacy: Written) -> None:
+    """As was a pipe; a fleet that had lost some passed for one that never had them."""
+    folder = legacy.path.parent
+    (folder / "b.db").symlink_to(folder / "gone.db")
+    os.mkfifo(folder / "c.db")
+    (folder / "d.db").mkdir()
+    with untouched(legacy.path):
+        found = list(check_databases(folder / "*.db"))
+    assert [Path(one.database).name for one in found] == ["audit.db", "b.db", "c.db"]
+    assert [one.verdict for one in found] == ["degraded", "unknown", "unknown"]
+    assert "does not exist" in found[1].problem
 
 
 def test_a_name_with_a_star_in_it(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def processors() -> int:
 
 
 def _matches(database: str | os.PathLike[str] | URL) -> list[str]:
-    """Give what a name stands for: itself, or each file that a pattern matches."""
+    """Give what a name stands for: itself, or all that a pattern matches but folders."""
     if isinstance(database, URL):
         return [database.render_as_string(hide_password=False)]
     text = os.fspath(database)
@@ -130,7 +130,9 @@ def _matches(database: str | os.PathLike[str] | URL) -> list[str]:
     # `os.path`, because of what cannot be looked at a path would raise, before any is checked.
     if "://" in text or not glob.has_magic(text) or os.path.exists(text):  # noqa: PTH110
         return [text]
-    found = sorted(filter(os.path.isfile, glob.glob(text, recursive=True)))  # noqa: PTH207
+    # A symlink to a database that has gone is counted among those that cannot be looked at.
+    matched = glob.glob(text, recursive=True)  # noqa: PTH207
+    found = sorted(name for name in matched if not os.path.isdir(name))  # noqa: PTH112
     return found or [text]
 
 
