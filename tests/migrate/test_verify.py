@@ -223,6 +223,14 @@ def test_no_proof(tmp_path: Path) -> None:
         verify_migration(tmp_path / "none.db")
 
 
+def test_a_folder_with_a_proof_was_said_not_to_exist(run: Run, tmp_path: Path) -> None:
+    """A bag has no proof of a migration, which `--proof` is about."""
+    outcome = run("verify", tmp_path, "--proof", "nosuch")
+    assert outcome.code == ExitCode.OPERATIONAL
+    assert f"{tmp_path} is a folder" in outcome.err
+    assert "leave out --proof" in outcome.err
+
+
 def test_the_command(run: Run, legacy: Written, new: Path) -> None:
     """The same `verify` that verifies bags."""
     outcome = run("verify", new, "--source", legacy.path)

@@ -85,6 +85,11 @@ def verify_migration(
         new = url.database or ""
     given = Path(new)
     path = Path(str(given).removesuffix(_ENDING)) if given.name.endswith(_ENDING) else given
+    if path.is_dir():
+        raise OutputError(
+            f"{printable(path)} is a folder, and a migrated database is a file.",
+            remedy="Give the new database; or, to verify a bag or a dataset, leave out --proof.",
+        )
     if not path.is_file():
         raise OutputError(
             f"{printable(path)} does not exist.",
