@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import re
+import sqlite3
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ import pytest
 
 from landscape_compat.errors import OutputError
 from landscape_compat.export.formats.csv_files import CsvWriter
+from landscape_compat.export.formats.jsonl import json_line
+from landscape_compat.export.formats.sqlite_file import SqliteWriter
 from landscape_compat.export.output.files import FolderFiles
 from support.records import write_all
 
@@ -101,11 +106,28 @@ def test_a_row_that_no_run_reaches_has_nothing_for_its_run(tmp_path: Path) -> No
     ]
 
 
+def test_of_infinity_and_bytes_each_remedy_led_to_the_other_refusal(tmp_path: Path) -> None:
+    """JSON lines sent to CSV, and CSV to JSON lines; the format that is named holds both."""
+    record = row(number=float("inf"), data=b"\0\xff")
+    (tmp_path / "csv").mkdir()
+    for refuse in (json_line, partial(write, tmp_path / "csv")):
+        with pytest.raises(OutputError) as caught:
+            refuse(record)
+        assert "--format sqlite" in str(caught.value.remedy)
+    (tmp_path / "sqlite").mkdir()
+    with FolderFiles(tmp_path / "sqlite") as files:
+        write_all(SqliteWriter(files), [record])
+    with closing(sqlite3.connect(tmp_path / "sqlite" / "records.sqlite")) as connection:
+        assert connection.execute("SELECT number, data FROM row").fetchall() == [
+            (float("inf"), b"\0\xff")
+        ]
+
+
 def test_bytes_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         write(tmp_path, row(x=1, blob=b"\x00"))
     assert (caught.value.table, caught.value.column) == ("row", "blob")
-    assert "JSON" in str(caught.value.remedy)
+    assert "--format sqlite" in str(caught.value.remedy)
 
 
 def test_a_text_that_utf8_cannot_say_is_refused(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_number_that_json_cannot_say_is_refused_by_name(value: float) -> None:
         json_line(row(fine=1.0, latency_ms=value))
     assert (caught.value.table, caught.value.column) == ("row", "latency_ms")
     assert "inf" in caught.value.reason
-    assert "CSV" in str(caught.value.remedy)
+    assert "--format sqlite" in str(caught.value.remedy)
 
 
 def test_a_text_that_utf8_cannot_say_is_refused() -> None:

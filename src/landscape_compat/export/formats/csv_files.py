@@ -136,7 +136,7 @@ def _explain(form: RecordForm, row: Sequence[Any], run_id: Any) -> bytes:
                 "mistaken for a text.",
                 table=form.record_type,
                 column=name,
-                remedy="Export as JSON lines.",
+                remedy="Export as a SQLite database (--format sqlite), which holds it as it is.",
             )
     raise no_utf8(record)
 

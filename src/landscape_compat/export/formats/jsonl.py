@@ -254,7 +254,7 @@ def _refused(record: Record) -> OutputError:
                 f"The stored value {value!r} is a number that JSON has no form for.",
                 table=str(record[RECORD_TYPE]),
                 column=name,
-                remedy="Export as CSV, where it is written as it is.",
+                remedy="Export as a SQLite database (--format sqlite), which holds it as it is.",
             )
         try:
             json.dumps(value, default=_bytes)
