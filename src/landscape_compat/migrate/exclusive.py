@@ -110,7 +110,8 @@ def alone_with(path: Path, *, patience: float) -> Iterator[Callable[[float], boo
             return True
 
         if not unused(patience):
-            raise _in_use(path, f" by process {', '.join(map(str, writers_of(identity)))}")
+            found = ", ".join(map(str, writers_of(identity, but=descriptor)))
+            raise _in_use(path, f" by process {found}" if found else "")
         yield unused
     finally:
         os.close(descriptor)
