@@ -497,6 +497,37 @@ def test_told_of_an_error_when_its_old_name_had_gone_the_way_is_forward(
     assert count_of(aside) == count
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_folder_that_cannot_be_made_to_last_was_an_error_that_did_not_say_where_the_record_is(
+    legacy: Written, monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    """Neither the second time; it had its new name by then, and an interrupt was lost."""
+    count, real = leave_frames(legacy), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if legacy.path.exists():
+            real(descriptor)
+            if interrupted:
+                monkeypatch.setattr(os, "unlink", unlink)
+        else:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def unlink(path: Any, real: Any = os.unlink, **more: Any) -> None:
+        real(path, **more)
+        monkeypatch.setattr(os, "unlink", real)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(KeyboardInterrupt if interrupted else OutputError) as caught:
+        reset_database(legacy.path)
+    monkeypatch.undo()
+    (aside,) = legacy.path.parent.glob("audit.2*.db")
+    told = [str(caught.value), *getattr(caught.value, "__notes__", ())]
+    assert f"{legacy.path} was moved, to {aside}" in " ".join(told)
+    assert interrupted or os.strerror(errno.EIO) in told[0]
+    assert count_of(aside) == count
+
+
 def test_what_only_its_owner_may_move_is_refused_before_it_has_a_second_name(
     legacy: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:

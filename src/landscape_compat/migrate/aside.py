@@ -62,7 +62,8 @@ def reset_database(
         OpeningRefusedError: It cannot be read safely; says why.
         NotALandscapeError: It is not a Landscape, and so is not ours to move.
         LandscapeCompatError: It is not degraded, is in use, or is no file.
-        OutputError: Its new name is taken, or its folder cannot be written to.
+        OutputError: Its new name is taken, or its folder cannot be written to; where that came
+            up after it had been moved, says where it is.
     """
     url = database_url(database)
     if url.get_backend_name() != "sqlite" or not url.database or url.query:
@@ -169,9 +170,19 @@ def _move(path: Path, aside: Path, stamps: Stamps) -> tuple[str, ...]:
             if isinstance(error, OSError):
                 raise _refusal(path, error) from error
             raise
-        _give_up_names(path, aside, sidecars)
+        moved = f"{printable(path)} was moved, to {printable(aside)}"
+        try:
+            _give_up_names(path, aside, sidecars)
+        except OSError as again:
+            if isinstance(error, OSError):
+                raise OutputError(
+                    f"{moved}; that nothing is left of its old names, also after a crash, could "
+                    f"not be made sure: {again.strerror}.",
+                    remedy="Check the disk, and move away what is left beside the old name, before "
+                    "a fresh database is begun there.",
+                ) from again
         if not isinstance(error, OSError):
-            error.add_note(f"{printable(path)} was moved, to {printable(aside)}.")
+            error.add_note(f"{moved}.")
             raise
     return sidecars
 
