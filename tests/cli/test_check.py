@@ -34,6 +34,15 @@ def test_the_exit_code(run: Run, legacy: Written, tmp_path: Path) -> None:
     assert run("check", legacy.path, "--jobs", "0").code == ExitCode.USAGE
 
 
+def test_a_number_that_is_none_was_told_by_the_name_of_a_function(
+    run: Run, legacy: Written
+) -> None:
+    for number in ("x", "0", ""):
+        told = run("check", legacy.path, "-j", number)
+        assert told.code == ExitCode.USAGE
+        assert f"-j/--jobs: a number of at least 1 is wanted, not {number!r}\n" in told.err
+
+
 def test_one_of_each_is_no_plural(run: Run, legacy: Written) -> None:
     line = run("check", legacy.path, "--target", "2026-01-21").out
     assert line.endswith("  lacks 1 table and 1 column\n")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from landscape_compat.errors import ExitCode
+from landscape_compat.errors import ExitCode, count_of
 from landscape_compat.landscape.history import known_shapes
 from support.commands import Run
 from support.hosts import build_record, places
@@ -59,6 +61,29 @@ def test_rows_in_quarantine_are_named(run: Run, orphaned: Written, tmp_path: Pat
     assert outcome.out.splitlines()[-len(named) :] == [f"refused   {row}" for row in named]
 
 
+def test_what_is_left_out_was_counted_by_a_dot_in_its_name(run: Run, tmp_path: Path) -> None:
+    """A table's rows were told as values, one of them as several, and none as something."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    written = build_small(folder / "audit.db", known_shapes()[-1].shape)
+    with closing(sqlite3.connect(written.path)) as connection, connection:
+        connection.execute('CREATE TABLE ".hidden" AS SELECT 1 AS a')
+        connection.execute('CREATE TABLE "two.rows" AS SELECT 1 AS a UNION SELECT 2')
+        connection.execute("CREATE TABLE empty (a)")
+        connection.execute("ALTER TABLE runs ADD COLUMN mine")
+        connection.execute("UPDATE runs SET mine = 1")
+        ((runs,),) = connection.execute("SELECT count(*) FROM runs")
+    with untouched(written.path):
+        outcome = run("migrate", written.path, "-o", tmp_path / "new.db")
+    assert outcome.code == ExitCode.DONE, outcome.err
+    lines = [line for line in outcome.out.splitlines() if line.startswith("left out")]
+    assert lines == [
+        f"left out  runs.mine: {count_of(runs, 'value')}",
+        "left out  .hidden: 1 row",
+        "left out  two.rows: 2 rows",
+    ]
+
+
 def test_rows_that_the_host_makes_itself_are_counted(run: Run, tmp_path: Path) -> None:
     """The old ones are not copied over them."""
     written = build_record(tmp_path / "record", known_shapes()[-1].name)
@@ -67,5 +92,6 @@ def test_rows_that_the_host_makes_itself_are_counted(run: Run, tmp_path: Path) -
         outcome = run("migrate", written.path, "-o", tmp_path / "new.db", "--host")
     assert outcome.code == ExitCode.DONE, outcome.err
     count = len(written.tables["elspeth_schema_identity"].rows)
-    said = f"elspeth_schema_identity: the host's own; {count} old rows not copied"
+    old = count_of(count, "old row")
+    said = f"elspeth_schema_identity: the host's own; {old} not copied"
     assert f"host's    {said}\n" in outcome.out

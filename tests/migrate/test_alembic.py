@@ -169,8 +169,11 @@ def test_the_command(run: Run, old: Path, tmp_path: Path, monkeypatch: pytest.Mo
     result = run("alembic", old, "--metadata", "models_of_a_test:metadata", "--json").json
     assert result["stamps"] == []
     assert run("alembic", old, "--metadata", "models_of_a_test:Base.metadata").code == ExitCode.DONE
-    for wrong in ("models_of_a_test:sa", "models_of_a_test:none", "none:metadata", "none", ":x"):
-        assert run("alembic", old, "--metadata", wrong).code == ExitCode.OPERATIONAL
+    wrong = ("models_of_a_test:sa", "models_of_a_test:none", "none:metadata", "none", ":x", "")
+    for place in wrong:
+        told = run("alembic", old, "--metadata", place)
+        assert told.code == ExitCode.OPERATIONAL
+        assert place == wrong[0] or f" {place!r} cannot be found: " in told.err
     both = ("--metadata", "models_of_a_test:metadata", "--target", "2026-01-21")
     assert run("alembic", old, *both).code == ExitCode.USAGE
 

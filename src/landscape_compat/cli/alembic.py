@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 def _metadata(options: argparse.Namespace) -> MetaData:
     from sqlalchemy import MetaData
 
-    if not options.metadata:
+    if options.metadata is None:
         from landscape_compat.landscape.history import known_shapes, shape_named
         from landscape_compat.landscape.metadata import metadata_of
 
@@ -86,7 +86,7 @@ def _named(place: str) -> Any:
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise LandscapeCompatError(
-            f"There is no {printable(place)}: {error}.",
+            f"{printable(place)!r} cannot be found: {error}.",
             remedy="Name it as in `app.models:Base.metadata`, where `python -c 'import "
             "app.models'` works.",
         ) from error

@@ -106,13 +106,16 @@ def _print(made: Migration) -> None:
     for name in done.absent:
         note = ", which the new shape says is never NULL" if name in done.relaxed else ""
         print(f"absent    {printable(name)}: NULL throughout{note}")
+    copied = {table.name for table in done.tables}
     for name, count in done.left_out.items():
         if name.startswith(("view ", "trigger ", "index ")):
             what = "definition"
-        else:
-            what = "values" if "." in name else "rows"
-        print(f"left out  {printable(name)}: {count} {what}")
+        else:  # of a table's column, or of a table, which may have a dot in its name, too
+            what = "value" if name.partition(".")[0] in copied else "row"
+        if count:
+            print(f"left out  {printable(name)}: {count_of(count, what)}")
     for table, count in done.own.items():
-        print(f"host's    {printable(table)}: the host's own; {count} old rows not copied")
+        old = count_of(count, "old row")
+        print(f"host's    {printable(table)}: the host's own; {old} not copied")
     for row in done.quarantined:
         print(f"refused   {printable(row)}")

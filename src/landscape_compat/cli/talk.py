@@ -215,10 +215,9 @@ def at_least_one(text: str) -> int:
         text: The argument.
 
     Raises:
-        argparse.ArgumentTypeError: It is less than one.
-        ValueError: It is no number.
+        argparse.ArgumentTypeError: It is no number, or less than one.
     """
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
-    return number
+    with suppress(ValueError):
+        if (number := int(text)) > 0:
+            return number
+    raise argparse.ArgumentTypeError(f"a number of at least 1 is wanted, not {text!r}")
