@@ -189,6 +189,22 @@ def test_a_module_in_the_folder_of_the_caller(
     assert outcome.code == ExitCode.DONE
 
 
+@pytest.mark.parametrize(
+    "sql", ['CREATE TABLE runs ("" TEXT)', "CREATE TABLE runs (a TEXT REFERENCES nowhere)"]
+)
+def test_a_schema_that_alembic_cannot_express_was_told_as_one_that_cannot_be_read(
+    run: Run, tmp_path: Path, sql: str
+) -> None:
+    """The database is sound, and everything else reads it."""
+    path = tmp_path / "audit.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(sql)
+    with untouched(path):
+        outcome = run("alembic", path)
+    assert (outcome.code, outcome.out) == (ExitCode.OPERATIONAL, "")
+    assert "Alembic cannot express the schema of this database: " in outcome.err
+
+
 def test_a_known_shape(run: Run, tmp_path: Path) -> None:
     """That of the database needs nothing done, a later one what came since."""
     path = build_small(tmp_path / "audit.db", shape_named("2026-01-18/df2fa70fb").shape).path

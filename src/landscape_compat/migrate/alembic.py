@@ -9,7 +9,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, MetaData, create_engine
-from sqlalchemy.exc import SAWarning
+from sqlalchemy.exc import ArgumentError, SAWarning
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
@@ -61,7 +61,7 @@ def plan_alembic(database: str | os.PathLike[str] | URL, metadata: MetaData) -> 
         metadata: What the project declares.
 
     Raises:
-        LandscapeCompatError: Alembic is not installed.
+        LandscapeCompatError: Alembic is not installed, or cannot express the database's schema.
         OpeningRefusedError: The database cannot be opened without a trace or a risk; says why.
         AttachError: Its dialect is not known.
     """
@@ -97,6 +97,11 @@ def plan_alembic(database: str | os.PathLike[str] | URL, metadata: MetaData) -> 
             cautions = dict.fromkeys(told)
             stamps = _stamps(connection, context)
             return AlembicPlan(stamps, tuple(_told(ops)), code, tuple(cautions))
+    except ArgumentError as error:
+        raise LandscapeCompatError(
+            f"Alembic cannot express the schema of this database: {error}",
+            remedy="See what it lacks by `inspect`, and write the operations by hand.",
+        ) from error
     finally:
         engine.dispose()
 
