@@ -89,6 +89,18 @@ def test_a_mistyped_command_is_guessed(run: Run) -> None:
     assert run("export", "x.db").err.splitlines()[-1] == "See: landscape-compat export --help"
 
 
+def test_a_name_that_begins_with_a_dash_was_called_a_missing_one(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = "If -odd.db is a name, put -- before it, or = between an option and it."
+    monkeypatch.chdir(tmp_path)
+    for words in (("inspect", "-odd.db"), ("explain", "x.db", "--run", "-odd.db")):
+        told = run(*words)
+        assert (told.code, told.err.splitlines()[-1]) == (ExitCode.USAGE, hint)
+    assert "-odd.db does not exist" in run("inspect", "--", "-odd.db").err
+    assert "If -" not in run("inspect", "-q").err
+
+
 def test_an_error_names_the_next_command(run: Run, tmp_path: Path) -> None:
     """Where another command tells more, the error says it, ready to be pasted."""
     path = tmp_path / "a letter.db"

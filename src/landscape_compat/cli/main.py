@@ -161,6 +161,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     try:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
+        if stop.code == ExitCode.USAGE:
+            _explain_dashes(sys.argv[1:] if arguments is None else arguments)
         return int(stop.code or 0)
     if options.version:
         from importlib.metadata import version
@@ -180,6 +182,13 @@ def _run(arguments: Sequence[str] | None) -> int:
                 raise KeyboardInterrupt from error
             return _told(error, options)
     return code
+
+
+def _explain_dashes(words: Sequence[str]) -> None:
+    """Say how to give a name that was taken for options."""
+    word = next((word for word in words if re.match("-[^-].", word)), None)
+    if word is not None:
+        say(f"If {word} is a name, put -- before it, or = between an option and it.")
 
 
 @contextmanager
