@@ -14,6 +14,7 @@ from landscape_compat.cli.talk import counted, print_pairs, print_table, set_up_
 from support.commands import running
 from support.legacy import Written
 from support.terminal import Shown, in_terminal
+from support.untouched import untouched
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 PLAIN = ("rich",)
@@ -111,6 +112,17 @@ def test_progress_is_one_line_that_is_gone_at_the_end(total: str, expected: list
 
 def test_a_quiet_command_tells_no_progress() -> None:
     assert in_terminal(["500", "quiet"], columns=80, code=SLOW) == Shown(0, "")
+
+
+def test_a_page_that_is_left_out_was_told_by_the_fields_of_its_event(
+    legacy: Written, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(legacy.path)) as connection, connection:
+        connection.execute("UPDATE runs SET started_at = 'garbage'")
+    with running(capsys) as run, untouched(legacy.path):
+        told = run("export", legacy.path, "-o", tmp_path / "out").err
+    start = "warning: audit.db is exported without its page: The stored value 'garbage' is no "
+    assert any(line.startswith(start) for line in told.splitlines())
 
 
 def test_an_event_without_words_of_its_own_is_its_fields(

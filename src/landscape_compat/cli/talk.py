@@ -202,6 +202,8 @@ def _render(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
             raise structlog.DropEvent  # said when the database was opened
         columns = (f"{column} ({kind})" for column, kind in event["rules"].items())
         text = f"{event['table']}: not stored as declared: {', '.join(columns)}"
+    elif name == "page_omitted":
+        text = f"{event['database']} is exported without its page: {event['reason']}"
     else:
         fields = (f"{key}={value}" for key, value in event.items() if key != "event")
         text = f"{name}: {' '.join(fields)}"
