@@ -128,6 +128,31 @@ def test_runs_are_chosen_by_status_and_time(run: Run, tmp_path: Path) -> None:
     assert chosen("--until", "2026-01-18T11:30") == [first]
 
 
+def test_who_chose_no_status_or_time_was_told_to_give_a_run(run: Run, tmp_path: Path) -> None:
+    """The statuses that are stored, and when runs began, are what can be chosen."""
+    example().build(tmp_path / "audit.db")
+    words = ("export", tmp_path / "audit.db", "-q", "-o", "-")
+    for choice in (("--status", "none"), ("--since", "2999-01-01"), ("--until", "1999-01-01")):
+        told = run(*words, *choice)
+        assert (told.code, told.out) == (ExitCode.OPERATIONAL, "")
+        assert told.err.endswith(
+            "Remedy: Choose others; stored are runs of the status completed, failed, running and "
+            "begun from 2026-01-18 09:30:00.007956 to 2026-01-18 15:30:00.007956.\n"
+        )
+    with closing(sqlite3.connect(tmp_path / "audit.db")) as connection, connection:
+        connection.execute("DELETE FROM runs")
+    assert "This database holds no run at all" in run(*words, "--status", "none").err
+
+
+def test_tables_that_can_be_named_were_called_those_of_the_database(
+    run: Run, legacy: Written
+) -> None:
+    """Among them are tables that only a later one has."""
+    told = run("export", legacy.path, "-q", "-o", "-", "--table", "none").err
+    assert " Remedy: Tables that can be named: " in told
+    assert " operations, " in told
+
+
 def test_a_stream_and_a_file_are_written_as_asked_for(run: Run, tmp_path: Path) -> None:
     """In the order, and with what stands for what is not stored."""
     example().build(tmp_path / "audit.db")

@@ -42,7 +42,9 @@ _WIDEST = 160
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("database", metavar="DB", help="a path or a SQLAlchemy URL")
-    parser.add_argument("--run", dest="run_id", metavar="RUN", required=True, help="or `latest`")
+    parser.add_argument(
+        "--run", dest="run_id", metavar="RUN", required=True, help="a run's id, or `latest`"
+    )
     wanted = parser.add_mutually_exclusive_group()
     wanted.add_argument("--row", metavar="ROW", help="a row's id, or its index in the run")
     wanted.add_argument("--token", metavar="TOKEN", help="a token's id")

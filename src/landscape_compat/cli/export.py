@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -106,7 +106,7 @@ def _configure_selection(parser: argparse.ArgumentParser) -> None:
         dest="run_ids",
         action="append",
         default=[],
-        help="export this run only; may be given several times",
+        help="export the run of this id only (not `latest`); may be given several times",
     )
     parser.add_argument(
         "--all", action="store_true", help="export everything that is stored (the default)"
@@ -181,7 +181,7 @@ def run(options: argparse.Namespace) -> int:
             stack.enter_context(open_landscape(name, passphrase=passphrase))
             for name in options.database
         ]
-        with naming_runs(databases):
+        with naming_runs(databases) if options.run_ids else nullcontext():
             if options.dataset:
                 _write_dataset(databases[0], selection, options, passphrase)
             elif options.output == "-":

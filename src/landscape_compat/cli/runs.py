@@ -44,4 +44,4 @@ def _which(db: Landscape) -> str:
         return "This database holds no run at all; check the path."
     more = f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else ""
     shown = ", ".join(runs[:_MOST_NAMED])
-    return f"Give one of the runs that this database holds: {shown}{more}."
+    return f"Give one of the runs, newest first, that this database holds: {shown}{more}."

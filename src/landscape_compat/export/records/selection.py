@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, literal, null, select
+from sqlalchemy import Connection, func, literal, null, select
 
 from landscape_compat.errors import (
     LandscapeCompatError,
@@ -90,7 +90,8 @@ class Selection:
             raise RunNotFoundError(
                 "No run in the database is of the wanted ones, so there is nothing to export.",
                 table=RUNS,
-                remedy="Choose other times or statuses.",
+                remedy=(runs and _choice(connection, runs))
+                or "This database holds no run at all; check the path.",
             )
         return found
 
@@ -117,7 +118,7 @@ class Selection:
                 raise LandscapeCompatError(
                     f"No table or type of record is called {name!r}, so there is nothing to "
                     "export.",
-                    remedy=f"Tables of this database: {', '.join(map(printable, sorted(known)))}.",
+                    remedy=f"Tables that can be named: {', '.join(map(printable, sorted(known)))}.",
                 )
             found.add(folded)
         return frozenset(found)
@@ -141,6 +142,7 @@ class Selection:
 
 
 EVERYTHING: Final = Selection()
+_MOST_NAMED: Final = 10
 
 
 def _stored_ids(
@@ -152,6 +154,21 @@ def _stored_ids(
         return set()
     statement = select(column).where(schema.of_run(runs, literal(run_id)))
     return {stored for (stored,) in read(connection, statement, table=RUNS)}
+
+
+def _choice(connection: Connection, runs: StoredTable) -> str:
+    """Say by which statuses and times runs could be chosen; nothing, if there are none."""
+    status, began = runs.column("status"), runs.column("started_at")
+    said = []
+    if status is not None:
+        named = select(status).where(status.is_not(None)).distinct().order_by(status)
+        found = read(connection, named.limit(_MOST_NAMED), table=RUNS)
+        statuses = ", ".join(printable(value) for (value,) in found)
+        said += [f"of the status {statuses}"] if statuses else []
+    if began is not None:
+        ((first, last),) = read(connection, select(func.min(began), func.max(began)), table=RUNS)
+        said += [f"begun from {printable(first)} to {printable(last)}"] if first else []
+    return f"Choose others; stored are runs {' and '.join(said)}." if said else ""
 
 
 def _moment(run_id: Any, stored: Any) -> datetime:
