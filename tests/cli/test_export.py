@@ -220,6 +220,16 @@ def test_a_key_file_without_a_name_for_the_key_made_an_unsigned_bag(
     assert not (tmp_path / "x").exists()
 
 
+def test_a_name_that_ends_in_capitals_became_a_folder(
+    run: Run, legacy: Written, tmp_path: Path
+) -> None:
+    for name in ("BAG.ZIP", "RECORDS.JSONL", "RECORDS.Json.GZ"):
+        assert run("export", legacy.path, "-q", "-o", tmp_path / name).code == ExitCode.DONE
+        assert (tmp_path / name).is_file()
+    assert run("verify", tmp_path / "BAG.ZIP").code == ExitCode.DONE
+    assert run("export", legacy.path, "-o", tmp_path / "X.CSV").code == ExitCode.USAGE
+
+
 def test_usage(run: Run, legacy: Written, tmp_path: Path) -> None:
     """Contradictions are usage errors, told before the database is opened."""
     with untouched(legacy.path):

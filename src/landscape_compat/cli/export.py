@@ -219,7 +219,7 @@ def _mistake(options: argparse.Namespace, selection: Selection, single: str | No
 
 
 def _mistake_of_bag(place: str) -> str:
-    kind = PurePath(place).suffix.removeprefix(".")
+    kind = PurePath(place).suffix.removeprefix(".").lower()
     if kind in _FILES_OF_BAGS and not place.endswith("/"):
         return (
             f"the name says {kind}, and what is written is a folder with a file for each type "

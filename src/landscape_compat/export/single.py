@@ -43,7 +43,7 @@ def format_of_file(place: str | os.PathLike[str]) -> Format | None:
     Args:
         place: The file, as `audit.jsonl` or `audit.jsonl.gz`.
     """
-    found = _FILE.search(name := Path(place).name)
+    found = _FILE.search(name := Path(place).name.lower())
     return Format(found[1], found[2]) if found and found.end() == len(name) else None
 
 

@@ -137,7 +137,8 @@ def export_bag(
 @contextmanager
 def _folder_for(partial: Path, final: Path) -> Iterator[Path]:
     """Give the folder to make a bag in: the bag itself, or one that goes into a zip file."""
-    folder = partial.with_name(f"{partial.name}.d") if final.suffix == ".zip" else partial
+    is_zip = final.suffix.lower() == ".zip"
+    folder = partial.with_name(f"{partial.name}.d") if is_zip else partial
     try:
         folder.mkdir()
     except OSError as error:
