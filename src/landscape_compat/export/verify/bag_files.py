@@ -82,7 +82,7 @@ def bag_files(path: Path) -> Iterator[BagFiles]:
             archive = zipfile.ZipFile(file)
         except _NO_ZIP as error:
             file.seek(0)
-            if not file.read(len(_ZIP_MARK)) == _ZIP_MARK and path.suffix != ".zip":
+            if not file.read(len(_ZIP_MARK)) == _ZIP_MARK and path.suffix.lower() != ".zip":
                 raise _no_bag(path, f"cannot be read as a bag: {error}") from error
             yield _NoZip(f"cannot be read as a zip file: {error}")
             return
