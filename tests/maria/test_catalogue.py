@@ -144,7 +144,7 @@ def test_what_is_locked_is_not_altered(maria: MariaDatabase) -> None:
     """Until the transaction ends; no row is read for it."""
     maria.run("CREATE TABLE t (a int); CREATE TABLE `50%` (a int)")
     wanted = Wanted(frozenset({"t", "50%"}))
-    lock = catalogue_for("mysql", wanted).lock(read(maria, wanted))
+    lock = catalogue_for("mysql", wanted).lock(read(maria, wanted), True)
     with maria.server.connect(maria.name) as connection, connection.cursor() as cursor:
         cursor.execute("START TRANSACTION")
         cursor.execute(lock)

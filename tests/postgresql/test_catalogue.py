@@ -208,7 +208,7 @@ def test_a_role_that_may_not_read_a_table_is_told_so(postgres: PostgresDatabase)
     with postgres.server.connect(postgres.name, READER) as connection:
         shape = catalogue.read_stored(connection)
         assert {table.name: table.readable for table in shape} == {"t": True, "hidden": False}
-        lock = catalogue.lock(shape)
+        lock = catalogue.lock(shape, True)
         assert lock == 'LOCK TABLE ONLY "public"."t" IN ACCESS SHARE MODE'
         with connection.transaction():
             connection.execute(lock.encode())
@@ -226,10 +226,10 @@ def test_odd_names_are_asked_for_as_they_are(postgres: PostgresDatabase, name: s
         shape = catalogue.read_stored(connection)
         assert shape.has(f"{name}.{name}")
         with connection.transaction():
-            connection.execute(catalogue.lock(shape).encode())
+            connection.execute(catalogue.lock(shape, True).encode())
 
 
 def test_nothing_declared_is_nothing_to_lock() -> None:
     """A reader without tables has no statement to send."""
     assert not MetaData().tables
-    assert catalogue_for("postgresql").lock(SchemaShape.of(exact=True)) == ""
+    assert catalogue_for("postgresql").lock(SchemaShape.of(exact=True), True) == ""

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 
 from landscape_compat import AttachError, SourceChangedError, attach
@@ -366,6 +366,30 @@ def test_a_view_stays_as_it_is_until_the_transaction_ends(
         connection.rollback()
         postgres.run("CREATE OR REPLACE VIEW tokens AS SELECT token_id, grp FROM stored")
         assert connection.execute(select(TOKENS)).all() == []
+
+
+def test_a_view_that_its_owner_may_not_read_keeps_nobody_from_the_tables(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """It cannot be locked, and each statement failed for that."""
+    postgres.run(OLD)
+    with postgres.server.connect(postgres.name) as admin:
+        admin.execute(
+            f"""CREATE TABLE secret (word int); CREATE VIEW notes AS SELECT word FROM secret;
+            ALTER VIEW notes OWNER TO {OWNER};
+            CREATE MATERIALIZED VIEW kept AS SELECT 1 AS word;
+            ALTER MATERIALIZED VIEW kept OWNER TO {OWNER}""".encode()
+        )
+    metadata = sa.MetaData()
+    TOKENS.to_metadata(metadata)
+    views = [sa.Table(name, metadata, sa.Column("word", sa.Integer)) for name in ("notes", "kept")]
+    with attach(engine, metadata), engine.connect() as connection:
+        for _ in range(2):
+            assert connection.execute(select(TOKENS)).all() == [(1, None)]
+            assert connection.execute(select(views[1])).all() == [(1,)]
+            with pytest.raises(ProgrammingError, match="denied"):
+                connection.execute(select(views[0]))
+            connection.rollback()
 
 
 def test_a_session_in_which_a_backslash_escapes_is_not_read_degraded(

@@ -134,7 +134,11 @@ class Lookout:
                 if stored.hindrance is not None and plan.is_degraded:
                     reason, remedy = stored.hindrance
                     raise AttachError(f"{self.database}: {reason}", remedy=remedy)
-                prepared = PreparedPlan(plan, self._on_use(plan), self.catalogue.lock(stored))
+                prepared = PreparedPlan(
+                    plan,
+                    self._on_use(plan),
+                    *(self.catalogue.lock(stored, views) for views in (True, False)),
+                )
                 if len(self._plans) >= _MOST_PLANS:
                     self._plans.clear()
                 self._plans[key] = prepared

@@ -28,15 +28,15 @@ class PreparedPlan:
     Args:
         plan: The plan.
         on_use: Called for each projection that a statement uses, when it is first seen.
-        lock: The statement that keeps what is stored as it is until a transaction ends; "" where
-            none is needed.
+        locks: The statements that keep what is stored as it is until a transaction ends: the
+            strictest first, to be taken as long as the server lets it.
     """
 
-    __slots__ = ("_on_use", "_rewritten", "_stored", "lock", "plan", "sent")
+    __slots__ = ("_on_use", "_rewritten", "_stored", "locks", "plan", "sent")
 
-    def __init__(self, plan: Plan, on_use: Callable[[Projection], None], lock: str = "") -> None:
+    def __init__(self, plan: Plan, on_use: Callable[[Projection], None], *locks: str) -> None:
         self.plan = plan
-        self.lock = lock
+        self.locks = locks
         # What is sent for a text that reads and does no more: asked for every statement.
         self.sent = _Memory[str]()
         self._on_use = on_use

@@ -220,8 +220,12 @@ class ServerReading(Statements):
                         raise
                     # A table was dropped, or is out of this role's reach now.
                     raw.rollback()
+                    prepared = reader.prepared
                     self._look_again(_Through(connection), connection, reader)
                     raw.rollback()
+                    if reader.prepared is prepared and code == self._server.denied:
+                        # What a view shows may be denied to its owner; the tables can be read.
+                        prepared.locks = prepared.locks[-1:]
                     last = error
         finally:
             reader.is_busy = False
@@ -260,7 +264,7 @@ class ServerReading(Statements):
         assert read_moment is not None
         cursor = connection.cursor()
         try:
-            for statement in (begin, reader.prepared.lock):
+            for statement in (begin, *reader.prepared.locks[:1]):
                 if statement:
                     cursor.execute(statement)
         finally:

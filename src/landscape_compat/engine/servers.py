@@ -25,6 +25,7 @@ class Server:
         altered: The code of one that reads a table which is younger than its snapshot.
         outdated: The codes of a statement that names what is no longer there, or may no longer be
             read.
+        denied: The one of these that says that a lock was not to be had.
         is_running: Tells whether a raw connection is in a transaction; None if that is not known.
         driver: The one driver whose way of writing parameters into a statement is known, if only
             one's is; "" where it is the server that takes them.
@@ -38,6 +39,7 @@ class Server:
     no_transaction: object = None
     altered: object = None
     outdated: Collection[object] = ()
+    denied: object = None
     is_running: Callable[[Any], bool | None] = lambda _: None
     driver: str = ""
 
@@ -99,6 +101,7 @@ _POSTGRESQL = Server(
     "25P01",
     # Of a table, a schema, a privilege, what was no table; and two that wait for each other.
     outdated=frozenset({"42P01", "3F000", "42501", "42809", "40P01"}),
+    denied="42501",
     is_running=_runs_in_postgresql,
 )
 # Source: https://mariadb.com/kb/en/mariadb-error-code-reference/.

@@ -45,8 +45,8 @@ class Catalogue:
         read_stored: Read every table and view of that schema.
         read_version: Read what changes with every change of the schema.
         read_moment: Read what the running transaction sees; None where a file is read.
-        lock: Write the statement that keeps the tables as they are until the transaction ends;
-            "" where none is needed.
+        lock: Write the statement that keeps the tables and, if so wanted, the views as they are
+            until the transaction ends; "" where none is needed.
         has_schemas: Whether the tables of other schemas are read, too.
     """
 
@@ -54,5 +54,5 @@ class Catalogue:
     read_stored: Callable[[Any], SchemaShape]
     read_version: Callable[[Any], Hashable]
     read_moment: Callable[[Any], Moment] | None = None
-    lock: Callable[[SchemaShape], str] = lambda _: ""
+    lock: Callable[[SchemaShape, bool], str] = lambda *_: ""
     has_schemas: bool = False

@@ -158,7 +158,7 @@ def read_moment(connection: Any, wanted: Wanted) -> Moment:
     return Moment(version, bool(is_fixed))
 
 
-def lock_statement(stored: SchemaShape, wanted: Wanted) -> str:
+def lock_statement(stored: SchemaShape, views: bool, wanted: Wanted) -> str:
     """Write the statement that keeps the wanted tables from being altered.
 
     Every statement locks the tables that it names until its transaction ends. This one reads no
@@ -166,6 +166,7 @@ def lock_statement(stored: SchemaShape, wanted: Wanted) -> str:
 
     Args:
         stored: What is stored.
+        views: Whether views are locked, too.
         wanted: What the reader means of all that is stored.
     """
     folded = {name.casefold() for name in wanted.tables}

@@ -161,7 +161,7 @@ def read_moment(connection: Any, wanted: Wanted) -> Moment:
     return Moment(version, bool(is_fixed))
 
 
-def lock_statement(stored: SchemaShape, wanted: Wanted) -> str:
+def lock_statement(stored: SchemaShape, views: bool, wanted: Wanted) -> str:
     """Write the statement that keeps the wanted tables from being altered.
 
     It takes the lock that every SELECT takes, and takes no snapshot, so that what is read after
@@ -169,20 +169,22 @@ def lock_statement(stored: SchemaShape, wanted: Wanted) -> str:
 
     Args:
         stored: What is stored.
+        views: Whether views are locked, too. Their owners must then be able to read what they show.
         wanted: What the reader means of all that is stored.
     """
     names = [
         f"{'ONLY ' * (table.kind != 'view')}{_quoted(table.schema)}.{_quoted(table.name)}"
         for schema in (stored, *stored.elsewhere.values())
         for table in schema
-        if table.name in wanted.tables and table.readable and _can_be_locked(table)
+        if table.name in wanted.tables and table.readable and _can_be_locked(table, views)
     ]
     return f"LOCK TABLE {', '.join(names)} IN ACCESS SHARE MODE" if names else ""
 
 
-def _can_be_locked(table: TableShape) -> bool:
+def _can_be_locked(table: TableShape, views: bool) -> bool:
     # A view that holds rows cannot, and a foreign table lies elsewhere.
-    return table.kind in ("table", "partition") or (table.kind == "view" and not table.has_rowid)
+    is_view = table.kind == "view" and not table.has_rowid
+    return table.kind in ("table", "partition") or (views and is_view)
 
 
 def _tables(rows: Iterable[Sequence[Any]]) -> Iterable[TableShape]:
