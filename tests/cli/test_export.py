@@ -139,6 +139,11 @@ def test_who_chose_no_status_or_time_was_told_to_give_a_run(run: Run, tmp_path: 
             "Remedy: Choose others; stored are runs of the status completed, failed, running and "
             "begun from 2026-01-18 09:30:00.007956 to 2026-01-18 15:30:00.007956.\n"
         )
+    with closing(sqlite3.connect(tmp_path / "bare.db")) as connection, connection:
+        connection.execute("CREATE TABLE runs (run_id TEXT PRIMARY KEY, status TEXT)")
+        connection.execute("INSERT INTO runs VALUES ('r1', NULL)")
+    bare = run("export", tmp_path / "bare.db", "-q", "-o", "-", "--status", "none")
+    assert "choose by their ids" in bare.err
     with closing(sqlite3.connect(tmp_path / "audit.db")) as connection, connection:
         connection.execute("DELETE FROM runs")
     assert "This database holds no run at all" in run(*words, "--status", "none").err

@@ -14,7 +14,7 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -562,6 +562,53 @@ def test_a_database_that_degrades_later_is_noticed(tmp_path: Path) -> None:
         read(engine)
     with engine.connect() as connection:
         assert [row.expand_group_id for row in connection.execute(READ)] == [None, None]
+
+
+def test_a_definition_that_is_no_text_keeps_nobody_from_a_current_file(tmp_path: Path) -> None:
+    """A trigger is none of what is declared; read as text, it ended in the driver's error."""
+    path = tmp_path / "a.db"
+    run_script(path, "CREATE TABLE made (id INTEGER PRIMARY KEY); CREATE TABLE log (word TEXT)")
+    with closing(sqlite3.connect(path)) as connection:
+        trigger = "CREATE TRIGGER t AFTER INSERT ON made BEGIN INSERT INTO log VALUES ('caf?'); END"
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(
+            "INSERT INTO sqlite_master VALUES ('trigger', 't', 'made', 0, CAST(? AS TEXT))",
+            (trigger.encode().replace(b"?", b"\xe9"),),
+        )
+        connection.commit()
+    metadata = MetaData()
+    made = Table("made", metadata, Column("id", Integer, primary_key=True))
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with attach(engine, metadata):
+        for number in (1, 2):
+            with engine.begin() as connection:
+                connection.execute(made.insert().values(id=number))
+        assert read(engine, select(made)) == [(1,), (2,)]
+
+
+def test_a_file_replaced_while_another_thread_connects_was_written_to(tmp_path: Path) -> None:
+    """It had been found current, and then another thread found that it no longer was."""
+    path, older = tmp_path / "a.db", tmp_path / "b.db"
+    run_script(path, "CREATE TABLE made (id INTEGER PRIMARY KEY, grp TEXT)")
+    run_script(older, "CREATE TABLE made (id INTEGER PRIMARY KEY)")
+    metadata = MetaData()
+    made = Table("made", metadata, Column("id", Integer, primary_key=True), Column("grp", String))
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    once = iter([True])
+
+    def meanwhile(*_: Any) -> None:
+        if next(once, False):
+            older.replace(path)
+            with engine.connect():
+                pass  # it sees that, and opens the file read-only
+
+    with attach(engine, metadata):
+        assert read(engine, select(made)) == []
+        event.listen(engine, "do_connect", meanwhile)
+        with pytest.raises(SourceChangedError):
+            engine.connect()
+        with engine.connect() as connection, pytest.raises(WriteRefusedError):
+            connection.exec_driver_sql("INSERT INTO made VALUES (1)")
 
 
 def test_what_could_not_be_read_can_be_when_the_schema_says_so(tmp_path: Path) -> None:

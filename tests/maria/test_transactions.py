@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from landscape_compat import SourceChangedError, attach
+from landscape_compat import SourceChangedError, WriteRefusedError, attach
 from support.mariadb import MariaDatabase
 
 from .conftest import METADATA, MIGRATE, OLD, TOKENS
@@ -135,6 +135,39 @@ def test_a_view_waits_too(older: Engine, maria: MariaDatabase) -> None:
         connection.rollback()
         maria.run(f"{change}; INSERT INTO stored VALUES (1)")
         assert connection.execute(select(NOTES)).all() == [("n",)]
+
+
+@pytest.mark.parametrize(
+    ("script", "later"),
+    [
+        (
+            "CREATE TABLE log (a int); CREATE FUNCTION noted() RETURNS int MODIFIES SQL DATA "
+            "BEGIN INSERT INTO log VALUES (1); RETURN 1; END;"
+            "CREATE VIEW notes AS SELECT noted() AS note",
+            "SELECT 1",
+        ),
+        (
+            "CREATE OR REPLACE USER gone; GRANT ALL ON *.* TO gone; CREATE TABLE kept (note int);"
+            "CREATE DEFINER = gone VIEW notes AS SELECT note FROM kept",
+            "DROP USER gone",
+        ),
+    ],
+    ids=["writes", "nobody's"],
+)
+def test_a_view_that_cannot_be_locked_keeps_nobody_from_the_tables(
+    older: Engine, maria: MariaDatabase, script: str, later: str
+) -> None:
+    """One that does more than read, or whose definer is gone, did."""
+    maria.run(script)
+    with older.connect() as connection:
+        assert len(connection.execute(select(TOKENS)).all()) == 3
+        connection.rollback()
+        maria.run(later)
+        for _ in range(2):
+            assert len(connection.execute(select(TOKENS)).all()) == 3
+            with pytest.raises((SQLAlchemyError, WriteRefusedError)):
+                connection.execute(select(NOTES)).all()
+            connection.rollback()
 
 
 def test_a_statement_that_is_cancelled_while_it_waits(older: Engine, maria: MariaDatabase) -> None:

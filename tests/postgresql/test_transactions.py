@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 
-from landscape_compat import AttachError, SourceChangedError, attach
+from landscape_compat import AttachError, SourceChangedError, UnreadableError, attach
 from support.postgres import OWNER, PostgresDatabase
 
 from .conftest import METADATA, MIGRATE, OLD, TOKENS
@@ -368,8 +368,9 @@ def test_a_view_stays_as_it_is_until_the_transaction_ends(
         assert connection.execute(select(TOKENS)).all() == []
 
 
+@pytest.mark.parametrize("sets", [False, True])
 def test_a_view_that_its_owner_may_not_read_keeps_nobody_from_the_tables(
-    postgres: PostgresDatabase, engine: Engine
+    postgres: PostgresDatabase, engine: Engine, *, sets: bool
 ) -> None:
     """It cannot be locked, and each statement failed for that."""
     postgres.run(OLD)
@@ -383,6 +384,8 @@ def test_a_view_that_its_owner_may_not_read_keeps_nobody_from_the_tables(
     metadata = sa.MetaData()
     TOKENS.to_metadata(metadata)
     views = [sa.Table(name, metadata, sa.Column("word", sa.Integer)) for name in ("notes", "kept")]
+    if sets:
+        sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql("SET LOCAL work_mem = '1MB'"))
     with attach(engine, metadata), engine.connect() as connection:
         for _ in range(2):
             assert connection.execute(select(TOKENS)).all() == [(1, None)]
@@ -390,6 +393,49 @@ def test_a_view_that_its_owner_may_not_read_keeps_nobody_from_the_tables(
             with pytest.raises(ProgrammingError, match="denied"):
                 connection.execute(select(views[0]))
             connection.rollback()
+
+
+@pytest.mark.usefixtures("somebody_listens")
+@pytest.mark.parametrize("change", ["DROP TABLE other", "REVOKE ALL ON other FROM PUBLIC, owner"])
+@pytest.mark.parametrize("way", ["cursor", "statement"])
+def test_what_is_lost_between_transactions_that_begin_with_a_setting(
+    postgres: PostgresDatabase, engine: Engine, change: LiteralString, way: str
+) -> None:
+    """Every transaction failed, of all tables, as long as the pool lived."""
+    postgres.run(OLD + "; CREATE TABLE other (a int)")
+    metadata = sa.MetaData()
+    TOKENS.to_metadata(metadata)
+    sa.Table("other", metadata, sa.Column("a", sa.Integer))
+
+    def begin(connection: Connection) -> None:
+        if way == "statement":
+            connection.exec_driver_sql("SET LOCAL work_mem = '1MB'")
+        else:
+            raw: Any = connection.connection.dbapi_connection
+            raw.cursor().execute("SET LOCAL work_mem = '1MB'")
+
+    sa.event.listen(engine, "begin", begin)
+    with attach(engine, metadata), engine.connect() as connection:
+        for deed in (None, change, None):
+            if deed is not None:
+                postgres.run(deed)
+            assert connection.execute(select(TOKENS)).all() == [(1, None)]
+            assert connection.scalar(sa.text("SHOW work_mem")) == "1MB"
+            connection.rollback()
+
+
+def test_a_refusal_holds_nobody_up_where_each_statement_is_committed(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """It left a transaction open, with a lock on every table."""
+    postgres.run("CREATE TABLE tokens (grp text)")
+    postgres.set("lock_timeout", "200ms")
+    alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with attach(engine, METADATA), alone.connect() as connection:
+        with pytest.raises(UnreadableError, match="primary key"):
+            connection.execute(select(TOKENS))
+        postgres.run("ALTER TABLE tokens ADD COLUMN token_id int")
+        assert connection.execute(select(TOKENS)).all() == []
 
 
 def test_a_session_in_which_a_backslash_escapes_is_not_read_degraded(

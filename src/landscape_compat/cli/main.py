@@ -186,7 +186,8 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 def _explain_dashes(words: Sequence[str]) -> None:
     """Say how to give a name that was taken for options."""
-    word = next((word for word in words if re.match("-[^-].", word)), None)
+    # One that looks like a file's; of another, argparse says what is wrong.
+    word = next((word for word in words if re.match("-[^-].*[./]", word)), None)
     if word is not None:
         say(f"If {word} is a name, put -- before it, or = between an option and it.")
 

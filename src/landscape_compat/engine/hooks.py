@@ -7,7 +7,7 @@ import stat
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
@@ -67,9 +67,7 @@ class Hooks(Connecting[Reading]):
         self._current_stamps: Stamps | None = None
         # What the driver opens for a record, until it has. Not in the record's own `info`, which
         # a program's `do_connect` is to find as it would without us.
-        self._sources: WeakKeyDictionary[ConnectionPoolEntry, tuple[Source, _Found]] = (
-            WeakKeyDictionary()
-        )
+        self._sources: WeakKeyDictionary[ConnectionPoolEntry, _Passed] = WeakKeyDictionary()
 
     # Listening ------------------------------------------------------------------------------
 
@@ -104,14 +102,16 @@ class Hooks(Connecting[Reading]):
         source = source_of(arguments, keywords)
         record.info.pop(READER, None)
         found = _find(source.path)
-        self._sources[record] = source, found
+        self._sources[record] = _Passed(source, found)
         if source.path is None or not source.steerable:
             return None
         if not self._read_only and not _has_content(found):
             return None
         if self._current is not None and not self._read_only:
             if found is not None and Stamp.of(found).identity == self._identity:
-                return None  # `connect` sees whether it is current still
+                # `connect` sees whether it is current still.
+                self._sources[record] = _Passed(source, found, as_current=True)
+                return None
             self._current = None
             self._lookout.notices.source_changed("the file was replaced")
 
@@ -150,6 +150,7 @@ class Hooks(Connecting[Reading]):
                 if not _is_fresh(prepared.plan):
                     self._current = (version, read_definitions(connection))
                     self._identity = opening.guard.database.identity
+                    self._sources[record] = _Passed(source, found, as_current=True)
             finally:
                 _close(connection, opening)
             self._opens.discard(id(record))
@@ -165,11 +166,11 @@ class Hooks(Connecting[Reading]):
             on_driver(connection, lambda driver: tell_of_ends(driver, reader.end))
             self.reading.listen(self._alive())
             return
-        source, found = self._sources.pop(record, (None, None))
-        if source is None or not source.steerable:
+        passed = self._sources.pop(record, None)
+        if passed is None or not passed.source.steerable:
             self._look_at_foreign(connection)
-        elif source.path is not None and self._current is not None:
-            self._look_again(connection, found)
+        elif passed.as_current:
+            self._look_again(connection, passed.found)
 
     @staticmethod
     def close(connection: Any, record: Any) -> None:
@@ -197,13 +198,15 @@ class Hooks(Connecting[Reading]):
         """See whether a database that was current still is; cheap while nothing changed."""
         version = self._lookout.read_version(connection)
         stamps = None if found is None else Stamps(Stamp.of(found), None, None)
-        is_so = self._current is not None and version == self._current[0]
+        current = self._current
+        is_so = current is not None and version == current[0]
         if is_so and stamps is not None and stamps == self._current_stamps:
             return
         # What was written over it may have the same version.
         definitions = read_definitions(connection)
-        if self._current == (version, definitions):
-            self._current_stamps = None if stamps is None or stamps.fresh else stamps
+        if current == (version, definitions):
+            if stamps is not None:
+                self._current_stamps = None if stamps.fresh else stamps
             return
         prepared, version = self._lookout.look(connection, self._alive().dialect)
         degraded = prepared.plan.is_degraded
@@ -293,6 +296,20 @@ class Hooks(Connecting[Reading]):
             return None
         finally:
             connection.close()
+
+
+class _Passed(NamedTuple):
+    """What was left to the driver to open.
+
+    Args:
+        source: What the driver opens.
+        found: What was found at its path.
+        as_current: Whether it was left to the driver because it was known to be current.
+    """
+
+    source: Source
+    found: _Found
+    as_current: bool = False
 
 
 # What is found at a path; None for nothing, or where it cannot be looked at.

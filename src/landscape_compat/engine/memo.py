@@ -65,6 +65,10 @@ class PreparedPlan:
             self.sent.keep(text, rewritten.text, len(text) + len(rewritten.text))
         return rewritten
 
+    def leave_views_unlocked(self) -> None:
+        """Take the least strict lock from now on."""
+        self.locks = self.locks[-1:]
+
     def tell(self, table: str) -> None:
         """Do for a table that lacks something what is done when a statement first uses it.
 

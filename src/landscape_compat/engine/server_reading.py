@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from weakref import ref
@@ -141,6 +142,10 @@ class ServerReading(Statements):
         except WriteRefusedError as error:
             self._lookout.notices.write_refused(error.reason)
             raise
+        except UnreadableError:
+            if _is_autocommit(connection):
+                connection.connection.rollback()  # what was begun to see whether it still is so
+            raise
         return rewritten.text
 
     def _goes_on(self, connection: Connection) -> bool:
@@ -164,8 +169,9 @@ class ServerReading(Statements):
         connection = context.connection
         if connection is None or connection.closed or connection.invalidated:
             return
-        if SERVER_READER not in connection.connection.info:
-            return
+        reader: ServerReader | None = connection.connection.info.get(SERVER_READER)
+        if reader is None or reader.is_busy:
+            return  # none of ours; or the check, which knows what its own errors mean
         error = context.original_exception
         code = self._server.code_of(error)
         if code is not None and code == self._server.altered:
@@ -216,16 +222,18 @@ class ServerReading(Statements):
                     code = self._server.code_of(getattr(error, "orig", error))
                     if code is not None and code == self._server.no_transaction:
                         raise _ended() from error
-                    if not may_restart or code not in self._server.outdated:
+                    if code not in self._server.outdated:
                         raise
                     # A table was dropped, or is out of this role's reach now.
-                    raw.rollback()
+                    if may_restart:
+                        raw.rollback()
                     prepared = reader.prepared
                     self._look_again(_Through(connection), connection, reader)
-                    raw.rollback()
-                    if reader.prepared is prepared and code == self._server.denied:
+                    if may_restart:
+                        raw.rollback()
+                    if reader.prepared is prepared and code in self._server.denied:
                         # What a view shows may be denied to its owner; the tables can be read.
-                        prepared.locks = prepared.locks[-1:]
+                        prepared.leave_views_unlocked()
                     last = error
         finally:
             reader.is_busy = False
@@ -241,7 +249,10 @@ class ServerReading(Statements):
         # Where SQLAlchemy takes what we raise for the statement's own error, it need not be asked
         # to execute ours, which costs as much as executing them does.
         face = raw if self.is_on_dialect else through
-        moment = self._locked_moment(face, reader, self._server.begin if may_restart else "")
+        if may_restart:
+            moment = self._locked_moment(face, reader, self._server.begin)
+        else:
+            moment = self._locked_moment(face, reader, *self._server.within)
         if not moment.is_fixed:
             if not may_restart:
                 raise WriteRefusedError(
@@ -259,16 +270,20 @@ class ServerReading(Statements):
             raw.rollback()  # what is locked is no longer what is read
         return False
 
-    def _locked_moment(self, connection: Any, reader: ServerReader, begin: str) -> Moment:
+    def _locked_moment(
+        self, connection: Any, reader: ServerReader, begin: str, undo: str = "", end: str = ""
+    ) -> Moment:
+        """Lock the tables between two statements, and look; undo a lock that is not to be had."""
         read_moment = self._lookout.catalogue.read_moment
         assert read_moment is not None
-        cursor = connection.cursor()
+        _send(connection, begin)
         try:
-            for statement in (begin, *reader.prepared.locks[:1]):
-                if statement:
-                    cursor.execute(statement)
-        finally:
-            cursor.close()
+            _send(connection, reader.prepared.locks[0] if reader.prepared.locks else "")
+        except Exception:
+            with suppress(Exception):  # what went wrong first is to be told
+                _send(connection, undo)
+            raise
+        _send(connection, end)
         return read_moment(connection)
 
     def _look_again(self, through: _Through, connection: Connection, reader: ServerReader) -> None:
@@ -311,6 +326,15 @@ class _Through:
         """Close what was executed."""
         if self._result is not None:
             self._result.close()
+
+
+def _send(connection: Any, statement: str) -> None:
+    if statement:
+        cursor = connection.cursor()
+        try:
+            cursor.execute(statement)
+        finally:
+            cursor.close()
 
 
 def _ended() -> WriteRefusedError:

@@ -25,7 +25,9 @@ class Server:
         altered: The code of one that reads a table which is younger than its snapshot.
         outdated: The codes of a statement that names what is no longer there, or may no longer be
             read.
-        denied: The one of these that says that a lock was not to be had.
+        denied: Those of them that may say no more than that a view cannot be locked.
+        within: The statements before a lock that is taken within a transaction which must not be
+            lost, after one that fails, and after one that is had.
         is_running: Tells whether a raw connection is in a transaction; None if that is not known.
         driver: The one driver whose way of writing parameters into a statement is known, if only
             one's is; "" where it is the server that takes them.
@@ -39,7 +41,8 @@ class Server:
     no_transaction: object = None
     altered: object = None
     outdated: Collection[object] = ()
-    denied: object = None
+    denied: Collection[object] = ()
+    within: tuple[str, ...] = ("",)
     is_running: Callable[[Any], bool | None] = lambda _: None
     driver: str = ""
 
@@ -101,10 +104,16 @@ _POSTGRESQL = Server(
     "25P01",
     # Of a table, a schema, a privilege, what was no table; and two that wait for each other.
     outdated=frozenset({"42P01", "3F000", "42501", "42809", "40P01"}),
-    denied="42501",
+    denied=frozenset({"42501"}),
+    within=(
+        "SAVEPOINT landscape_compat",
+        "ROLLBACK TO SAVEPOINT landscape_compat",
+        "RELEASE SAVEPOINT landscape_compat",
+    ),
     is_running=_runs_in_postgresql,
 )
 # Source: https://mariadb.com/kb/en/mariadb-error-code-reference/.
+_OF_A_VIEW = frozenset({1142, 1143, 1305, 1356, 1370, 1449, 1792})
 _MARIADB = Server(
     "in a session and in transactions that only read, each from one snapshot, enforced by the "
     "server",
@@ -113,8 +122,10 @@ _MARIADB = Server(
     _number_of,
     1792,
     altered=1412,
-    # No such database, table or column, no privilege on it, a view that lacks one.
-    outdated=frozenset({1049, 1054, 1142, 1143, 1146, 1356, 1412}),
+    # No such database, table or column, no privilege on it; and what a view may be lacking, which
+    # may also do more than read.
+    outdated=frozenset({1049, 1054, 1142, 1143, 1146, 1412, *_OF_A_VIEW}),
+    denied=_OF_A_VIEW,
     is_running=_runs_in_mariadb,
     driver="pymysql",
 )

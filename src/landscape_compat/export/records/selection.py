@@ -90,8 +90,7 @@ class Selection:
             raise RunNotFoundError(
                 "No run in the database is of the wanted ones, so there is nothing to export.",
                 table=RUNS,
-                remedy=(runs and _choice(connection, runs))
-                or "This database holds no run at all; check the path.",
+                remedy=_choice(connection, runs) if runs else _NO_RUNS,
             )
         return found
 
@@ -156,8 +155,11 @@ def _stored_ids(
     return {stored for (stored,) in read(connection, statement, table=RUNS)}
 
 
+_NO_RUNS: Final = "This database holds no run at all; check the path."
+
+
 def _choice(connection: Connection, runs: StoredTable) -> str:
-    """Say by which statuses and times runs could be chosen; nothing, if there are none."""
+    """Say by which statuses and times runs could be chosen."""
     status, began = runs.column("status"), runs.column("started_at")
     said = []
     if status is not None:
@@ -168,7 +170,11 @@ def _choice(connection: Connection, runs: StoredTable) -> str:
     if began is not None:
         ((first, last),) = read(connection, select(func.min(began), func.max(began)), table=RUNS)
         said += [f"begun from {printable(first)} to {printable(last)}"] if first else []
-    return f"Choose others; stored are runs {' and '.join(said)}." if said else ""
+    if said:
+        return f"Choose others; stored are runs {' and '.join(said)}."
+    if list(read(connection, select(literal(1)).select_from(runs.clause).limit(1), table=RUNS)):
+        return "The runs that this database holds tell no status and no time; choose by their ids."
+    return _NO_RUNS
 
 
 def _moment(run_id: Any, stored: Any) -> datetime:

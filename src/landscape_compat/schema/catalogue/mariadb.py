@@ -170,11 +170,12 @@ def lock_statement(stored: SchemaShape, views: bool, wanted: Wanted) -> str:
         wanted: What the reader means of all that is stored.
     """
     folded = {name.casefold() for name in wanted.tables}
+    kinds = ("table", "view") if views else ("table",)
     names = [
         f"{_quoted(table.schema)}.{_quoted(table.name)}"
         for schema in (stored, *stored.elsewhere.values())
         for table in schema
-        if table.name.casefold() in folded and table.kind in ("table", "view") and table.readable
+        if table.name.casefold() in folded and table.kind in kinds and table.readable
     ]
     return " UNION ALL ".join(
         f"(SELECT 1 FROM (SELECT t.* FROM {name} AS t LIMIT 0) AS x)" for name in names

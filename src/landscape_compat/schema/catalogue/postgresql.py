@@ -141,7 +141,7 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
 
 
 def read_version(connection: Any, wanted: Wanted) -> str:
-    """Read a digest of the search path and of the wanted tables' columns.
+    """Read a digest of all that a plan depends on: search path, wanted tables, types, strings.
 
     Args:
         connection: A raw DBAPI connection.

@@ -54,7 +54,8 @@ def read_definitions(connection: Any) -> str:
     Args:
         connection: A raw DBAPI connection.
     """
-    asked = "SELECT group_concat(sql, char(10)) FROM main.sqlite_master"
+    # By its bytes: not all of it need be text.
+    asked = "SELECT group_concat(hex(sql)) FROM main.sqlite_master"
     return str(_rows(connection, asked)[0][0])
 
 
