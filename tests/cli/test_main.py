@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -266,10 +267,11 @@ def test_a_closed_stream_was_an_attribute_error_or_had_its_words_in_another(
 ) -> None:
     """What was said to no standard error was printed among the results."""
     shut = " ".join(f"{number}>&-" for number in closed)
-    command = f"exec {sys.executable} -m landscape_compat export {legacy.path} --json -o"
+    words = (sys.executable, "-m", "landscape_compat", "export", str(legacy.path), "--json", "-o")
+    command = shlex.join((*words, str(tmp_path / "out")))
     with untouched(legacy.path):
         done = subprocess.run(
-            ["sh", "-c", f"{command} {tmp_path}/out {shut}"], capture_output=True, check=False
+            ["sh", "-c", f"exec {command} {shut}"], capture_output=True, check=False
         )
     assert done.returncode == ExitCode.DONE, done.stderr
     assert (done.stdout == b"") is (1 in closed)
@@ -280,10 +282,10 @@ def test_a_closed_stream_was_an_attribute_error_or_had_its_words_in_another(
 
 
 def test_without_a_standard_error_a_mistake_was_told_among_the_results(tmp_path: Path) -> None:
-    words = "-m landscape_compat inspect"
-    for rest, code in (("", ExitCode.USAGE), (f"{tmp_path}/no.db", ExitCode.OPERATIONAL)):
+    words = (sys.executable, "-m", "landscape_compat", "inspect")
+    for rest, code in (((), ExitCode.USAGE), ((str(tmp_path / "no.db"),), ExitCode.OPERATIONAL)):
         done = subprocess.run(
-            ["sh", "-c", f"exec {sys.executable} {words} {rest} 2>&-"],
+            ["sh", "-c", f"exec {shlex.join((*words, *rest))} 2>&-"],
             stdout=subprocess.PIPE,
             check=False,
         )

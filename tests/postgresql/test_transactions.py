@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, LiteralString
@@ -444,8 +445,18 @@ def test_a_session_in_which_a_backslash_escapes_is_not_read_degraded(
     """A table behind such a string was read as it is stored."""
     postgres.run(OLD)
     postgres.set("standard_conforming_strings", "off")
-    with attach(engine, METADATA), pytest.raises(AttachError, match="standard_conforming"):
+    with attach(engine, METADATA), pytest.raises(AttachError, match="standard_conforming") as told:
         engine.connect()
+    assert told.tb  # which would keep the connection
+    with postgres.server.connect("postgres") as admin:
+        # None is left to whoever collects garbage.
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        for _ in range(100):
+            left = admin.execute(asked, (postgres.name,)).fetchone()
+            if left == (0,):
+                break
+            time.sleep(0.02)
+        assert left == (0,)
     postgres.run(MIGRATE)
     with attach(engine, METADATA), engine.connect() as connection:
         assert connection.scalar(select(TOKENS.c.grp)) == "new"

@@ -72,6 +72,10 @@ class ServerHooks(Connecting[ServerReading]):
                 if version == self._current_version:
                     return
             prepared, version = self._lookout.look(connection, engine.dialect)
+        except BaseException:
+            with suppress(Exception):
+                connection.close()  # which SQLAlchemy leaves to whoever collects garbage
+            raise
         finally:
             with suppress(Exception):
                 connection.rollback()  # a driver begins a transaction for our sake
