@@ -234,16 +234,23 @@ def test_names_cannot_act_on_the_terminal(run: Run, tmp_path: Path) -> None:
     assert "\\x1b[31m\\nb.db" in outcome.err
 
 
-def test_a_closed_pipe_is_no_error_message(legacy: Written) -> None:
-    """A reader that has seen enough, as `head` does, is not answered with a traceback."""
-    words = ("-m", "landscape_compat", "export", str(legacy.path), "-o", "-", "-q")
-    command = [sys.executable, *words]
+CLOSED = ExitCode.OPERATIONAL, b""
+
+
+def told_to_a_closed_pipe(*words: str) -> tuple[int, bytes]:
+    """Run a command whose reader has gone; give its exit code, and what it says of that."""
+    command = [sys.executable, "-m", "landscape_compat", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         child.stdout.close()
         talk = child.stderr.read()
-    assert (child.returncode, talk) == (ExitCode.OPERATIONAL, b"")
+    return child.returncode, talk
+
+
+def test_a_closed_pipe_is_no_error_message(legacy: Written) -> None:
+    """A reader that has seen enough, as `head` does, is not answered with a traceback."""
+    assert told_to_a_closed_pipe("export", str(legacy.path), "-o", "-", "-q") == CLOSED
 
 
 @pytest.mark.parametrize("word", ["--version", "--help"])
@@ -252,13 +259,7 @@ def test_the_version_to_a_closed_pipe_was_answered_with_a_traceback(
 ) -> None:
     """Only what a command prints was looked after."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    command = [sys.executable, "-m", "landscape_compat", word]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        assert child.stderr is not None
-        child.stdout.close()
-        talk = child.stderr.read()
-    assert (child.returncode, talk) == (ExitCode.OPERATIONAL, b"")
+    assert told_to_a_closed_pipe(word) == CLOSED
 
 
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
