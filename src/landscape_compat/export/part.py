@@ -22,7 +22,6 @@ from landscape_compat.export.bag.witness import require_unchanged, state_of_sour
 from landscape_compat.export.formats.writers import Format, RecordWriter, Writers
 from landscape_compat.export.output.files import ALL_RECORDS, FolderFiles, WrittenFile, file_stem
 from landscape_compat.export.output.watching import Watch
-from landscape_compat.export.page import make_page
 from landscape_compat.export.records.additions import AbsentMode
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.records.source import MakeOf
@@ -198,6 +197,9 @@ def _draw(
 
     The records give every value as it is stored, so the export is whole without the page.
     """
+    # What draws it takes a tenth of a second to import, and not every bag has one.
+    from landscape_compat.export.page import make_page
+
     try:
         page = make_page(db, run_id=next(iter(selection.run_ids), None), digests=digests)
     except UnreadableError as error:
