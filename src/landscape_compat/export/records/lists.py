@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -140,5 +141,14 @@ def _as_json(keys: Sequence[Any], *, texts_only: bool) -> str | None:
     kinds = {str, type(None)} if texts_only else {str, int, type(None)}
     if not kinds.issuperset(map(type, keys)):
         return None
-    text = json.dumps(keys, ensure_ascii=False, separators=(",", ":"))
+    text = _dumps(keys)
     return None if "\\u0000" in text else text
+
+
+def _dumps(keys: Sequence[Any]) -> str:
+    # What it does not take, as half of a surrogate pair, is left to the standard library.
+    with suppress(ImportError, TypeError):
+        import orjson
+
+        return orjson.dumps(keys).decode()
+    return json.dumps(keys, ensure_ascii=False, separators=(",", ":"))
