@@ -25,9 +25,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -81,14 +80,14 @@ def _made(path: Path, source_rows: int) -> Path:
 # --- contenders -------------------------------------------------------------------------------
 
 
-def _bag(*formats: str, order: str) -> Callable[[Path, Path], None]:
+def _bag(format_: str, *, order: str) -> Callable[[Path, Path], None]:
     def work(database: Path, out: Path) -> None:
-        from landscape_compat import export_bag, open_landscape
+        from landscape_compat.cli.main import main
 
-        warnings.simplefilter("ignore")
-        with open_landscape(database) as db:
-            chosen: Any = order
-            export_bag(db, out, formats=formats, order=chosen, page=False)
+        what = ["--format", format_, "--order", order, "--no-page", "--quiet"]
+        with redirect_stdout(None):
+            if main(["export", str(database), "-o", str(out), *what]):
+                raise SystemExit("The export failed.")
 
     return work
 
