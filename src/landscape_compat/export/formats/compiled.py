@@ -38,30 +38,32 @@ def compile_encoder(
         catch: The name of the exception that says that it cannot.
         unless: The expression that says so beforehand.
     """
-    lines = ["def encode(row, run_id):"]
     ats = sorted({field.at for field in _all(form) if field.at})
     last = ats[-1] if ats else 0
     unpacked = ", ".join(f"c{at}" for at in range(last + 1))
-    lines.append(f"    {unpacked}, = row" if ats else "    pass")
+    body = [f"{unpacked}, = row"] if ats else []
     if unless:
-        lines.append(f"    if {unless}: return fallback(row, run_id)")
+        body.append(f"if {unless}: return fallback(row, run_id)")
     for field in _all(form):
         if field.at:
-            lines += [f"    {line}" for line in fix(field, f"c{field.at}")]
+            body += fix(field, f"c{field.at}")
     cells = [(field, f"c{field.at}" if field.at else repr(field.constant)) for field in form.fields]
     if form.run:
-        body = [f"return {result([(None, 'c1'), *cells])}"]
+        body.append(f"return {result([(None, 'c1'), *cells])}")
     else:
-        body = [
+        body += [
             "if run_id is None:",
             f"    return {result(cells)}",
             f"return {result([(None, 'run_id'), *cells])}",
         ]
     if fallback and catch:
-        lines += ["    try:", *(f"        {line}" for line in body)]
-        lines += [f"    except {catch}:", "        return fallback(row, run_id)"]
-    else:
-        lines += [f"    {line}" for line in body]
+        body = [
+            "try:",
+            *(f"    {line}" for line in body),
+            f"except {catch}:",
+            "    return fallback(row, run_id)",
+        ]
+    lines = ["def encode(row, run_id):", *(f"    {line}" for line in body)]
     space = {**names, "fallback": fallback}
     exec("\n".join(lines), space)
     encode: CompiledEncoder = space["encode"]

@@ -91,23 +91,44 @@ class CsvWriter:
 
 
 def _line_encoder(form: RecordForm) -> CompiledEncoder:
+    def fix(field: Field, value: str) -> Sequence[str]:
+        # In place, because a call costs as much as all that a cell needs.
+        quoted = f"f'\"{{{value}}}\"' if '\"' not in {value} else text({value})"
+        # A number is written, by the line that all become a part of, as `repr` writes it.
+        return (
+            *plain_fix(field, value),
+            f"if type({value}) is str: {value} = {quoted}",
+            f"elif {value} is None: {value} = ''",
+            f"elif type({value}) is not int and type({value}) is not float: "
+            f"{value} = other({value})",
+        )
+
     def result(cells: Sequence[tuple[Field | None, str]]) -> str:
-        values = [value for _, value in cells]
+        literals = [repr(_text(form.record_type))]
         if not cells or cells[0][0] is not None:
             # Of a table that stores no run: a row that none reaches has nothing for it.
-            values.insert(0, "None")
-        texts = [f"text({v}) if type({v}) is str else other({v})" for v in values]
-        pattern = _text(form.record_type).replace("%", "%%") + ",%s" * len(values) + "\r\n"
-        return f"({pattern!r} % ({', '.join([*texts, ''])})).encode()"
+            literals.append("','")
+        for field, value in cells:
+            if field and not field.at:
+                literals.append(repr(f",{_cell(field.constant)}"))
+            else:
+                literals.append(f"f',{{{value if value != 'run_id' else 'cell(run_id)'}}}'")
+        return rf"({' '.join(literals)} '\r\n').encode()"
 
     return compile_encoder(
         form,
         result,
-        names={**PLAIN_NAMES, "text": _text, "other": _other},
-        fix=plain_fix,
+        names={**PLAIN_NAMES, "text": _text, "other": _other, "cell": _cell},
+        fix=fix,
         fallback=lambda row, run_id: _explain(form, row, run_id),
         catch="(TypeError, UnicodeEncodeError)",
     )
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    return "" if value is None else _other(value)
 
 
 def _text(text: str) -> str:
@@ -115,8 +136,6 @@ def _text(text: str) -> str:
 
 
 def _other(value: Any) -> str:
-    if value is None:
-        return ""
     if value is True:
         return "true"
     if value is False:
