@@ -183,13 +183,14 @@ def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequenc
         "bytes": bytes,
         "flag": bool,
     }.get(kind, str)
+    if kind == "time" and (times := _times_at_once(pyarrow, values)) is not None:
+        return times
     if kind in ("time", "moment"):
         zoned = kind == "moment"
         values = [None if v is None else _moment(form, name, v, zoned=zoned) for v in values]
-    else:
-        for value in values:
-            if value is not None and type(value) is not python:
-                raise _misfit(form, name, kind, value)
+    elif not {python, type(None)}.issuperset(map(type, values)):
+        value = next(v for v in values if v is not None and type(v) is not python)
+        raise _misfit(form, name, kind, value)
     if kind == "number" and any(v is not None and math.isnan(v) for v in values):
         raise _misfit(form, name, kind, math.nan)
     try:
@@ -201,6 +202,20 @@ def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequenc
             column=name,
             remedy="Export as JSON lines.",
         ) from error
+
+
+def _times_at_once(pyarrow: Any, values: Sequence[Any]) -> Any | None:
+    """Make times of texts, if every one is written as SQLAlchemy writes a time, and None if not."""
+    from pyarrow import compute
+
+    try:
+        texts = pyarrow.array(values, type=pyarrow.string(), from_pandas=False)
+        times = texts.cast(pyarrow.timestamp("us"))
+        # Arrow has a year 0, and Python has not.
+        compute.min(times).as_py()
+        return times if times.cast(pyarrow.string()).equals(texts) else None
+    except (pyarrow.ArrowException, UnicodeEncodeError, TypeError, OverflowError):
+        return None
 
 
 def _moment(form: RecordForm, name: str, value: Any, *, zoned: bool) -> datetime:
