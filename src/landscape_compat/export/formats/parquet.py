@@ -166,6 +166,8 @@ def _class(field: Field) -> str:
 
 
 def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequence[Any]) -> Any:
+    from pyarrow import compute
+
     types = {
         "text": pyarrow.string(),
         "integer": pyarrow.int64(),
@@ -183,7 +185,7 @@ def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequenc
         "bytes": bytes,
         "flag": bool,
     }.get(kind, str)
-    if kind == "time" and (times := _times_at_once(pyarrow, values)) is not None:
+    if kind == "time" and (times := _times_at_once(pyarrow, compute, values)) is not None:
         return times
     if kind in ("time", "moment"):
         zoned = kind == "moment"
@@ -191,10 +193,8 @@ def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequenc
     elif not {python, type(None)}.issuperset(map(type, values)):
         value = next(v for v in values if v is not None and type(v) is not python)
         raise _misfit(form, name, kind, value)
-    if kind == "number" and any(v is not None and math.isnan(v) for v in values):
-        raise _misfit(form, name, kind, math.nan)
     try:
-        return pyarrow.array(values, type=type_, from_pandas=False)
+        array = pyarrow.array(values, type=type_, from_pandas=False)
     except (pyarrow.ArrowException, UnicodeEncodeError, OverflowError) as error:
         raise OutputError(
             f"A stored value has no form in a column of {kind}: {error}.",
@@ -202,12 +202,13 @@ def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequenc
             column=name,
             remedy="Export as JSON lines.",
         ) from error
+    if kind == "number" and compute.any(compute.is_nan(array)).as_py():
+        raise _misfit(form, name, kind, math.nan)
+    return array
 
 
-def _times_at_once(pyarrow: Any, values: Sequence[Any]) -> Any | None:
+def _times_at_once(pyarrow: Any, compute: Any, values: Sequence[Any]) -> Any | None:
     """Make times of texts, if every one is written as SQLAlchemy writes a time, and None if not."""
-    from pyarrow import compute
-
     try:
         texts = pyarrow.array(values, type=pyarrow.string(), from_pandas=False)
         times = texts.cast(pyarrow.timestamp("us"))
