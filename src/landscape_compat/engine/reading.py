@@ -14,8 +14,8 @@ from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.opening import Opening
-from landscape_compat.engine.statements import AS_STORED, Statements
-from landscape_compat.errors import SourceChangedError, UnreadableError, WriteRefusedError
+from landscape_compat.engine.statements import AS_STORED, Statements, rewrite_by
+from landscape_compat.errors import SourceChangedError, WriteRefusedError
 from landscape_compat.projection.scan import Effect
 
 __all__ = ["READER", "Reader", "Reading", "on_driver"]
@@ -84,41 +84,31 @@ class Reading(Statements):
         if text is None:
             return self._rewrite(statement, connection, reader, bool(options.get(AS_STORED)))
         transaction = connection.get_transaction()
-        if transaction is None or reader.transaction() is not transaction:
-            prepared = reader.prepared
-            self._check(connection, reader)
-            if reader.prepared is not prepared:
-                return reader.prepared.rewrite(statement).text
+        is_seen = transaction is not None and reader.transaction() is transaction
+        if not is_seen and self._check(connection, reader):
+            return reader.prepared.rewrite(statement).text
         return text
 
     def _rewrite(
         self, statement: str, connection: Connection, reader: Reader, as_stored: bool
     ) -> str:
         """Give the text of a statement that is new, or does more than read what is declared."""
+
+        def look() -> bool:
+            transaction = connection.get_transaction()
+            is_seen = transaction is not None and reader.transaction() is transaction
+            return not is_seen and self._check(connection, reader)
+
         try:
             # Before the transaction is begun for its sake: a write starts nothing.
-            try:
-                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
-            except UnreadableError:
-                prepared = reader.prepared
-                transaction = connection.get_transaction()
-                if transaction is None or reader.transaction() is not transaction:
-                    self._check(connection, reader)
-                if reader.prepared is prepared:
-                    raise
-                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            rewritten = rewrite_by(reader, statement, look, as_stored=as_stored)
             answer = self.answered(statement, rewritten.effect, connection)
             if answer is not None:
                 return answer
             if rewritten.effect is Effect.CONTROL:
                 reader.end()
-            elif rewritten.effect is not Effect.PRAGMA:
-                transaction = connection.get_transaction()
-                if transaction is None or reader.transaction() is not transaction:
-                    prepared = reader.prepared
-                    self._check(connection, reader)
-                    if reader.prepared is not prepared:
-                        rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            elif rewritten.effect is not Effect.PRAGMA and look():
+                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
         except WriteRefusedError as error:
             self._lookout.notices.write_refused(error.reason)
             raise
@@ -152,8 +142,9 @@ class Reading(Statements):
             self._lookout.notices.write_refused(refused.reason)
             raise refused from error
 
-    def _check(self, connection: Connection, reader: Reader) -> None:
-        """Take the transaction's snapshot and see that the plan was made for it."""
+    def _check(self, connection: Connection, reader: Reader) -> bool:
+        """Take the transaction's snapshot, and a plan for it; tell whether that is another."""
+        former = reader.prepared
         transaction = connection.get_transaction()
         raw: Any = connection.connection.dbapi_connection
         reader.opening.check()
@@ -170,6 +161,7 @@ class Reading(Statements):
                 connection.connection.invalidate(soft=True)
         # Weakly: a transaction that nobody wants any more gives its connection back.
         reader.transaction = _nothing if transaction is None else ref(transaction)
+        return reader.prepared is not former
 
 
 def on_driver(connection: Any, work: Callable[[Any], Any]) -> Any:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.servers import Server
-from landscape_compat.engine.statements import AS_STORED, Statements, reader_of
+from landscape_compat.engine.statements import AS_STORED, Statements, reader_of, rewrite_by
 from landscape_compat.errors import (
     SourceChangedError,
     UnreadableError,
@@ -112,17 +112,15 @@ class ServerReading(Statements):
         )
         if not goes_on:
             reader.checked = False
+        former = reader.prepared
+
+        def look() -> bool:
+            return not reader.checked and self._check(connection, reader, may_restart=not goes_on)
+
         try:
             # Before the transaction is begun for its sake: a write starts nothing.
-            try:
-                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
-            except UnreadableError:
-                prepared = reader.prepared
-                if not reader.checked:
-                    self._check(connection, reader, may_restart=not goes_on)
-                if reader.prepared is prepared:
-                    raise
-                rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
+            rewritten = rewrite_by(reader, statement, look, as_stored=as_stored)
+            if reader.prepared is not former:
                 reader.checked = True
             answer = self.answered(statement, rewritten.effect, connection)
             if answer is not None:
@@ -130,9 +128,7 @@ class ServerReading(Statements):
             # Some settings must come first in a transaction; what they did is seen after it.
             sets = rewritten.moves and rewritten.effect is Effect.OTHER
             if not sets and (not reader.checked or _is_autocommit(connection)):
-                prepared = reader.prepared
-                self._check(connection, reader, may_restart=not goes_on)
-                if reader.prepared is not prepared:
+                if self._check(connection, reader, may_restart=not goes_on):
                     rewritten = reader.prepared.rewrite(statement, as_stored=as_stored)
                 reader.checked = True
             if rewritten.moves or rewritten.effect is Effect.CONTROL:
@@ -190,14 +186,18 @@ class ServerReading(Statements):
             self._lookout.notices.write_refused(refused.reason)
             raise refused from error
 
-    def _check(self, connection: Connection, reader: ServerReader, *, may_restart: bool) -> None:
+    def _check(self, connection: Connection, reader: ServerReader, *, may_restart: bool) -> bool:
         """Fix what the transaction sees, and see that the plan was made for it.
 
         Args:
             connection: The connection.
             reader: What is known of it.
             may_restart: Whether nothing was sent yet in this transaction.
+
+        Returns:
+            Whether another plan had to be made.
         """
+        former = reader.prepared
         raw: Any = connection.connection.dbapi_connection
         dialect = connection.dialect
         failure = dialect.loaded_dbapi.Error
@@ -217,7 +217,7 @@ class ServerReading(Statements):
             for _ in range(_ATTEMPTS):
                 try:
                     if self._is_fixed(connection, reader, may_restart=may_restart):
-                        return
+                        return reader.prepared is not former
                 except (DBAPIError, failure) as error:
                     code = self._server.code_of(getattr(error, "orig", error))
                     if code is not None and code == self._server.no_transaction:

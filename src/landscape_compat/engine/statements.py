@@ -12,20 +12,27 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 
+from landscape_compat.engine.memo import PreparedPlan
+from landscape_compat.errors import UnreadableError
+from landscape_compat.projection.rewrite import Rewritten
 from landscape_compat.projection.scan import Effect
 
-__all__ = ["AS_STORED", "Answer", "Statements", "reader_of"]
+__all__ = ["AS_STORED", "Answer", "Statements", "reader_of", "rewrite_by"]
 
 # Takes a statement about a connection, and the DBAPI connection; gives one to send in its place.
 Answer = Callable[[str, Any], str | None]
 
 # The execution option by which a statement reads what is stored, with no projection.
 AS_STORED = "landscape_compat_stored"
+
+
+class _Planned(Protocol):
+    prepared: PreparedPlan
 
 
 class Statements(ABC):
@@ -196,6 +203,30 @@ def reader_of(connection: Connection, key: str) -> Any:
         return connection.connection.info.get(key)
     except NotImplementedError:
         return None  # SQLAlchemy gets to know a new database on a connection of no pool
+
+
+def rewrite_by(
+    reader: _Planned, statement: str, look: Callable[[], bool], *, as_stored: bool
+) -> Rewritten:
+    """Rewrite a statement; where the plan has no answer to it, by what a look finds instead.
+
+    Args:
+        reader: What is known of the connection.
+        statement: The text, in the driver's form.
+        look: Looks whether the plan is still that of what is stored; tells whether it was not, and
+            the reader has another.
+        as_stored: Whether it reads what is stored, with no projection.
+
+    Raises:
+        WriteRefusedError: The statement writes.
+        UnreadableError: It cannot be answered faithfully from what is stored now.
+    """
+    try:
+        return reader.prepared.rewrite(statement, as_stored=as_stored)
+    except UnreadableError:
+        if not look():
+            raise
+        return reader.prepared.rewrite(statement, as_stored=as_stored)
 
 
 def _later(listeners: Any, own: Callable[..., Any]) -> list[Callable[..., Any]]:
