@@ -22,6 +22,7 @@ __all__ = [
     "STATEMENT",
     "TAG_MANIFEST",
     "bag_info",
+    "is_page",
     "manifest",
     "seal_bag",
 ]
@@ -35,7 +36,17 @@ PAGES: Final = "metadata"
 STATEMENT: Final = "metadata/export.intoto.json"
 DECLARATION: Final = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
+_PAGE = re.compile(rf"{PAGES}/[^/]+\.html")
 _LINE_BREAKS = re.compile(r"[\r\n]")
+
+
+def is_page(name: str) -> bool:
+    """Tell whether a file is a page about a database.
+
+    Args:
+        name: Its name within the bag.
+    """
+    return _PAGE.fullmatch(name) is not None
 
 
 def manifest(digests: Mapping[str, str]) -> bytes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL
 
-from landscape_compat.export.bag.bag import PAGES
+from landscape_compat.export.bag.bag import is_page
 from landscape_compat.export.verify.bag_files import bag_files
 from landscape_compat.export.verify.comparison import compare_with_source
 from landscape_compat.export.verify.findings import Verification
@@ -63,7 +63,7 @@ def verify_bag(
             found.unchecked += [
                 f"what {name} shows: it is drawn for people"
                 for name in files.sizes
-                if PurePosixPath(name).parent.as_posix() == PAGES and name.endswith(".html")
+                if is_page(name)
             ]
             if sources:
                 compare_with_source(files, predicate, sources, found, passphrase)
