@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from landscape_compat.engine.classify import looks_encrypted
 from landscape_compat.engine.encryption import Passphrase, cipher_driver
-from landscape_compat.engine.halfway import settled
+from landscape_compat.engine.halfway import begin_snapshot
 from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.opening import Opening, open_readonly
 from landscape_compat.engine.states import REFUSALS, Facts, Way
@@ -169,8 +169,7 @@ def _examine(
     locks: tuple[str, ...] = ()
     try:
         locks = lock_sqlite(connection, size=opening.size)
-        connection.execute("BEGIN")
-        settled(lambda: connection.execute("PRAGMA schema_version").fetchone())
+        begin_snapshot(connection)
         for pragma in _HEADER:
             (answer,) = connection.execute(f"PRAGMA {pragma}").fetchone()
             header[pragma] = printable(answer) if isinstance(answer, str) else int(answer)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
-__all__ = ["is_halfway", "settled"]
+__all__ = ["begin_snapshot", "is_halfway", "settled"]
 
 _T = TypeVar("_T")
 # Seconds before another try. A writer needs microseconds, unless it is suspended meanwhile.
@@ -49,3 +49,17 @@ def settled(read: Callable[[], _T]) -> _T:
                 raise
             time.sleep(pause)
     return read()
+
+
+def begin_snapshot(connection: Any) -> None:
+    """Begin a transaction, in which all that is read is of this moment.
+
+    Args:
+        connection: The driver's own, in no transaction.
+
+    Raises:
+        Exception: SQLite's own error.
+    """
+    connection.execute("BEGIN")
+    # Only a read takes the snapshot.
+    settled(lambda: connection.execute("PRAGMA schema_version").fetchall())

@@ -11,7 +11,7 @@ from typing import Any
 
 from landscape_compat.engine.classify import looks_encrypted
 from landscape_compat.engine.encryption import Passphrase, cipher_driver
-from landscape_compat.engine.halfway import settled
+from landscape_compat.engine.halfway import begin_snapshot
 from landscape_compat.engine.locks import lock_sqlite
 from landscape_compat.engine.opening import open_readonly
 from landscape_compat.errors import LandscapeCompatError, OpeningRefusedError
@@ -127,8 +127,7 @@ def look(connection: sqlite3.Connection, way: Way) -> Seen | None:
         return tuple(connection.execute(statement).fetchall())
 
     try:
-        connection.execute("BEGIN")
-        settled(lambda: rows("PRAGMA schema_version"))
+        begin_snapshot(connection)
         stored = catalogue_for("sqlite").read_stored(connection)
         columns = ("application_id", "store_kind", "schema_epoch")
         known = all(stored.has(f"{IDENTITY}.{column}") for column in columns)
