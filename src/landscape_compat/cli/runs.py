@@ -37,11 +37,12 @@ def naming_runs(databases: Sequence[Landscape]) -> Iterator[None]:
 
 
 def _which(db: Landscape) -> str:
+    from landscape_compat.export.records.selection import NO_RUNS
     from landscape_compat.landscape.recorder import ReadOnlyRecorder
 
     runs = [printable(run.run_id) for run in ReadOnlyRecorder(db).list_runs()]
     if not runs:
-        return "This database holds no run at all; check the path."
+        return NO_RUNS
     more = f" and {len(runs) - _MOST_NAMED} more" if len(runs) > _MOST_NAMED else ""
     shown = ", ".join(runs[:_MOST_NAMED])
     return f"Give one of the runs, newest first, that this database holds: {shown}{more}."

@@ -20,7 +20,7 @@ from landscape_compat.landscape.stored import StoredSchema, StoredTable, read
 from landscape_compat.landscape.tables import RUNS, TABLES
 from landscape_compat.schema.shape import SchemaShape, fold_name
 
-__all__ = ["EVERYTHING", "Selection"]
+__all__ = ["EVERYTHING", "NO_RUNS", "Selection"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Selection:
             raise RunNotFoundError(
                 "No run in the database is of the wanted ones, so there is nothing to export.",
                 table=RUNS,
-                remedy=_choice(connection, runs) if runs else _NO_RUNS,
+                remedy=_choice(connection, runs) if runs else NO_RUNS,
             )
         return found
 
@@ -155,7 +155,7 @@ def _stored_ids(
     return {stored for (stored,) in read(connection, statement, table=RUNS)}
 
 
-_NO_RUNS: Final = "This database holds no run at all; check the path."
+NO_RUNS: Final = "This database holds no run at all; check the path."
 
 
 def _choice(connection: Connection, runs: StoredTable) -> str:
@@ -174,7 +174,7 @@ def _choice(connection: Connection, runs: StoredTable) -> str:
         return f"Choose others; stored are runs {' and '.join(said)}."
     if list(read(connection, select(literal(1)).select_from(runs.clause).limit(1), table=RUNS)):
         return "The runs that this database holds tell no status and no time; choose by their ids."
-    return _NO_RUNS
+    return NO_RUNS
 
 
 def _moment(run_id: Any, stored: Any) -> datetime:
