@@ -278,7 +278,7 @@ class ServerReading(Statements):
         assert read_moment is not None
         _send(connection, begin)
         try:
-            _send(connection, reader.prepared.locks[0] if reader.prepared.locks else "")
+            _send(connection, reader.prepared.locks[0])
         except Exception:
             with suppress(Exception):  # what went wrong first is to be told
                 _send(connection, undo)
