@@ -93,7 +93,7 @@ class Reader:
             The records; `AbsentRecords` where the table or a column of `equal` is not stored.
         """
         with self._open() as (connection, schema):
-            table = self._table(connection, schema, kind)
+            table = self._table(schema, kind)
             if table is None:
                 return AbsentRecords(kind.TABLE)
             conditions = list(where(schema, table)) if where else []
@@ -174,7 +174,7 @@ class Reader:
             UnreadableError: The table is not stored.
         """
         with self._open() as (connection, schema):
-            table = self._table(connection, schema, kind)
+            table = self._table(schema, kind)
             if table is None:
                 raise _lost(kind)
             loader = self._loader(kind, table)
@@ -200,9 +200,7 @@ class Reader:
                 self._loaders.clear()
             yield connection, self._of[1]
 
-    def _table(
-        self, connection: Connection, schema: StoredSchema, kind: type[Record]
-    ) -> StoredTable | None:
+    def _table(self, schema: StoredSchema, kind: type[Record]) -> StoredTable | None:
         if kind.TABLE not in self._told:
             self._db.tell(kind.TABLE)
             self._told.add(kind.TABLE)

@@ -62,17 +62,6 @@ class RecordTable:
     links: tuple[Link, ...] = ()
     nulls_last: frozenset[str] = frozenset()
 
-    def link_to(self, parent: str) -> Link:
-        """Find the link to a parent table.
-
-        Raises:
-            KeyError: There is none.
-        """
-        for link in self.links:
-            if link.parent == parent:
-                return link
-        raise KeyError(parent)
-
 
 @dataclass(frozen=True, slots=True)
 class Branch:
