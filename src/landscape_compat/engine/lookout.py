@@ -104,7 +104,11 @@ class Lookout:
             if explained is None:
                 raise
             raise explained from error
-        raise SourceChangedError(
+        raise self.keeps_changing()
+
+    def keeps_changing(self) -> SourceChangedError:
+        """Say that no two looks agree."""
+        return SourceChangedError(
             f"The schema of {self.database} keeps changing while it is read.",
             remedy="Wait until the other program is done, and try again.",
         )

@@ -237,10 +237,7 @@ class ServerReading(Statements):
                     last = error
         finally:
             reader.is_busy = False
-        raise SourceChangedError(
-            f"The schema of {self._lookout.database} keeps changing while it is read.",
-            remedy="Wait until the other program is done, and try again.",
-        ) from last
+        raise self._lookout.keeps_changing() from last
 
     def _is_fixed(self, connection: Connection, reader: ServerReader, *, may_restart: bool) -> bool:
         """Lock the tables and look once; tell whether all is as the plan says."""
