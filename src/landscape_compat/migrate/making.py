@@ -11,12 +11,12 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, create_engine
+from sqlalchemy import URL, Engine, MetaData, create_engine
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from landscape_compat.engine.attach import attach
+from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.classify import resolve
 from landscape_compat.engine.digests import SourceDigests, digest_source
 from landscape_compat.engine.infinity import refuse_infinity
@@ -41,6 +41,7 @@ __all__ = [
     "Made",
     "Migration",
     "Wanted",
+    "attached",
     "copy_and_prove",
     "source_of",
     "told_of",
@@ -262,16 +263,7 @@ def told_of(final: Path) -> Iterator[None]:
 def _connected(
     url: URL, path: Path, target: Target, rules: RuleSet
 ) -> Iterator[tuple[Work, Identification | None]]:
-    engine = create_engine(url, poolclass=NullPool)
-    refuse_infinity(engine)
-    try:
-        attachment = attach(
-            engine,
-            target.metadata,
-            rules=rules,
-            read_only=True,
-            known=known_shapes,
-        )
+    with attached(url, target.metadata, rules) as (engine, attachment):
         report, plan = report_landscape(engine, attachment), attachment.plan()
         require_landscape(url, plan.stored)
         with closing(sqlite3.connect(path, isolation_level=None)) as new:
@@ -280,5 +272,23 @@ def _connected(
             new.execute("PRAGMA synchronous = OFF")
             with engine.connect() as old, old.begin():
                 yield Work(old, new, target, plan, report), report.identification
+
+
+@contextmanager
+def attached(url: URL, metadata: MetaData, rules: RuleSet) -> Iterator[tuple[Engine, Attachment]]:
+    """Attach an engine of its own to an old database, as long as that is read.
+
+    Args:
+        url: The old database.
+        metadata: What is declared.
+        rules: Where values that are not stored come from.
+
+    Raises:
+        LandscapeCompatError: The database cannot be read.
+    """
+    engine = create_engine(url, poolclass=NullPool)
+    refuse_infinity(engine)
+    try:
+        yield engine, attach(engine, metadata, rules=rules, read_only=True, known=known_shapes)
     finally:
         engine.dispose()

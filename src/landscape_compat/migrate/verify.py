@@ -9,12 +9,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection
 
-from landscape_compat.engine.attach import attach
 from landscape_compat.engine.digests import digest_source
-from landscape_compat.engine.infinity import refuse_infinity
 from landscape_compat.errors import (
     LandscapeCompatError,
     OutputError,
@@ -24,10 +21,10 @@ from landscape_compat.errors import (
 )
 from landscape_compat.export.verify.findings import Verification
 from landscape_compat.landscape.database import database_url
-from landscape_compat.landscape.history import known_shapes, shape_named
+from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.migrate.copying import TableCopy
-from landscape_compat.migrate.making import source_of
+from landscape_compat.migrate.making import attached, source_of
 from landscape_compat.migrate.proof import (
     ProvenTable,
     check_source,
@@ -223,18 +220,7 @@ def _shimmed(
     url: URL, known: str, stand_ins: Mapping[str, str]
 ) -> Iterator[tuple[Connection, Plan]]:
     metadata = metadata_of(shape_named(known))
-    engine = create_engine(url, poolclass=NullPool)
-    refuse_infinity(engine)
-    try:
-        attachment = attach(
-            engine,
-            metadata,
-            rules=rules_with(stand_ins, metadata),
-            read_only=True,
-            known=known_shapes,
-        )
+    with attached(url, metadata, rules_with(stand_ins, metadata)) as (engine, attachment):
         plan = attachment.plan()
         with engine.connect() as connection, connection.begin():
             yield connection, plan
-    finally:
-        engine.dispose()
