@@ -24,6 +24,7 @@ __all__ = [
     "SourceDescriptors",
     "SourceFile",
     "descriptors",
+    "range_lock",
 ]
 
 # The bytes that SQLite locks; RESERVED lies between the two.
@@ -71,7 +72,7 @@ class SourceFile:
         if _GETLK is None:
             return None
         try:
-            found = fcntl.fcntl(self.descriptor, _GETLK, _flock(kind, start, length))
+            found = fcntl.fcntl(self.descriptor, _GETLK, range_lock(kind, start, length))
         except OSError as error:
             # EINVAL: a kernel that has never heard of these locks. Anything else is a
             # file system that cannot lock.
@@ -158,7 +159,7 @@ class SourceDescriptors:
     @staticmethod
     def _lock(source: SourceFile, kind: int) -> None:
         assert _SETLK is not None, "where locks cannot be told, nothing is pinned"
-        fcntl.fcntl(source.descriptor, _SETLK, _flock(kind, SHARED, SHARED_SIZE))
+        fcntl.fcntl(source.descriptor, _SETLK, range_lock(kind, SHARED, SHARED_SIZE))
 
     def _take(self, path: Path) -> SourceFile:
         with self._guard:
@@ -205,5 +206,12 @@ def descriptors() -> SourceDescriptors:
     return SourceDescriptors()
 
 
-def _flock(kind: int, start: int, length: int) -> bytes:
+def range_lock(kind: int, start: int, length: int) -> bytes:
+    """Write what `fcntl` takes for a lock on a range.
+
+    Args:
+        kind: The kind of the lock: `F_RDLCK`, `F_WRLCK` or `F_UNLCK`.
+        start: The range's first byte.
+        length: How many bytes it has.
+    """
     return struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0)

@@ -28,13 +28,12 @@ from sqlalchemy.sql import quoted_name
 
 from landscape_compat.engine.faults import explain_fault, explain_server
 from landscape_compat.engine.lookout import database_name
+from landscape_compat.engine.statements import AS_STORED
 from landscape_compat.landscape.tables import RUNS, Link, RecordTable, facts_for
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 
 __all__ = ["StoredSchema", "StoredTable", "free_rowid", "holds", "read", "read_chunks"]
 
-# The hooks of an attached engine leave a statement with this option as it is.
-_AS_STORED: Final = "landscape_compat_stored"
 _CHUNK: Final = 256
 _ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
 
@@ -92,7 +91,7 @@ def read_chunks(
     """
     # SQLite's rows come one by one anyhow, and a buffer around its cursor would keep some back.
     raw = connection.dialect.name == "sqlite"
-    options = {_AS_STORED: as_stored, "stream_results": not raw}
+    options = {AS_STORED: as_stored, "stream_results": not raw}
     try:
         with connection.execute(statement, parameters, execution_options=options) as result:
             # Nothing is to be done with a row as it comes, and SQLAlchemy's rows take more time

@@ -6,19 +6,17 @@ import errno
 import fcntl
 import os
 import re
-import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from landscape_compat.engine.descriptors import PENDING, SHARED, SHARED_SIZE
+from landscape_compat.engine.descriptors import PENDING, SHARED, SHARED_SIZE, range_lock
 from landscape_compat.errors import LandscapeCompatError, printable
 
 __all__ = ["alone_with", "one_at_a_time", "processes", "writers_of"]
 
 _SETLK: int = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
-_FLOCK = "hhqqi4x"
 _STEP = 0.05
 
 
@@ -119,7 +117,7 @@ def alone_with(path: Path, *, patience: float) -> Iterator[Callable[[float], boo
 
 def _lock(path: Path, descriptor: int) -> bool:
     whole = SHARED + SHARED_SIZE - PENDING
-    lock = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, PENDING, whole, 0)
+    lock = range_lock(fcntl.F_WRLCK, PENDING, whole)
     try:
         fcntl.fcntl(descriptor, _SETLK, lock)
     except OSError as error:

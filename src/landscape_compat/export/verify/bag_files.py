@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, Final, Protocol
 
+from landscape_compat.engine.descriptors import READ_FLAGS
 from landscape_compat.errors import OutputError, printable
 from landscape_compat.export.output.files import cannot_write
 from landscape_compat.export.output.private import private_folder
@@ -27,8 +28,6 @@ _LZMA: Final[type[Exception]] = getattr(
 UNREADABLE: Final = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, _LZMA)
 # What opening a zip file may raise.
 _NO_ZIP: Final = (*UNREADABLE, ValueError, OverflowError, struct.error)
-# A pipe may have taken the place of what was listed, and nobody write to it.
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ZIP_MARK: Final = b"PK\x03\x04"
 
 
@@ -113,7 +112,8 @@ class _Folder:
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read it from its beginning."""
-        descriptor = os.open(self._folder / name, _READ)
+        # A pipe may have taken the place of what was listed, and nobody write to it.
+        descriptor = os.open(self._folder / name, READ_FLAGS)
         return os.fdopen(descriptor, "rb", buffering=1 << 20)
 
     @contextmanager
