@@ -198,8 +198,7 @@ class OddError(AgainError):
 def _head(path: Path, suffix: str, size: int) -> bytes | None:
     name = f"{path}{suffix}"
     try:
-        if not stat.S_ISREG(os.lstat(name).st_mode):
-            raise OddError(REFUSALS["odd-sidecar"].error(path))
+        _require_regular(name, path)
         # SQLite locks neither a -wal nor a -journal, so closing one of them is harmless.
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -213,12 +212,16 @@ def _head(path: Path, suffix: str, size: int) -> bytes | None:
 def is_readable(path: Path, suffix: str) -> bool:
     name = f"{path}{suffix}"
     try:
-        if not stat.S_ISREG(os.lstat(name).st_mode):
-            raise OddError(REFUSALS["odd-sidecar"].error(path))
+        _require_regular(name, path)
     except FileNotFoundError:
         return False
     # Never opened: closing a -shm drops SQLite's locks on it in this process.
     return os.access(name, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _require_regular(name: str, path: Path) -> None:
+    if not stat.S_ISREG(os.lstat(name).st_mode):
+        raise OddError(REFUSALS["odd-sidecar"].error(path))
 
 
 def _same_owner(path: Path) -> bool:
