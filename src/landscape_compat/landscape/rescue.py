@@ -90,7 +90,7 @@ def examine(
     Returns:
         What was found; None for a database that the host reads as well without us, or of which
         it says best itself what is wrong: current, fresh, damaged, in memory, not encrypted by
-        this passphrase, or on another server.
+        this passphrase, or on a server.
 
     Raises:
         UnreadableError: It says itself that it is no audit database.
