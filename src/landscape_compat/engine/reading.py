@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from weakref import ref
 
 from sqlalchemy import Connection, ExceptionContext
 
@@ -14,7 +13,13 @@ from landscape_compat.engine.locks import explain_refusal
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.opening import Opening
-from landscape_compat.engine.statements import AS_STORED, Statements, rewrite_by
+from landscape_compat.engine.statements import (
+    AS_STORED,
+    Statements,
+    no_transaction,
+    rewrite_by,
+    weakly,
+)
 from landscape_compat.errors import SourceChangedError, WriteRefusedError
 from landscape_compat.projection.scan import Effect
 
@@ -22,10 +27,6 @@ __all__ = ["READER", "Reader", "Reading", "on_driver"]
 
 # The key under which a pooled connection keeps its `Reader`.
 READER = "landscape_compat"
-
-
-def _nothing() -> None:
-    """Stand for a reference to a transaction where there is none."""
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Reader:
     prepared: PreparedPlan
     version: int
     opening: Opening
-    transaction: Callable[[], object] = _nothing
+    transaction: Callable[[], object] = no_transaction
     reads: bool = False
 
     def end(self) -> None:
@@ -52,7 +53,7 @@ class Reader:
         Raises:
             SourceChangedError: It did not.
         """
-        self.transaction = _nothing
+        self.transaction = no_transaction
         if self.reads:
             self.reads = False
             if self.opening.must_hold_to_the_end:
@@ -73,10 +74,11 @@ class Reading(Statements):
     def form(self, statement: str, context: Any) -> str | None:
         """Give the text to send, once the transaction is seen to be the plan's."""
         connection: Connection = context.root_connection
+        # As `reader_of` does, without a call, for which every statement would pay.
         try:
             reader: Reader | None = connection.connection.info.get(READER)
         except NotImplementedError:
-            return None  # SQLAlchemy gets to know a new database on a connection of no pool
+            return None
         if reader is None:
             return None
         options = context.execution_options
@@ -84,8 +86,9 @@ class Reading(Statements):
         if text is None:
             return self._rewrite(statement, connection, reader, bool(options.get(AS_STORED)))
         transaction = connection.get_transaction()
-        is_seen = transaction is not None and reader.transaction() is transaction
-        if not is_seen and self._check(connection, reader):
+        if (transaction is None or reader.transaction() is not transaction) and (
+            self._check(connection, reader)
+        ):
             return reader.prepared.rewrite(statement).text
         return text
 
@@ -159,8 +162,7 @@ class Reading(Statements):
             if not plan.is_degraded:
                 # The next checkout opens it as the driver does, and may write again.
                 connection.connection.invalidate(soft=True)
-        # Weakly: a transaction that nobody wants any more gives its connection back.
-        reader.transaction = _nothing if transaction is None else ref(transaction)
+        reader.transaction = weakly(transaction)
         return reader.prepared is not former
 
 

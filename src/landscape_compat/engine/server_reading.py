@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from weakref import ref
 
 from sqlalchemy import Connection, CursorResult, ExceptionContext, RootTransaction
 from sqlalchemy.exc import DBAPIError
@@ -14,7 +13,14 @@ from sqlalchemy.exc import DBAPIError
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.servers import Server
-from landscape_compat.engine.statements import AS_STORED, Statements, reader_of, rewrite_by
+from landscape_compat.engine.statements import (
+    AS_STORED,
+    Statements,
+    no_transaction,
+    reader_of,
+    rewrite_by,
+    weakly,
+)
 from landscape_compat.errors import (
     SourceChangedError,
     UnreadableError,
@@ -33,10 +39,6 @@ _ATTEMPTS = 5
 _PLAIN = {"no_parameters": True, "stream_results": False, "yield_per": None}
 
 
-def _none() -> None:
-    """Stand for a reference to no transaction."""
-
-
 @dataclass(slots=True)
 class ServerReader:
     """What is known of one read-only connection.
@@ -51,7 +53,7 @@ class ServerReader:
 
     prepared: PreparedPlan
     version: object
-    transaction: Callable[[], RootTransaction | None] = _none
+    transaction: Callable[[], RootTransaction | None] = no_transaction
     checked: bool = False
     is_busy: bool = False
 
@@ -133,8 +135,7 @@ class ServerReading(Statements):
                 reader.checked = True
             if rewritten.moves or rewritten.effect is Effect.CONTROL:
                 reader.checked = False
-            # Weakly: a transaction that nobody wants gives its connection back.
-            reader.transaction = _none if transaction is None else ref(transaction)
+            reader.transaction = weakly(transaction)
         except WriteRefusedError as error:
             self._lookout.notices.write_refused(error.reason)
             raise

@@ -12,7 +12,8 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+from weakref import ref
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
@@ -22,13 +23,24 @@ from landscape_compat.errors import UnreadableError
 from landscape_compat.projection.rewrite import Rewritten
 from landscape_compat.projection.scan import Effect
 
-__all__ = ["AS_STORED", "Answer", "Statements", "reader_of", "rewrite_by"]
+__all__ = [
+    "AS_STORED",
+    "Answer",
+    "Statements",
+    "no_transaction",
+    "reader_of",
+    "rewrite_by",
+    "weakly",
+]
 
 # Takes a statement about a connection, and the DBAPI connection; gives one to send in its place.
 Answer = Callable[[str, Any], str | None]
 
 # The execution option by which a statement reads what is stored, with no projection.
 AS_STORED = "landscape_compat_stored"
+
+
+_T = TypeVar("_T")
 
 
 class _Planned(Protocol):
@@ -203,6 +215,19 @@ def reader_of(connection: Connection, key: str) -> Any:
         return connection.connection.info.get(key)
     except NotImplementedError:
         return None  # SQLAlchemy gets to know a new database on a connection of no pool
+
+
+def no_transaction() -> None:
+    """Stand for a reference to a transaction where there is none."""
+
+
+def weakly(transaction: _T | None) -> Callable[[], _T | None]:
+    """Refer to a transaction; one that nobody wants any more gives its connection back.
+
+    Args:
+        transaction: SQLAlchemy's transaction, if there is one.
+    """
+    return no_transaction if transaction is None else ref(transaction)
 
 
 def rewrite_by(
