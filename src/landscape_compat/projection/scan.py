@@ -22,12 +22,13 @@ from landscape_compat.projection.tokens import (
     is_word,
     tokenize,
 )
+from landscape_compat.schema.letters import IN_NAME
 
 __all__ = ["Effect", "IndexHint", "QualifiedName", "StatementScan", "scan_statement"]
 
 _PERCENT = re.compile("%%?")
 # What would become one token with a number.
-_IN_NAME = re.compile(r"[0-9A-Za-z_$.\u0080-\U0010ffff]")
+_JOINS_NUMBER = re.compile(rf"{IN_NAME}|\.")
 
 
 def scan_statement(text: str, syntax: Syntax = SQLITE) -> StatementScan:
@@ -100,7 +101,9 @@ def _misplaces_parameters(text: str, tokens: list[Token]) -> bool:
     for percent in _PERCENT.finditer(text):
         at = percent.start()
         if percent.group() == "%" and (
-            at not in own or _IN_NAME.match(text, own[at]) or _IN_NAME.match(text, max(at - 1, 0))
+            at not in own
+            or _JOINS_NUMBER.match(text, own[at])
+            or _JOINS_NUMBER.match(text, max(at - 1, 0))
         ):
             return True
     return False

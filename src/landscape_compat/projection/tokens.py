@@ -9,6 +9,7 @@ from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
 
+from landscape_compat.schema.letters import BEGINS_NAME, IN_NAME
 from landscape_compat.schema.shape import fold_letters, fold_name
 
 __all__ = [
@@ -114,9 +115,6 @@ class Syntax:
         return name if quoted and not self.folds_quoted else self.folds(name)
 
 
-# Bytes above 127 are letters to both databases, whatever Unicode says of them.
-_NAME_START = r"[A-Za-z_\u0080-\U0010ffff]"
-_NAME_PART = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
 _NUMBER = r"0[xX][0-9A-Fa-f_]+|(?:\d[\d_]*(?:\.[\d_]*)?|\.\d[\d_]*)(?:[eE][+-]?\d[\d_]*)?"
 # DuckDB begins a name where a digit would have to follow.
 _DIGITS = r"\d+(?:_\d+)*"
@@ -136,9 +134,9 @@ SQLITE = Syntax(
         |(?P<blob>[xX]'[^']*(?:'|\Z))
         |(?P<string>{_SINGLE_QUOTED})
         |(?P<quoted>{_DOUBLE_QUOTED}|`(?:[^`]|``)*(?:`|\Z)|\[[^\]]*(?:\]|\Z))
-        |(?P<parameter>\?\d*|[$@\#:](?:{_NAME_PART}|::)+(?:\([^)\s]*\))?)
+        |(?P<parameter>\?\d*|[$@\#:](?:{IN_NAME}|::)+(?:\([^)\s]*\))?)
         |(?P<number>{_NUMBER})
-        |(?P<word>(?!\ufeff){_NAME_START}{_NAME_PART}*)
+        |(?P<word>(?!\ufeff){BEGINS_NAME}{IN_NAME}*)
         |(?P<operator>->>|->|\|\||<<|>>|<=|>=|<>|!=|==|.)""",
     folds_quoted=True,
     nested_comments=False,
@@ -151,7 +149,7 @@ POSTGRESQL = Syntax(
     name="postgresql",
     pattern=rf"""(?P<space>[ \t\n\f\r\v]+|--[^\n\r]*)
         |(?P<comment>/\*)
-        |(?P<dollar>\$(?P<tag>(?:{_NAME_START}(?:(?!\$){_NAME_PART})*)?)\$)
+        |(?P<dollar>\$(?P<tag>(?:{BEGINS_NAME}(?:(?!\$){IN_NAME})*)?)\$)
         |(?P<escaped>[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z))
         |(?P<blob>(?:[xXbBnN]|[uU]&)'(?:[^']|'')*(?:'|\Z))
         |(?P<string>{_SINGLE_QUOTED})
@@ -159,7 +157,7 @@ POSTGRESQL = Syntax(
         |(?P<quoted>{_DOUBLE_QUOTED})
         |(?P<parameter>\$\d+|%s|%b|%t|%\([^)]*\)[sbt])
         |(?P<number>{_NUMBER})
-        |(?P<word>{_NAME_START}{_NAME_PART}*)
+        |(?P<word>{BEGINS_NAME}{IN_NAME}*)
         |(?P<operator>::|->>|->|\|\||<=|>=|<>|!=|%%|.)""",
     folds_quoted=False,
     nested_comments=True,
@@ -175,14 +173,14 @@ DUCKDB = Syntax(
     name="duckdb",
     pattern=rf"""(?P<space>(?:[ \t\n\f\r\v]|{_SPACES})+|--[^\n\r]*)
         |(?P<comment>/\*)
-        |(?P<dollar>\$(?P<tag>(?:{_NAME_START}(?:(?!\$){_NAME_PART})*)?)\$)
+        |(?P<dollar>\$(?P<tag>(?:{BEGINS_NAME}(?:(?!\$){IN_NAME})*)?)\$)
         |(?P<escaped>[eE]'(?:[^'\\]|''|\\.)*(?:'|\Z))
         |(?P<blob>[xXbB]'(?:[^']|'')*(?:'|\Z))
         |(?P<string>{_SINGLE_QUOTED})
         |(?P<quoted>{_DOUBLE_QUOTED}|`(?:[^`]|``)*(?:`|\Z))
         |(?P<parameter>\?\d*|\#\d+|\$(?:\d+|\w+))
         |(?P<number>{_DECIMAL})
-        |(?P<word>(?!{_SPACES}){_NAME_START}(?:(?!{_SPACES}){_NAME_PART})*)
+        |(?P<word>(?!{_SPACES}){BEGINS_NAME}(?:(?!{_SPACES}){IN_NAME})*)
         |(?P<operator>::|->>|->|=>|:=|\|\||<=|>=|<>|!=|==|\*\*|//|.)""",
     folds_quoted=True,
     nested_comments=True,
@@ -190,12 +188,10 @@ DUCKDB = Syntax(
     row_numbers=frozenset({"rowid"}),
 )
 
-# What makes up a name; it may begin with a digit, and behind a point be nothing else.
-_IN_NAME = r"[0-9A-Za-z_$\u0080-\U0010ffff]"
-
 # Source: https://mariadb.com/kb/en/identifier-names/, /comment-syntax/ and /string-literals/, and
 # what 10.11 does, with no sql_mode that changes it: a dash is a comment's only before a space, what
-# a comment with `!` holds is executed, and a number that goes on as a name is one.
+# a comment with `!` holds is executed, a number that goes on as a name is one, and so is whatever
+# stands behind a point.
 MARIADB = Syntax(
     name="mariadb",
     pattern=rf"""(?P<space>[ \t\n\v\f\r]+|\#[^\n]*|--(?=[\x00-\x20\x7f]|\Z)[^\n]*)
@@ -204,10 +200,10 @@ MARIADB = Syntax(
         |(?P<blob>[xXbB]'[^']*(?:'|\Z))
         |(?P<escaped>[nN]?'(?:[^'\\]|''|\\.)*(?:'|\Z)|"(?:[^"\\]|""|\\.)*(?:"|\Z))
         |(?P<quoted>`(?:[^`]|``)*(?:`|\Z))
-        |(?P<parameter>\?|%s|%\([^)]*\)s|@@?(?:{_IN_NAME}|\.)+)
-        |(?P<number>(?<!\.)(?:(?:0x[0-9A-Fa-f]+|0b[01]+)(?!{_IN_NAME})|\d+[eE][+-]?\d+
-            |(?:\d+\.\d*|(?<!{_IN_NAME})\.\d+)(?:[eE][+-]?\d+)?|\d+(?!{_IN_NAME})))
-        |(?P<word>{_IN_NAME}+)
+        |(?P<parameter>\?|%s|%\([^)]*\)s|@@?(?:{IN_NAME}|\.)+)
+        |(?P<number>(?<!\.)(?:(?:0x[0-9A-Fa-f]+|0b[01]+)(?!{IN_NAME})|\d+[eE][+-]?\d+
+            |(?:\d+\.\d*|(?<!{IN_NAME})\.\d+)(?:[eE][+-]?\d+)?|\d+(?!{IN_NAME})))
+        |(?P<word>{IN_NAME}+)
         |(?P<operator>:=|<=>|<=|>=|<>|!=|<<|>>|&&|\|\||%%|.)""",
     folds_quoted=True,
     nested_comments=False,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from landscape_compat.schema.catalogue.base import Catalogue
+from landscape_compat.schema.letters import BEGINS_NAME, IN_NAME
 from landscape_compat.schema.shape import (
     ColumnShape,
     SchemaShape,
@@ -30,11 +31,10 @@ _COLUMNS = f"""
 # Source: https://www.sqlite.org/pragma.html#pragma_table_xinfo, column "hidden": 1 is a virtual
 # table's own, 2 and 3 are generated columns, of which those of 2 are not stored.
 _HIDDEN, _VIRTUAL, _GENERATED = 1, 2, (2, 3)
-_NAME = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_$\u0080-\U0010ffff]*"
 _DDL = re.compile(
     rf"""--[^\n]*|/\*.*?(?:\*/|\Z)
     |(?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|'(?:[^']|'')*'|\[[^\]]*\])
-    |(?P<word>{_NAME})|(?P<mark>[(),])""",
+    |(?P<word>{BEGINS_NAME}{IN_NAME}*)|(?P<mark>[(),])""",
     re.VERBOSE | re.DOTALL,
 )
 
