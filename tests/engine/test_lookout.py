@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def meddled(path: Path, deed: Callable[[int], str], times: int) -> tuple[Catalog
                 other.execute(deed(len(reads)))
         return stored
 
-    return replace(usual, read_stored=read_stored), reads
+    return usual._replace(read_stored=read_stored), reads
 
 
 def test_a_schema_that_changes_while_it_is_read_is_read_again(

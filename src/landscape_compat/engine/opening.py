@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import quote
 
 from landscape_compat.engine.classify import (
@@ -27,8 +27,7 @@ from landscape_compat.errors import OpeningRefusedError, SourceChangedError, pri
 __all__ = ["Opening", "choose_opening", "open_readonly"]
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(NamedTuple):
     """How one file is opened, why, and what must stay as it is for that to be right.
 
     Args:
@@ -316,7 +315,7 @@ def _open_copy(opening: Opening, connect: Callable[[str], _C]) -> tuple[_C, Open
             copy = copy_privately(opening.path, source)
     except (OSError, SourceChangedError) as error:
         raise AgainError(REFUSALS["changing"].error(opening.path)) from error
-    copied = replace(opening, guard=copy.stamps, copy=copy)
+    copied = opening._replace(guard=copy.stamps, copy=copy)
     try:
         if any(part is not None and part.size for part in (copy.stamps.wal, copy.stamps.journal)):
             # Closing the only connection moves what was committed into the copied file.

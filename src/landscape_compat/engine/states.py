@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from landscape_compat.errors import OpeningRefusedError, printable
 
@@ -84,8 +85,7 @@ class Facts:
     lock: Lock
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """One row of the decision: which facts it is about, what is done, and why that is right.
 
     Args:
@@ -274,8 +274,7 @@ STATES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a file is not opened at all.
 
     Args:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ScalarSelect, Select, select
 from sqlalchemy.engine.interfaces import Dialect
@@ -31,8 +30,7 @@ __all__ = ["Joined", "filtered_names", "join_for"]
 _NESTS = (3, 39, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Joined:
+class Joined(NamedTuple):
     """A derived value as a column of a joined table.
 
     Args:
@@ -126,8 +124,7 @@ def _is_unique_as_compared(condition: BinaryExpression[Any], stored: SchemaShape
     return found[0] == found[1]
 
 
-@dataclass(frozen=True, slots=True)
-class _Lookup:
+class _Lookup(NamedTuple):
     """A column of the last of a chain of tables: each its name, its key, and the condition."""
 
     value: str

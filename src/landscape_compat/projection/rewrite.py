@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -220,7 +219,7 @@ def _in_home(scan: StatementScan, plan: Plan) -> StatementScan:
                 "be told what stands before the name of another.",
                 remedy="Give that table another alias.",
             )
-    return replace(scan, qualified=qualified)
+    return scan._replace(qualified=qualified)
 
 
 def _refuse_enclosed(use: _Use) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -66,8 +65,7 @@ class CteBody(NamedTuple):
     with_end: int | None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class LoneRowNumber:
+class LoneRowNumber(NamedTuple):
     """A name of the hidden row number that stands alone, and a SELECT it may be looked up in.
 
     Args:
@@ -83,8 +81,7 @@ class LoneRowNumber:
     passed: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class StatementScan:
+class StatementScan(NamedTuple):
     """What the text of a statement tells.
 
     Args:

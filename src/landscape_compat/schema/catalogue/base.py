@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from landscape_compat.schema.shape import SchemaShape
@@ -11,8 +10,7 @@ from landscape_compat.schema.shape import SchemaShape
 __all__ = ["Catalogue", "Moment", "Wanted"]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What a reader means of all that a server stores.
 
     Args:
@@ -36,8 +34,7 @@ class Moment(NamedTuple):
     is_fixed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(NamedTuple):
     """How one dialect tells what it stores; each function takes a raw DBAPI connection.
 
     Args:
