@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import landscape_compat
 from support.snapshots import same_as_kept
@@ -76,6 +77,23 @@ def test_installing_loads_nothing_that_reads() -> None:
         "import sys, landscape_compat as lc; lc.install(); lc.uninstall();"
         f"rooms = tuple(f'landscape_compat.{{room}}' for room in {rooms!r});"
         "print([name for name in sys.modules if name.startswith(rooms)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_current_database_loads_nothing_that_rewrites(tmp_path: Path) -> None:
+    """Nor what other dialects need, or reports, or events of what is lacking."""
+    modules = """engine.duckdb engine.report engine.server engine.servers projection.rewrite
+        projection.scan schema.fingerprint schema.known""".split()
+    code = (
+        "import sys, sqlalchemy as sa; from landscape_compat import attach;"
+        "tokens = sa.Table('tokens', sa.MetaData(), sa.Column('token_id', sa.String(64)));"
+        f"engine = sa.create_engine('sqlite:///{tmp_path}/audit.db');"
+        "tokens.metadata.create_all(engine); attach(engine, tokens.metadata);"
+        "assert engine.connect().execute(sa.select(tokens)).all() == [];"
+        f"unused = [f'landscape_compat.{{module}}' for module in {modules!r}];"
+        "print([name for name in unused if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

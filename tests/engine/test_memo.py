@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Column, MetaData, String, Table, create_engine
 
-from landscape_compat.engine import memo
 from landscape_compat.engine.lookout import Lookout
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.errors import WriteRefusedError
+from landscape_compat.projection import rewrite
 from landscape_compat.projection.rewrite import rewrite_statement
 from landscape_compat.projection.rules import RuleSet, mapped
 from landscape_compat.schema.catalogue import catalogue_for
@@ -33,7 +33,7 @@ def scanned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         texts.append(text)
         return real(text, *args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(memo, "rewrite_statement", counted)
+    monkeypatch.setattr(rewrite, "rewrite_statement", counted)
     return texts
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -94,5 +93,5 @@ def test_where_a_table_of_the_same_name_is_meant_by_it(sql: str, bodies: str) ->
 def test_a_percent_sign_is_doubled_in_a_name_where_the_driver_wants_it(
     doubles: bool, name: str
 ) -> None:
-    syntax = replace(POSTGRESQL, doubles_percent=doubles)
+    syntax = POSTGRESQL._replace(doubles_percent=doubles)
     assert scan_statement('SELECT 1 FROM "50%%"', syntax).sources == {name}

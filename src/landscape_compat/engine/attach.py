@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy import Engine, MetaData
 
-from landscape_compat.engine.duckdb import DuckDBHooks
-from landscape_compat.engine.hooks import Hooks
 from landscape_compat.engine.lookout import Lookout, database_name
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.profiles import Profile
-from landscape_compat.engine.report import SchemaReport, report_plan
-from landscape_compat.engine.server import ServerHooks
 from landscape_compat.engine.statements import Answer
 from landscape_compat.errors import AttachError
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.rules import Rule, RuleSet
 from landscape_compat.schema.catalogue import Wanted, catalogue_for
-from landscape_compat.schema.known import KnownShape
+
+if TYPE_CHECKING:
+    from landscape_compat.engine.duckdb import DuckDBHooks
+    from landscape_compat.engine.hooks import Hooks
+    from landscape_compat.engine.report import SchemaReport
+    from landscape_compat.engine.server import ServerHooks
+    from landscape_compat.schema.known import KnownShape
 
 __all__ = ["Attachment", "Posture", "attach", "attachment_of", "detach"]
 
@@ -32,13 +34,6 @@ Posture = Literal["degrade", "refuse"]
 # an engine lives as long as its owner wants, and takes its attachment along.
 _ATTACHED: WeakKeyDictionary[Engine, Attachment] = WeakKeyDictionary()
 _LOCK = threading.RLock()
-_HOOKS: Mapping[str, type[Hooks | ServerHooks | DuckDBHooks]] = {
-    "duckdb": DuckDBHooks,
-    "mariadb": ServerHooks,
-    "mysql": ServerHooks,
-    "postgresql": ServerHooks,
-    "sqlite": Hooks,
-}
 
 
 class Attachment:
@@ -83,6 +78,8 @@ class Attachment:
             AttachError: The engine is gone, or its database is one the shim leaves alone.
             LandscapeCompatError: The database cannot be opened.
         """
+        from landscape_compat.engine.report import report_plan
+
         prepared, opened = self._seen()
         plan = prepared.plan
         return report_plan(
@@ -209,11 +206,26 @@ def attach(
                 remedy="Detach that one first, or make an engine of its own for this reader.",
             )
         lookout = Lookout(database_name(sync), metadata, rule_set, catalogue, known, schemas)
-        hooks = _HOOKS[sync.dialect.name](sync, lookout, posture, read_only)
+        hooks = _hooks_of(sync.dialect.name)(sync, lookout, posture, read_only)
         attachment = Attachment(sync, hooks, lookout, given)
         hooks.listen(sync)
         _ATTACHED[sync] = attachment
         return attachment
+
+
+def _hooks_of(dialect: str) -> type[Hooks | ServerHooks | DuckDBHooks]:
+    """Import the hooks of a dialect, and not those of the others."""
+    if dialect == "sqlite":
+        from landscape_compat.engine.hooks import Hooks
+
+        return Hooks
+    if dialect == "duckdb":
+        from landscape_compat.engine.duckdb import DuckDBHooks
+
+        return DuckDBHooks
+    from landscape_compat.engine.server import ServerHooks
+
+    return ServerHooks
 
 
 def _engine_of(engine: Any) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.engine.interfaces import Dialect
@@ -20,8 +20,10 @@ from landscape_compat.projection.prelude import Projection
 from landscape_compat.projection.rules import RuleSet
 from landscape_compat.schema.catalogue import Catalogue
 from landscape_compat.schema.declared import declared_for, declared_schema
-from landscape_compat.schema.known import KnownShape, identify
 from landscape_compat.schema.shape import SchemaShape
+
+if TYPE_CHECKING:
+    from landscape_compat.schema.known import KnownShape
 
 __all__ = ["Lookout", "database_name"]
 
@@ -117,6 +119,8 @@ class Lookout:
         """Name the known shape that comes nearest, for people; "" where none are known."""
         if self._known is None:
             return ""
+        from landscape_compat.schema.known import identify
+
         found = identify(plan.stored, self._known())
         names = ", ".join(shape.name for shape in found.nearest)
         return f"{names} ({found.confidence})" if names else "unknown"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from landscape_compat.engine.skeleton import skeleton_of
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
-from landscape_compat.projection.rewrite import Rewritten, rewrite_statement
-from landscape_compat.projection.scan import Effect
+from landscape_compat.projection.statement import Effect
+
+if TYPE_CHECKING:
+    from landscape_compat.projection.rewrite import Rewritten
 
 __all__ = ["PreparedPlan"]
 
@@ -40,8 +42,8 @@ class PreparedPlan:
         # What is sent for a text that reads and does no more: asked for every statement.
         self.sent = _Memory[str]()
         self._on_use = on_use
-        self._rewritten = _Memory[Rewritten]()
-        self._stored = _Memory[Rewritten]()
+        self._rewritten: _Memory[Rewritten] = _Memory()
+        self._stored: _Memory[Rewritten] = _Memory()
 
     def rewrite(self, text: str, *, as_stored: bool = False) -> Rewritten:
         """Rewrite a statement, or take it from memory.
@@ -83,6 +85,9 @@ class PreparedPlan:
         memory = self._stored if as_stored else self._rewritten
         found = memory.get(text)
         if found is None:
+            # A current database needs none of it, unless it is opened read-only.
+            from landscape_compat.projection.rewrite import rewrite_statement
+
             # Two threads may both do this; they come to the same result.
             found = rewrite_statement(text, self.plan, as_stored=as_stored)
             for table in found.tables:

@@ -14,7 +14,6 @@ from typing import Any, Final
 from landscape_compat.errors import DegradedReadWarning
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
-from landscape_compat.schema.fingerprint import fingerprint_table
 
 __all__ = ["REMEDY", "Notices", "emit", "held_back", "repeat", "told_elsewhere"]
 
@@ -122,6 +121,8 @@ class Notices:
         fact = ("table", projection.label, absent_table, missing, replaced)
         if not self._is_new(fact):
             return
+        from landscape_compat.schema.fingerprint import fingerprint_table
+
         digest = "" if projection.stored is None else fingerprint_table(projection.stored).digest
         emit(
             "table_degraded",

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
 from sqlalchemy import MetaData
 
 from landscape_compat.errors import RuleError
 from landscape_compat.projection.rules import Rule, RuleSet
-from landscape_compat.schema.known import KnownShape
+
+if TYPE_CHECKING:
+    from landscape_compat.schema.known import KnownShape
 
 __all__ = ["GROUP", "Profile", "load_profile", "profile_names"]
 

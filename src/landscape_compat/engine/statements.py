@@ -12,16 +12,18 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import ref
 
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 
-from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.errors import UnreadableError
-from landscape_compat.projection.rewrite import Rewritten
-from landscape_compat.projection.scan import Effect
+from landscape_compat.projection.statement import Effect
+
+if TYPE_CHECKING:
+    from landscape_compat.engine.memo import PreparedPlan
+    from landscape_compat.projection.rewrite import Rewritten
 
 __all__ = [
     "AS_STORED",

@@ -135,7 +135,7 @@ def make_plan(
             remedy=f"Use one of: {', '.join(sorted(_SYNTAXES))}.",
         )
     if dialect.paramstyle in ("format", "pyformat"):
-        syntax = replace(syntax, doubles_percent=True)
+        syntax = syntax._replace(doubles_percent=True)
     planner = _Planner(stored, declared, rules, dialect, schema)
     drifts, projections = [], {}
     for table in declared:
@@ -187,22 +187,22 @@ def _refuse_alike(
                 )
 
 
-@dataclass(frozen=True, slots=True)
 class _Planner:
-    stored: SchemaShape
-    declared: SchemaShape
-    rules: RuleSet
-    dialect: Dialect
-    schema: str
-    spelling: Mapping[str, str] = field(init=False)
-    homes: Mapping[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        tables = self.stored.tables.items()
-        spelling = {fold_name(name): shape.name for name, shape in tables}
-        homes = {shape.name: shape.schema for shape in self.stored if shape.schema}
-        object.__setattr__(self, "spelling", spelling)
-        object.__setattr__(self, "homes", homes)
+    def __init__(
+        self,
+        stored: SchemaShape,
+        declared: SchemaShape,
+        rules: RuleSet,
+        dialect: Dialect,
+        schema: str,
+    ) -> None:
+        self.stored = stored
+        self.declared = declared
+        self.rules = rules
+        self.dialect = dialect
+        self.schema = schema
+        self.spelling = {fold_name(name): shape.name for name, shape in stored.tables.items()}
+        self.homes = {shape.name: shape.schema for shape in stored if shape.schema}
 
     def projection(self, declared: TableShape) -> Projection | None:
         """Project one declared table; None where it is stored as declared."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
@@ -76,8 +75,7 @@ def is_word(token: Token | None, *words: str) -> bool:
     return token is not None and token.kind is TokenKind.WORD and token.text in words
 
 
-@dataclass(frozen=True, slots=True)
-class Syntax:
+class Syntax(NamedTuple):
     """The lexical rules of one dialect.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
 from landscape_compat.schema.types import normalize_type, type_class
@@ -10,8 +11,7 @@ from landscape_compat.schema.types import normalize_type, type_class
 __all__ = ["ChangedColumn", "TableDrift", "compare_schemas", "compare_tables"]
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedColumn:
+class ChangedColumn(NamedTuple):
     """A column that is stored in another way than it is declared."""
 
     name: str
