@@ -95,36 +95,31 @@ def _columns_of(connection: Any, table: tuple[Any, ...]) -> list[tuple[Any, ...]
 
 
 def _schema(rows: Iterable[tuple[Any, ...]]) -> SchemaShape:
-    heads: dict[str, tuple[str, str | None]] = {}
-    columns: dict[str, list[ColumnShape]] = {}
-    collations: dict[str, dict[str, str]] = {}
-    for table, kind, sql, name, type_, not_null, key, hidden in rows:
-        if table not in heads:
-            heads[table], columns[table] = (kind, sql), []
-            collations[table] = _collations(sql) if kind == "table" else {}
-        if name is not None and hidden != _HIDDEN:
-            columns[table].append(
-                ColumnShape(
-                    name,
-                    normalize_type(type_ or ""),
-                    not (not_null or key),
-                    bool(key),
-                    hidden in _GENERATED,
-                    collation=collations[table].get(fold_name(name), ""),
-                    computed=hidden == _VIRTUAL,
-                )
-            )
-    return SchemaShape.of(
-        *(
-            TableShape(
-                name,
-                tuple(columns[name]),
-                kind=_kind(kind, sql),
-                has_rowid=kind == "table" and not _is_without_rowid(sql),
-            )
-            for name, (kind, sql) in heads.items()
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        tables.setdefault(row[0], []).append(row)
+    return SchemaShape.of(*map(_table, tables.values()))
+
+
+def _table(rows: list[tuple[Any, ...]]) -> TableShape:
+    table, kind, sql = rows[0][:3]
+    collations = _collations(sql) if kind == "table" else {}
+    columns = tuple(
+        ColumnShape(
+            name,
+            normalize_type(type_ or ""),
+            not (not_null or key),
+            bool(key),
+            hidden in _GENERATED,
+            "",
+            collations.get(fold_name(name), "") if collations else "",
+            hidden == _VIRTUAL,
         )
+        for _, _, _, name, type_, not_null, key, hidden in rows
+        if name is not None and hidden != _HIDDEN
     )
+    has_rowid = kind == "table" and not _is_without_rowid(sql)
+    return TableShape(table, columns, _kind(kind, sql), has_rowid)
 
 
 def _kind(kind: str, sql: str | None) -> TableKind:
