@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+from typing import Any
 
 import pytest
+import rfc8785
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -133,6 +136,17 @@ def test_a_declared_table_has_the_fingerprint_of_the_one_made_of_it(case: Case) 
         found = made.table(table.name)
         assert found is not None
         assert fingerprint_table(found).digest == fingerprint_table(table).digest
+
+
+def test_the_form_is_that_of_rfc_8785() -> None:
+    """Whatever characters a name has: what is digested is what `rfc8785` would write."""
+    name = "".join(map(chr, range(0x80, 0x800))) + "\u2028\uffff\U0010ffff"
+    name += "".join(map(chr, range(0x80))).replace("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "")
+    columns: list[Any] = [["", "BLOB", True, False, False], [name, "INT", False, True, False]]
+    canonical = rfc8785.dumps({"kind": "view", "columns": columns})
+    seen = (ColumnShape(name, "INT", False, True), ColumnShape("", "BLOB"))
+    found = fingerprint_table(TableShape("t", seen, "view"))
+    assert found.digest == hashlib.sha256(canonical).hexdigest()
 
 
 def test_it_is_shown_short() -> None:

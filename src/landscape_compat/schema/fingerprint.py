@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import Any
-
-import rfc8785
 
 from landscape_compat.schema.shape import TableShape, fold_name
 from landscape_compat.schema.types import normalize_type
@@ -51,5 +50,8 @@ def fingerprint_table(table: TableShape) -> TableFingerprint:
         ]
         for column in table.columns
     )
-    canonical = rfc8785.dumps({"kind": table.kind, "columns": columns})
-    return TableFingerprint(table.name, hashlib.sha256(canonical).hexdigest())
+    # Of text and truth values alone, and of keys in order, `json` writes the form of RFC 8785.
+    canonical = json.dumps(
+        {"columns": columns, "kind": table.kind}, ensure_ascii=False, separators=(",", ":")
+    )
+    return TableFingerprint(table.name, hashlib.sha256(canonical.encode()).hexdigest())
