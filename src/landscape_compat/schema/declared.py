@@ -108,19 +108,21 @@ def _declared_table(
 ) -> TableShape:
     columns = []
     for column in table.columns:
-        compiled, collation = _compiled(column.type, dialect)
-        type_, base = _types(column.type, compiled, dialect, stored)
-        if is_mariadb(dialect.name) and compiled == "JSON":
+        declared = column.type
+        compiled, collation = _compiled(declared, dialect)
+        type_, base = _types(declared, compiled, dialect, stored)
+        if compiled == "JSON" and is_mariadb(dialect.name):
             collation = "utf8mb4_bin"  # whatever that of the table is
+        key = column.primary_key
         columns.append(
             ColumnShape(
-                name=column.name,
-                type=type_,
-                nullable=bool(column.nullable) and not column.primary_key,
-                primary_key=column.primary_key,
-                generated=column.computed is not None,
-                base=base,
-                collation=collation,
+                column.name,
+                type_,
+                bool(column.nullable) and not key,
+                key,
+                column.computed is not None,
+                base,
+                collation,
             )
         )
     # MariaDB compares the names of columns without regard to case, whatever it does for tables.
@@ -134,7 +136,7 @@ def _compiled(declared: TypeEngine[object], dialect: Dialect) -> tuple[str, str]
         type_ = declared.compile(dialect)
     except CompileError:
         return "", ""  # a column without a type, or one this dialect cannot have
-    found = _COLLATED.fullmatch(type_)
+    found = _COLLATED.fullmatch(type_) if " COLLATE " in type_ else None
     if found is None:
         return type_, ""
     return found[1], (found[2] or "").replace('""', '"') or found[3]
