@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -139,8 +139,9 @@ def make_plan(
     planner = _Planner(stored, declared, rules, dialect, schema)
     drifts, projections = [], {}
     for table in declared:
-        drifts.append(compare_tables(stored.table(table.name), table, dialect.name))
-        projection = planner.projection(table)
+        drift = compare_tables(stored.table(table.name), table, dialect.name)
+        drifts.append(drift)
+        projection = planner.projection(table, {column.name for column in drift.missing_columns})
         if projection is not None:
             projections[syntax.fold(table.name, quoted=True)] = projection
     if is_mariadb(dialect.name):
@@ -204,14 +205,13 @@ class _Planner:
         self.spelling = {fold_name(name): shape.name for name, shape in stored.tables.items()}
         self.homes = {shape.name: shape.schema for shape in stored if shape.schema}
 
-    def projection(self, declared: TableShape) -> Projection | None:
+    def projection(self, declared: TableShape, missing: Collection[str]) -> Projection | None:
         """Project one declared table; None where it is stored as declared."""
         stored = self.stored.table(declared.name)
         found = []
         for column in declared.columns:
-            is_stored = stored is not None and stored.column(column.name) is not None
             rule = self.rules.rule_for(declared.name, column.name, self.stored, self.declared)
-            if rule is not None or not is_stored:
+            if rule is not None or column.name in missing:
                 found.append((column, rule))
         if not found:
             return None

@@ -60,6 +60,8 @@ def compare_tables(stored: TableShape | None, declared: TableShape, dialect: str
     """
     if stored is None:
         return TableDrift(declared.name, missing_table=True, missing_columns=declared.columns)
+    if stored.columns == declared.columns:
+        return TableDrift(declared.name, kind=stored.kind)
     missing, changed, noted = [], [], []
     for column in declared.columns:
         found = stored.column(column.name)
