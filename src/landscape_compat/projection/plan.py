@@ -203,6 +203,7 @@ class _Planner:
         self.dialect = dialect
         self.schema = schema
         self.spelling = {fold_name(name): shape.name for name, shape in stored.tables.items()}
+        self.names = {*stored.tables, *declared.tables}
         self.homes = {shape.name: shape.schema for shape in stored if shape.schema}
 
     def projection(self, declared: TableShape, missing: Collection[str]) -> Projection | None:
@@ -289,10 +290,8 @@ class _Planner:
         )
 
     def _alias(self, rules: list[Rule | None]) -> str:
-        taken = {*self.stored.tables, *self.declared.tables}
-        for rule in rules:
-            if rule is not None:
-                taken |= rule.aliases
+        aliases = (rule.aliases for rule in rules if rule is not None)
+        taken = self.names.union(*aliases)
         return next(name for name in _alias_names() if name not in taken)
 
 

@@ -105,10 +105,10 @@ class Rule:
             stored.has(self.target) is self.replaces  # decides most often, so it is asked first
             and stored.has(self.table)
             and declared.has(self.target)
-            and all(stored.has(path) for path in self.stored)
-            and not any(stored.has(path) for path in self.not_stored)
-            and all(declared.has(path) for path in self.declared)
-            and not any(declared.has(path) for path in self.not_declared)
+            and all(map(stored.has, self.stored))
+            and not any(map(stored.has, self.not_stored))
+            and all(map(declared.has, self.declared))
+            and not any(map(declared.has, self.not_declared))
         )
 
 
