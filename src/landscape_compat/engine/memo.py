@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from landscape_compat.engine.skeleton import skeleton_of
+from landscape_compat.projection.effect import Effect
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.prelude import Projection
-from landscape_compat.projection.statement import Effect
 
 if TYPE_CHECKING:
     from landscape_compat.projection.rewrite import Rewritten

@@ -21,7 +21,7 @@ from landscape_compat.engine.statements import (
     weakly,
 )
 from landscape_compat.errors import SourceChangedError, WriteRefusedError
-from landscape_compat.projection.statement import Effect
+from landscape_compat.projection.effect import Effect
 
 __all__ = ["READER", "Reader", "Reading", "on_driver"]
 

@@ -27,7 +27,7 @@ from landscape_compat.errors import (
     WriteRefusedError,
     printable,
 )
-from landscape_compat.projection.statement import Effect
+from landscape_compat.projection.effect import Effect
 from landscape_compat.schema.catalogue import Moment
 
 __all__ = ["SERVER_READER", "ServerReader", "ServerReading"]

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.engine.interfaces import Dialect
 
 from landscape_compat.errors import UnreadableError
-from landscape_compat.projection.statement import Effect
+from landscape_compat.projection.effect import Effect
 
 if TYPE_CHECKING:
     from landscape_compat.engine.memo import PreparedPlan

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from landscape_compat.projection.effect import Effect
+
 __all__ = ["CteBody", "Effect", "IndexHint", "QualifiedName", "StatementScan"]
-
-
-class Effect(StrEnum):
-    """What running a statement does."""
-
-    READS = "reads"
-    WRITES = "writes"
-    CONTROL = "control"
-    PRAGMA = "pragma"
-    EMPTY = "empty"
-    OTHER = "other"
 
 
 class QualifiedName(NamedTuple):
