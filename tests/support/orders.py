@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy import create_engine, event
@@ -36,7 +37,7 @@ def order_of(path: Path, window: int = 1000) -> Iterator[tuple[RecordOrder, list
 
 def everything(order: RecordOrder) -> list[Record]:
     records = [record for run_id in order.run_ids() for record in order.run(run_id)]
-    return [*records, *order.of_database(), *order.unreached()]
+    return [*records, *chain.from_iterable(order.database_lists()), *order.unreached()]
 
 
 def make(folder: Path, *statements: str) -> Path:

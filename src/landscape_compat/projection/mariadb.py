@@ -42,7 +42,6 @@ _TEXT = re.compile(
 _BYTES = re.compile(r"(VARBINARY|BINARY|TINYBLOB|BLOB|MEDIUMBLOB|LONGBLOB)(?:\(\d+\))?")
 _OTHER = frozenset({"INET4", "INET6", "UUID"})
 _WORDS = re.compile(r"(?:ENUM|SET)\(")
-_JSON_ORDER = "utf8mb4_bin"
 _UNICODE = "utf8mb4"
 _REMEDY = (
     "Give the value a type by sqlalchemy.cast(): what becomes of one that does not fit is then the "

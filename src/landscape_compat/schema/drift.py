@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
+from landscape_compat.schema.shape import ColumnShape, TableShape
 from landscape_compat.schema.types import normalize_type, type_class
 
-__all__ = ["ChangedColumn", "TableDrift", "compare_schemas", "compare_tables"]
+__all__ = ["ChangedColumn", "TableDrift", "compare_tables"]
 
 
 class ChangedColumn(NamedTuple):
@@ -88,22 +88,6 @@ def compare_tables(stored: TableShape | None, declared: TableShape, dialect: str
         noted=tuple(noted),
         kind=stored.kind,
     )
-
-
-def compare_schemas(
-    stored: SchemaShape, declared: SchemaShape, dialect: str
-) -> tuple[TableDrift, ...]:
-    """Compare every declared table with what is stored, in the order of declaration.
-
-    Args:
-        stored: The stored schema.
-        declared: The declared schema.
-        dialect: SQLAlchemy's name of the dialect.
-
-    Returns:
-        A drift for each declared table, also where there is none.
-    """
-    return tuple(compare_tables(stored.table(table.name), table, dialect) for table in declared)
 
 
 def _key_note(stored: ColumnShape, declared: ColumnShape) -> ChangedColumn:

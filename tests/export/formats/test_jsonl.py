@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from landscape_compat.errors import OutputError
-from landscape_compat.export.formats.jsonl import JsonLinesWriter, json_line, write_json_lines
+from landscape_compat.export.formats.jsonl import JsonLinesWriter, json_line
 from landscape_compat.export.output.files import FolderFiles
 from support.records import write_all
 
@@ -99,30 +98,6 @@ def test_a_value_of_a_kind_that_json_has_not_is_refused_by_name() -> None:
     with pytest.raises(OutputError, match="complex") as caught:
         json_line(row(fine=1, x=1j))
     assert (caught.value.table, caught.value.column) == ("row", "x")
-
-
-def test_records_go_to_a_stream_as_they_come() -> None:
-    stream = BytesIO()
-    seen = []
-
-    def records() -> Any:
-        for n in range(3):
-            seen.append(stream.getvalue().count(b"\n"))
-            yield row(n=n)
-
-    assert write_json_lines(records(), stream) == 3
-    assert seen == [0, 1, 2]
-    assert [back(line) for line in stream.getvalue().splitlines()] == [row(n=n) for n in range(3)]
-    assert write_json_lines([], stream) == 0
-
-
-def test_a_closed_pipe_is_left_to_the_caller() -> None:
-    class Pipe(BytesIO):
-        def write(self, _: Any) -> int:
-            raise BrokenPipeError
-
-    with pytest.raises(BrokenPipeError):
-        write_json_lines([row()], Pipe())
 
 
 def test_in_a_folder_all_records_are_in_one_file(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from json.encoder import encode_basestring
-from typing import Any, BinaryIO
+from typing import Any
 
 from landscape_compat.errors import OutputError
 from landscape_compat.export.formats.compiled import (
@@ -36,7 +36,6 @@ __all__ = [
     "as_json_value",
     "json_line",
     "line_encoder",
-    "write_json_lines",
 ]
 
 
@@ -56,28 +55,6 @@ def json_line(record: Record) -> bytes:
         return _encode(record).encode() + b"\n"
     except (TypeError, ValueError) as error:
         raise _refused(record) from error
-
-
-def write_json_lines(records: Iterable[Record], stream: BinaryIO) -> int:
-    """Write records to a stream that is open already, as they come.
-
-    Args:
-        records: The records.
-        stream: A binary stream, as `sys.stdout.buffer`.
-
-    Returns:
-        How many records were written.
-
-    Raises:
-        OutputError: A value has no form in JSON.
-        OSError: The stream cannot be written to; a closed pipe is a `BrokenPipeError`.
-    """
-    count = 0
-    for record in records:
-        stream.write(json_line(record))
-        count += 1
-    stream.flush()
-    return count
 
 
 def line_encoder(form: RecordForm, *, fast: bool = True) -> CompiledEncoder:

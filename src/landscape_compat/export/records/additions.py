@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, literal_column, select
 from sqlalchemy.sql import quoted_name
@@ -15,10 +15,9 @@ from landscape_compat.projection.prelude import ProjectedColumn, Projection
 from landscape_compat.projection.rules import RuleKind
 from landscape_compat.schema.shape import SchemaShape, fold_name
 
-__all__ = ["ABSENT_MODES", "AbsentMode", "Additions"]
+__all__ = ["AbsentMode", "Additions"]
 
 AbsentMode = Literal["omit", "null", "mark"]
-ABSENT_MODES: Final[tuple[AbsentMode, ...]] = ("omit", "null", "mark")
 
 
 @dataclass(frozen=True, slots=True)

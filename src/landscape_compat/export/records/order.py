@@ -107,12 +107,8 @@ class RecordOrder:
                 for rows in source.chunks(statement, {"run_id": run_id}):
                     yield source.records(rows, only)
 
-    def of_database(self) -> Iterator[Any]:
-        """Give the rows of the tables that belong to no run: the host's, then everybody's."""
-        return chain.from_iterable(self.database_lists())
-
     def database_lists(self) -> Iterator[list[Any]]:
-        """Give what `of_database` gives, in lists as they come."""
+        """Give the rows of the tables that belong to no run: the host's, then everybody's."""
         own = [facts.table for facts in TABLES if not facts.links and facts.table != RUNS]
         others = [source.table.name for source in self.sources if source.table.facts is None]
         for name in (*own, *others):
