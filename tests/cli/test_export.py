@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sqlite3
 from contextlib import closing
@@ -54,6 +55,15 @@ def test_to_a_folder(run: Run, legacy: Written, tmp_path: Path) -> None:
     assert predicate["sources"][0]["degraded"] is True
     assert f"all {len(records)}".split() in [line.split() for line in outcome.out.splitlines()]
     assert "warning: tokens: not stored as declared: run_id (derived)" in outcome.err
+
+
+def test_the_collector_of_a_program_that_calls_it_is_left_as_it_was(
+    run: Run, legacy: Written, tmp_path: Path
+) -> None:
+    before = gc.get_threshold()
+    for code in (ExitCode.DONE, ExitCode.OPERATIONAL):
+        assert run("export", legacy.path, "-o", tmp_path / "out").code == code
+        assert gc.get_threshold() == before
 
 
 def test_to_standard_output(run: Run, legacy: Written, run_ids: list[str]) -> None:
