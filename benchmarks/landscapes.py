@@ -24,13 +24,13 @@ from sqlalchemy.pool import NullPool
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.metadata import metadata_of
 
-__all__ = ["SHAPE", "make_landscape"]
+__all__ = ["INDEXES", "SHAPE", "make_landscape"]
 
 SHAPE = "2026-01-18/df2fa70fb"
 _RUN = "0" * 32
 _BEGAN = datetime(2026, 1, 18, 9)  # noqa: DTZ001 - stored as it is written
 # The host's own; a known shape has no indexes.
-_INDEXES = """
+INDEXES = """
 CREATE INDEX ix_rows_run_id ON rows (run_id);
 CREATE UNIQUE INDEX u_rows ON rows (run_id, row_index);
 CREATE INDEX ix_tokens_row_id ON tokens (row_id);
@@ -101,7 +101,7 @@ def make_landscape(path: Path, source_rows: int) -> int:
     metadata_of(shape_named(SHAPE)).create_all(engine)
     engine.dispose()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + _INDEXES)
+        connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + INDEXES)
         connection.execute("BEGIN")
         maker = _Maker(connection)
         nodes, edges = _structure(maker)
