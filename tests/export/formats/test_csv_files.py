@@ -17,6 +17,7 @@ from landscape_compat.export.formats.csv_files import CsvWriter
 from landscape_compat.export.formats.jsonl import json_line
 from landscape_compat.export.formats.sqlite_file import SqliteWriter
 from landscape_compat.export.output.files import FolderFiles
+from landscape_compat.export.records.values import Field, form_of
 from support.records import write_all
 
 
@@ -74,6 +75,16 @@ def test_texts_are_in_quotes_and_all_else_stands_bare(
 ) -> None:
     (data,) = write(tmp_path, row(x=value)).values()
     assert data.decode() == f'record_type,run_id,x\r\n"row","r",{written}\r\n'
+
+
+def test_a_run_that_is_a_number_stands_bare_beside_rows_that_store_none(tmp_path: Path) -> None:
+    form = form_of("row", ("n",), None, [Field("n", "INTEGER", at=1)])
+    with FolderFiles(tmp_path) as files:
+        writer = CsvWriter(files)
+        encode = writer.encoder(form)
+        writer.write([encode((0, 1), 7), encode((0, 2), None)])
+        writer.finish()
+    assert (tmp_path / "row.csv").read_bytes().splitlines()[1:] == [b'"row",7,1', b'"row",,2']
 
 
 def test_any_reader_of_csv_reads_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,6 +89,13 @@ def test_every_key_finds_what_is_its_own_in_the_order_of_the_list(
         wanted = [(at, key, name) for at, key in enumerate(keys) for name in ("a", "b")]
         assert found == wanted
         assert [type(row[1]) for row in found] == [type(row[1]) for row in wanted]
+
+
+def test_without_orjson_every_key_finds_what_is_its_own(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    test_every_key_finds_what_is_its_own_in_the_order_of_the_list(connection, json_lists=True)
 
 
 @pytest.mark.parametrize("json_lists", [True, False])

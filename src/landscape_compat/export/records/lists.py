@@ -146,8 +146,7 @@ def _as_json(keys: Sequence[Any], *, texts_only: bool) -> str | None:
 
 
 def _dumps(keys: Sequence[Any]) -> str:
-    # What it does not take, as half of a surrogate pair, is left to the standard library.
-    with suppress(ImportError, TypeError):
+    with suppress(ImportError):
         import orjson
 
         return orjson.dumps(keys).decode()
