@@ -96,9 +96,14 @@ def read_chunks(
         with connection.execute(statement, parameters, execution_options=options) as result:
             # Nothing is to be done with a row as it comes, and SQLAlchemy's rows take more time
             # than the reading. A server's cursor is left to it.
-            source: Any = result.cursor if raw else result
-            while rows := source.fetchmany(size):
-                yield rows
+            if raw:
+                while rows := result.cursor.fetchmany(size):
+                    yield rows
+                return
+            # Each of these asks the server.
+            while rows := result.fetchmany(size * max(1, _CHUNK // size)):
+                for start in range(0, len(rows), size):
+                    yield rows[start : start + size]
     # The error of a driver that makes a value of Python's from what is no such value, too.
     except (DBAPIError, connection.dialect.loaded_dbapi.Error, ValueError, OverflowError) as error:
         database = database_name(connection.engine)
