@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 import rfc8785
@@ -15,6 +18,7 @@ from landscape_compat.export.formats.canonical import canonical_parts
 from landscape_compat.export.formats.jsonl import json_line, line_encoder
 from landscape_compat.export.records.values import Field, Kind, RecordForm, form_of
 
+EAST = timezone(timedelta(hours=5, minutes=45))
 VALUES: list[Any] = [
     *(None, "", 'é\u2028\x7f\x00\x1f\n"\\/%s{}', 0, 1, 2, -1, True, 2**63 - 1, -(2**63)),
     *(1.5, 1e16, 1e-5, 1e22, -1e16, -0.0, 0.0, 5e-324, 1.7e308, 123456789.123456, b"ab\x00"),
@@ -30,6 +34,10 @@ VALUES: list[Any] = [
         "2026-01-18\u00a009:15:42.1234567",
     ),
     *("\ud800", float("inf"), float("-inf")),
+    *(datetime(2026, 1, 18, 9, 15, 42, 123456, zone) for zone in (None, UTC, EAST)),
+    *(datetime(2026, 1, 18, 9, 15, 42, 0, zone) for zone in (None, UTC, EAST)),
+    *(datetime(1, 1, 1, tzinfo=UTC), datetime(987, 6, 5, 4, 3, 2, 1, UTC), date(2026, 1, 18)),
+    *(time(9, 15), time(9, 15, 42, 7), UUID(int=7), timedelta(1), Decimal("1.50")),
 ]
 KINDS = [
     ("TEXT", Kind.AS_STORED),

@@ -80,7 +80,9 @@ def plain_fix(field: Field, variable: str) -> Sequence[str]:
     return (f"if {variable} is not None: {variable} = fix_{field.kind}({variable})",)
 
 
-def time_fix(variable: str, value: str, *, unless: str = "False") -> Sequence[str]:
+def time_fix(
+    variable: str, value: str, *, unless: str = "False", moment: str | None = None
+) -> Sequence[str]:
     """Turn a stored time into a record's, with little work where SQLAlchemy wrote it.
 
     Of what `fromisoformat` takes, only what SQLAlchemy writes has this length, these marks in
@@ -91,17 +93,23 @@ def time_fix(variable: str, value: str, *, unless: str = "False") -> Sequence[st
         variable: The variable that holds the stored value.
         value: The expression of a record's value; `moment` is the time that it tells.
         unless: The expression that says that this is another, nevertheless.
+        moment: The expression of what a `datetime`, which a server's driver makes, becomes; what
+            is a record's if not given.
     """
-    return (
-        f"if {variable} is not None:",
+    fixed = f"fix_{Kind.TIME}({variable})"
+    lines = [
+        f"if type({variable}) is str:",
         "    try:",
         f"        moment = from_iso({variable})",
         f"        {variable} = {value} if len({variable}) == 26 and {variable}[{_MARKED}]"
         f" == {_MARKS!r} and moment.tzinfo is None and {variable}[11:13] != '24' and not ({unless})"
-        f" else fix_{Kind.TIME}({variable})",
-        "    except (ValueError, TypeError):",
-        f"        {variable} = fix_{Kind.TIME}({variable})",
-    )
+        f" else {fixed}",
+        "    except ValueError:",
+        f"        {variable} = {fixed}",
+    ]
+    if moment:
+        lines += [f"elif type({variable}) is datetime:", f"    {variable} = {moment}"]
+    return (*lines, f"elif {variable} is not None:", f"    {variable} = {fixed}")
 
 
 # Where SQLAlchemy puts what between the digits of a timestamp: they lie three apart, so that one
@@ -109,6 +117,7 @@ def time_fix(variable: str, value: str, *, unless: str = "False") -> Sequence[st
 _MARKED: Final = "4:20:3"
 _MARKS: Final = "-- ::."
 PLAIN_NAMES: Mapping[str, Any] = {
+    "datetime": datetime,
     "from_iso": datetime.fromisoformat,
     **{f"fix_{kind}": fix for kind, fix in FIXES.items()},
 }

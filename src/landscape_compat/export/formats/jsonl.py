@@ -7,8 +7,10 @@ import json
 import math
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, date, time
 from json.encoder import encode_basestring
 from typing import Any
+from uuid import UUID
 
 from landscape_compat.errors import OutputError
 from landscape_compat.export.formats.compiled import (
@@ -147,7 +149,8 @@ def _by_orjson(form: RecordForm, orjson: Any) -> CompiledEncoder:
         if field.kind is Kind.TIME:
             # orjson writes a datetime as `isoformat` does, in less time than it takes to put a
             # `T` between two pieces of a text.
-            return time_fix(value, "moment")
+            in_utc = f"{value} if {value}.tzinfo is None else {value}.astimezone(UTC)"
+            return time_fix(value, "moment", moment=in_utc)
         if field.at in numbers:
             # orjson writes other exponents than Python, and null for what is not finite.
             return (
@@ -159,16 +162,17 @@ def _by_orjson(form: RecordForm, orjson: Any) -> CompiledEncoder:
     def result(cells: Sequence[tuple[Field | None, str]]) -> str:
         items = [f"{RECORD_TYPE!r}: {form.record_type!r}"]
         items += [f"{(field.name if field else RUN_ID)!r}: {value}" for field, value in cells]
-        return f"dumps({{{', '.join(items)}}}, _bytes, newline)"
+        return f"dumps({{{', '.join(items)}}}, _other, newline)"
 
     return compile_encoder(
         form,
         result,
         names={
             **PLAIN_NAMES,
+            "UTC": UTC,
             "dumps": orjson.dumps,
             "newline": orjson.OPT_APPEND_NEWLINE,
-            "_bytes": _bytes,
+            "_other": _other,
         },
         fix=fix,
         # Where a float is stored where none belongs, the standard library writes it.
@@ -201,18 +205,23 @@ def _by_json(form: RecordForm) -> CompiledEncoder:
 
 
 def as_json_value(value: Any) -> Any:
-    """Give a value of a record as JSON has it: bytes as an object.
+    """Give a value of a record as JSON has it: bytes as an object, dates and UUIDs as text.
 
     Args:
         value: The value.
     """
-    return _bytes(value) if isinstance(value, (bytes, memoryview)) else value
-
-
-def _bytes(value: Any) -> dict[str, str]:
     if isinstance(value, (bytes, memoryview)):
         return {"base64": base64.b64encode(value).decode("ascii")}
-    raise TypeError(f"A value of type {type(value).__name__} has no form in JSON.")
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _other(value: Any) -> Any:
+    written = as_json_value(value)
+    if written is value:
+        raise TypeError(f"A value of type {type(value).__name__} has no form in JSON.")
+    return written
 
 
 _encode = json.JSONEncoder(
@@ -220,7 +229,7 @@ _encode = json.JSONEncoder(
     check_circular=False,
     allow_nan=False,
     separators=(",", ":"),
-    default=_bytes,
+    default=_other,
 ).encode
 
 
@@ -234,7 +243,7 @@ def _refused(record: Record) -> OutputError:
                 remedy="Export as a SQLite database (--format sqlite), which holds it as it is.",
             )
         try:
-            json.dumps(value, default=_bytes)
+            json.dumps(value, default=_other)
         except TypeError as error:
             return OutputError(
                 str(error),
