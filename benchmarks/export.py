@@ -29,7 +29,10 @@ from collections.abc import Callable, Mapping
 from contextlib import closing, redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 FLOOR: Final = "sqlite3 cursor + orjson, unordered"
 # What the host's exporters are asked for: every record of the one run.
@@ -80,16 +83,18 @@ def _made(path: Path, source_rows: int) -> Path:
 # --- contenders -------------------------------------------------------------------------------
 
 
+def export(database: Path | URL, out: Path, format_: str, order: str) -> None:
+    """Make a bag by the command, as people do."""
+    from landscape_compat.cli.main import main
+
+    what = ["--format", format_, "--order", order, "--no-page", "--quiet"]
+    with redirect_stdout(None):
+        if main(["export", str(database), "-o", str(out), *what]):
+            raise SystemExit("The export failed.")
+
+
 def _bag(format_: str, *, order: str) -> Callable[[Path, Path], None]:
-    def work(database: Path, out: Path) -> None:
-        from landscape_compat.cli.main import main
-
-        what = ["--format", format_, "--order", order, "--no-page", "--quiet"]
-        with redirect_stdout(None):
-            if main(["export", str(database), "-o", str(out), *what]):
-                raise SystemExit("The export failed.")
-
-    return work
+    return lambda database, out: export(database, out, format_, order)
 
 
 def _floor(database: Path, out: Path) -> None:

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, redirect_stdout
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import URL, Boolean, MetaData, create_engine
 
-from landscape_compat.cli.main import main as export
+from export import export
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.metadata import metadata_of
 from landscapes import INDEXES, SHAPE, make_landscape
@@ -98,19 +98,10 @@ def contenders_of(
                     for data in copy:
                         file.write(data)
 
-    def bag(order: str) -> Callable[[Path], None]:
-        def work(out: Path) -> None:
-            what = ["--order", order, "--no-page", "--quiet"]
-            with redirect_stdout(None):
-                if export(["export", str(url), "-o", str(out), *what]):
-                    raise SystemExit("The export failed.")
-
-        return work
-
     return {
         COPY: copy_out,
-        "a bag of JSON lines, table order": bag("table"),
-        "a bag of JSON lines, the host's order": bag("host"),
+        "a bag of JSON lines, table order": lambda out: export(url, out, "jsonl", "table"),
+        "a bag of JSON lines, the host's order": lambda out: export(url, out, "jsonl", "host"),
     }
 
 
