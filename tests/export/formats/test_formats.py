@@ -230,6 +230,39 @@ def test_what_is_written_lot_by_lot_is_whole_and_in_its_order(tmp_path: Path) ->
     assert found == [(number,) for number in range(20_001)]
 
 
+def test_parquet_holds_few_bytes_however_long_its_rows_are(tmp_path: Path) -> None:
+    """Rows of two types by turns, of which neither fills a group: the larger is written early."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    forms = [
+        form_of(kind, ("x", "y"), None, [Field("x", "INTEGER", at=1), Field("y", "TEXT", at=2)])
+        for kind in ("row", "token")
+    ]
+    before = most = pyarrow.total_allocated_bytes()
+    with FolderFiles(tmp_path) as files:
+        (format_,) = formats_of(["parquet"])
+        writer = format_.writer(files)
+        encoders = [writer.encoder(form) for form in forms]
+        for start in range(0, 4_000, 100):
+            lot = [
+                encode((0, number, f"{number:020}" * length), None)
+                for number in range(start, start + 100)
+                for encode, length in zip(encoders, (50, 1_000), strict=True)
+            ]
+            writer.write(lot)
+            most = max(most, pyarrow.total_allocated_bytes())
+        writer.finish()
+    assert [file.records for file in files] == [4_000, 4_000]
+    assert most - before < 60e6  # what it is given is 84e6
+    row, token = (parquet.ParquetFile(tmp_path / f"{kind}.parquet") for kind in ("row", "token"))
+    assert (row.num_row_groups, token.num_row_groups) == (1, 4)
+    for file, length in ((row, 50), (token, 1_000)):
+        found = file.read()
+        assert found["x"].to_pylist() == list(range(4_000))
+        assert found["y"].to_pylist() == [f"{number:020}" * length for number in range(4_000)]
+
+
 @pytest.mark.parametrize("rows", [100, 5_000])
 def test_a_database_that_finds_no_room_is_told(tmp_path: Path, rows: int) -> None:
     """As rows are inserted, or only when they are written out."""

@@ -23,7 +23,11 @@ from landscape_compat.schema.types import type_class
 
 __all__ = ["ParquetWriter", "require_parquet"]
 
-_ROWS: Final = 20_000
+# A row as Python's values takes several times what it takes in Arrow, and a group of rows is better
+# large: rows become Arrow's soon, and go to the file late.
+_ROWS_AS_VALUES: Final = 1_000
+_ROWS_A_GROUP: Final = 20_000
+_BYTES_HELD: Final = 16 << 20
 
 
 def require_parquet() -> None:
@@ -39,42 +43,56 @@ def require_parquet() -> None:
 
 
 class _Table:
-    """The file of one record type, begun with its first rows."""
+    """The file of one record type, begun with its first group of rows."""
 
     def __init__(self, files: FolderFiles, form: RecordForm) -> None:
+        import pyarrow
+
         self.rows: list[tuple[Any, ...]] = []
+        self.held_rows = 0
+        self.held_bytes = 0
+        self._held: list[Any] = []
         self._files = files
         self._form = form
         self._file: Any = None
         self._writer: Any = None
-        self._schema = _schema(form)
+        self._classes = _classes(form)
+        self._schema = pyarrow.schema(
+            [(name, _arrow_type(pyarrow, kind)) for name, kind in self._classes]
+        )
+
+    def pack(self) -> None:
+        """Make Arrow's values of the rows, and hold them."""
+        import pyarrow
+
+        columns = zip(*self.rows, strict=True)
+        arrays = [
+            _array(pyarrow, self._form, name, kind, column)
+            for (name, kind), column in zip(self._classes, columns, strict=True)
+        ]
+        packed = pyarrow.Table.from_arrays(arrays, schema=self._schema)
+        self._held.append(packed)
+        self.held_rows += packed.num_rows
+        self.held_bytes += packed.nbytes
+        self.rows.clear()
 
     def flush(self) -> None:
+        """Write what is held as one group of rows."""
         import pyarrow
         from pyarrow import parquet
 
-        columns = list(zip(*self.rows, strict=True))
-        arrays = [
-            _array(pyarrow, self._form, name, type_, column)
-            for (name, type_), column in zip(self._schema, columns, strict=True)
-        ]
-        schema = pyarrow.schema(
-            [
-                pyarrow.field(name, array.type)
-                for (name, _), array in zip(self._schema, arrays, strict=True)
-            ]
-        )
         if self._writer is None:
             kind = self._form.record_type
             self._file = self._files.adopt(f"{file_stem(kind)}.parquet", kind)
             with self._told():
                 self._writer = parquet.ParquetWriter(
-                    self._file.path, schema, compression="zstd", use_dictionary=True
+                    self._file.path, self._schema, compression="zstd", use_dictionary=True
                 )
         with self._told():
-            self._writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
-        self._file.records += len(self.rows)
-        self.rows.clear()
+            self._writer.write_table(pyarrow.concat_tables(self._held))
+        self._file.records += self.held_rows
+        self.held_rows = self.held_bytes = 0
+        self._held.clear()
 
     def close(self) -> None:
         if self._writer is not None:
@@ -127,8 +145,11 @@ class ParquetWriter:
         """
         for table, row in items:
             table.rows.append(row)
-            if len(table.rows) >= _ROWS:
-                table.flush()
+            if len(table.rows) >= _ROWS_AS_VALUES:
+                table.pack()
+                if table.held_rows >= _ROWS_A_GROUP:
+                    table.flush()
+                self._make_room()
 
     def finish(self) -> None:
         """Write the last rows, and close the files.
@@ -138,6 +159,8 @@ class ParquetWriter:
         """
         for table in self._tables.values():
             if table.rows:
+                table.pack()
+            if table.held_rows:
                 table.flush()
             table.close()
 
@@ -146,8 +169,13 @@ class ParquetWriter:
         for table in self._tables.values():
             table.close()
 
+    def _make_room(self) -> None:
+        tables = self._tables.values()
+        while sum(table.held_bytes for table in tables) > _BYTES_HELD:
+            max(tables, key=lambda table: table.held_bytes).flush()
 
-def _schema(form: RecordForm) -> list[tuple[str, str]]:
+
+def _classes(form: RecordForm) -> list[tuple[str, str]]:
     """Name each column, and the class of its values."""
     run = _class(form.run) if form.run else "text"
     return [
@@ -165,11 +193,8 @@ def _class(field: Field) -> str:
     return type_class(field.type, "sqlite")
 
 
-def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequence[Any]) -> Any:
-    from pyarrow import compute
-
+def _arrow_type(pyarrow: Any, kind: str) -> Any:
     types = {
-        "text": pyarrow.string(),
         "integer": pyarrow.int64(),
         "number": pyarrow.float64(),
         "bytes": pyarrow.binary(),
@@ -177,7 +202,12 @@ def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequenc
         "moment": pyarrow.timestamp("us", tz="UTC"),
         "flag": pyarrow.bool_(),
     }
-    type_ = types.get(kind, pyarrow.string())
+    return types.get(kind, pyarrow.string())
+
+
+def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequence[Any]) -> Any:
+    from pyarrow import compute
+
     python = {
         "text": str,
         "integer": int,
@@ -194,7 +224,7 @@ def _array(pyarrow: Any, form: RecordForm, name: str, kind: str, values: Sequenc
         value = next(v for v in values if v is not None and type(v) is not python)
         raise _misfit(form, name, kind, value)
     try:
-        array = pyarrow.array(values, type=type_, from_pandas=False)
+        array = pyarrow.array(values, type=_arrow_type(pyarrow, kind), from_pandas=False)
     except (pyarrow.ArrowException, UnicodeEncodeError, OverflowError) as error:
         raise OutputError(
             f"A stored value has no form in a column of {kind}: {error}.",
