@@ -949,7 +949,8 @@ _POSTGRESQL_TEXTS = [
     _post("cast to a table's type with its schema", "SELECT NULL::public.tokens, n FROM rows",
           "n rows"),
     _post("cast of a parameter", "SELECT $1::text, n FROM rows", "n rows", "1"),
-    _post("numbered parameters", "SELECT $1, $22 FROM tokens WHERE n = $3", "tokens n", "1 22 3"),
+    _post("numbered parameters", "SELECT $1, $22 FROM tokens WHERE n = $3", "tokens n", "1 22 3",
+          accepted=None),
     _post("numbered parameter before dollar quotes", "SELECT $1 || $$rows$$ FROM tokens",
           "tokens", "rows"),
     _post("positional placeholder", "SELECT %s FROM tokens WHERE n=%s", "tokens n", "s",
@@ -1296,7 +1297,7 @@ _POSTGRESQL_OTHERS = [
     _post("semicolon within an escaped string", "SELECT E'\\'; DELETE FROM tokens'", "", "tokens"),
     _post("semicolon within nested comments", "SELECT 1 /* /* */ ; DELETE FROM tokens */", "",
           "tokens"),
-    _post("null", "SELECT n FROM rows\0", "n rows", accepted=False),
+    _post("null", "SELECT n FROM rows\0", "n rows", accepted=None),
 ]
 # fmt: on
 
