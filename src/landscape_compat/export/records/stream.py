@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
 from itertools import chain, islice
 from operator import attrgetter
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, literal_column, select
 
@@ -14,6 +13,7 @@ from landscape_compat.export.records.additions import AbsentMode, Additions
 from landscape_compat.export.records.order import RecordOrder
 from landscape_compat.export.records.selection import EVERYTHING, Selection
 from landscape_compat.export.records.source import CHUNK, MakeOf, Source
+from landscape_compat.export.records.tuning import tuned
 from landscape_compat.export.records.values import Record
 from landscape_compat.landscape.database import Landscape
 from landscape_compat.landscape.stored import read
@@ -30,9 +30,6 @@ __all__ = [
 ]
 
 Order = Literal["host", "table"]
-
-# Below zero, SQLite takes it for KiB instead of pages.
-_CACHE_KIB: Final = -32_000
 
 # What stands for a record: itself, or whatever a writer makes of it.
 T = TypeVar("T")
@@ -114,7 +111,7 @@ def _read(
     beyond_runs: bool,
     orders: list[RecordOrder],
 ) -> Generator[list[Any], None, None]:
-    with db.connection() as connection, _much_cache(connection):
+    with db.connection() as connection, tuned(connection):
         found = begin_order(
             db, connection, selection, additions, order, make_of, is_part=beyond_runs
         )
@@ -173,24 +170,6 @@ def begin_order(
     if by_index and selection == EVERYTHING and not is_part:
         found.prove(in_parts=in_parts)
     return found
-
-
-@contextmanager
-def _much_cache(connection: Connection) -> Iterator[None]:
-    """Let SQLite keep more pages of its indexes, which the host's order reads at random."""
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    raw = connection.connection.driver_connection
-    assert raw is not None
-    ((before,),) = raw.execute("PRAGMA cache_size").fetchall()
-    raw.execute(f"PRAGMA cache_size = {_CACHE_KIB}").close()
-    try:
-        yield
-    finally:
-        # SQLAlchemy closes what an interrupt reached while a statement ran.
-        if not connection.invalidated:
-            raw.execute(f"PRAGMA cache_size = {int(before)}").close()
 
 
 def export_run(db: Landscape, run_id: str) -> RecordStream[Record]:
