@@ -14,8 +14,8 @@ from sqlalchemy.sql import quoted_name
 
 from landscape_compat.landscape.stored import StoredTable, read
 from landscape_compat.migrate.forms import filed
-from landscape_compat.migrate.target import defined, key_of_rows, quoted, rowid_of
-from landscape_compat.schema.shape import TableShape, fold_name
+from landscape_compat.migrate.target import defined, key_of_rows, rowid_of
+from landscape_compat.schema.shape import TableShape, fold_name, quote_name
 from landscape_compat.schema.types import type_class
 
 __all__ = [
@@ -152,8 +152,8 @@ def copy_table(
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
-    names, holes = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
-    return f"INSERT INTO {quoted(table)} ({names}) VALUES ({holes})"
+    names, holes = ", ".join(map(quote_name, columns)), ", ".join("?" * len(columns))
+    return f"INSERT INTO {quote_name(table)} ({names}) VALUES ({holes})"
 
 
 def refused_row(copy: TableCopy, position: int, row: Sequence[Any], constraint: str) -> RefusedRow:
@@ -209,13 +209,13 @@ def new_rows(
     Yields:
         Each row, and whether it lies in the side table.
     """
-    names = ", ".join(map(quoted, columns))
+    names = ", ".join(map(quote_name, columns))
     number = rowid_of(target, name)
-    found = iter(target.execute(f"SELECT {names} FROM {quoted(name)} ORDER BY {number}"))
+    found = iter(target.execute(f"SELECT {names} FROM {quote_name(name)} ORDER BY {number}"))
     position = 0
     if side and target.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (side,)).fetchone():
         place = _OWN_COLUMNS[0]
-        aside = f"SELECT {place}, {names} FROM {quoted(side)} ORDER BY {place}"
+        aside = f"SELECT {place}, {names} FROM {quote_name(side)} ORDER BY {place}"
         for at, *row in target.execute(aside):
             for own in islice(found, at - position):
                 yield own, False
@@ -238,7 +238,7 @@ def _set_aside(
     columns = ", ".join(defined(name, types[name]) for name in copy.columns)
     place, why = _OWN_COLUMNS
     target.execute(
-        f"CREATE TABLE IF NOT EXISTS {quoted(copy.side)} "
+        f"CREATE TABLE IF NOT EXISTS {quote_name(copy.side)} "
         f"({place} INTEGER PRIMARY KEY, {why} TEXT, {columns})"
     )
     target.execute(_insert(copy.side, (place, why, *copy.columns)), (position, constraint, *row))
@@ -267,14 +267,14 @@ def find_orphans(
         for rowid, parent, _ in target.execute(check, (copy.name,)):
             broken.setdefault(rowid, f"FOREIGN KEY constraint failed: no such row of {parent}")
         number = rowid_of(target, copy.name)
-        names = ", ".join(map(quoted, copy.columns))
+        names = ", ".join(map(quote_name, copy.columns))
         moved = list[tuple[int, str, tuple[Any, ...]]]()
         for rowid, constraint in sorted(broken.items()):
-            below = f"SELECT count(*) FROM {quoted(copy.name)} WHERE {number} < ?"
+            below = f"SELECT count(*) FROM {quote_name(copy.name)} WHERE {number} < ?"
             ((position,),) = target.execute(below, (rowid,))
             for absent in missing:
                 position += absent <= position
-            one = f"SELECT {names} FROM {quoted(copy.name)} WHERE {number} = ?"
+            one = f"SELECT {names} FROM {quote_name(copy.name)} WHERE {number} = ?"
             (row,) = target.execute(one, (rowid,)).fetchall()
             found.append(refused_row(copy, position, row, constraint))
             moved.append((position, constraint, row))
@@ -282,7 +282,7 @@ def find_orphans(
             target.execute("BEGIN")
             for position, constraint, row in moved:
                 _set_aside(target, copy, position, constraint, row)
-            delete = f"DELETE FROM {quoted(copy.name)} WHERE {number} = ?"
+            delete = f"DELETE FROM {quote_name(copy.name)} WHERE {number} = ?"
             target.executemany(delete, [(rowid,) for rowid in broken])
             target.execute("COMMIT")
     return found

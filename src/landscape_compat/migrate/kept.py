@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 __all__ = [
+    "PROOF_ENDING",
     "SIDECARS",
     "beside",
     "finish_kept",
@@ -21,6 +22,8 @@ __all__ = [
     "take_back",
     "undo_unfinished",
 ]
+
+PROOF_ENDING = ".intoto.json"
 
 SIDECARS = ("-wal", "-shm", "-journal")
 # What reading a file may raise that is no statement.
@@ -50,7 +53,7 @@ def beside(path: Path, suffix: str) -> Path:
 
 def proof_of(path: Path) -> Path:
     """Name the statement about the migration that made a database."""
-    return beside(path, ".intoto.json")
+    return beside(path, PROOF_ENDING)
 
 
 def kept_by(proof: Path) -> str:

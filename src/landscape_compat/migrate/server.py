@@ -52,9 +52,8 @@ from landscape_compat.migrate.making import (
 )
 from landscape_compat.migrate.placing import put_in_place
 from landscape_compat.migrate.proof import require_own_proof, row_bytes, statement
-from landscape_compat.migrate.target import quoted
 from landscape_compat.schema.catalogue.sqlite import read_stored
-from landscape_compat.schema.shape import ColumnShape, TableShape
+from landscape_compat.schema.shape import ColumnShape, TableShape, quote_name
 from landscape_compat.schema.types import type_class
 
 __all__ = ["digest_as_served", "digest_on_server", "migrate_to_server"]
@@ -221,9 +220,9 @@ class _Load:
 
 
 def _rows(file: sqlite3.Connection, shape: TableShape) -> Iterator[tuple[Any, ...]]:
-    names = ", ".join(map(quoted, shape.column_names))
-    order = ", ".join(map(quoted, _key(shape)))
-    yield from file.execute(f"SELECT {names} FROM {quoted(shape.name)} ORDER BY {order}")
+    names = ", ".join(map(quote_name, shape.column_names))
+    order = ", ".join(map(quote_name, _key(shape)))
+    yield from file.execute(f"SELECT {names} FROM {quote_name(shape.name)} ORDER BY {order}")
 
 
 def _as_served(row: Sequence[Any], table: Table, names: Sequence[str]) -> bytes:

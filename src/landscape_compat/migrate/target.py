@@ -19,7 +19,7 @@ from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.landscape.stored import free_rowid
 from landscape_compat.projection.tokens import SQLITE, Token, TokenKind, tokenize
 from landscape_compat.schema.known import KnownShape
-from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
+from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name, quote_name
 
 __all__ = [
     "Target",
@@ -29,7 +29,6 @@ __all__ = [
     "key_of_rows",
     "make_by_host",
     "make_of_shape",
-    "quoted",
     "relax",
     "rowid_of",
 ]
@@ -54,11 +53,6 @@ class Target:
     journal_mode: str = "delete"
 
 
-def quoted(name: str) -> str:
-    """Quote a name for SQLite."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def defined(name: str, type_: str) -> str:
     """Define a column for SQLite.
 
@@ -66,7 +60,7 @@ def defined(name: str, type_: str) -> str:
         name: Its name.
         type_: Its type, which may be any text; "" for none.
     """
-    return f"{quoted(name)} {quoted(type_)}" if type_ else quoted(name)
+    return f"{quote_name(name)} {quote_name(type_)}" if type_ else quote_name(name)
 
 
 def make_of_shape(path: Path, known: KnownShape) -> Target:
@@ -127,7 +121,7 @@ def add_column(connection: sqlite3.Connection, table: str, column: ColumnShape) 
         column: The column, as the old database stores it.
     """
     added = defined(column.name, column.type)
-    connection.execute(f"ALTER TABLE {quoted(table)} ADD COLUMN {added}")
+    connection.execute(f"ALTER TABLE {quote_name(table)} ADD COLUMN {added}")
 
 
 def add_table(connection: sqlite3.Connection, table: TableShape, *, numbered: bool) -> None:
@@ -145,8 +139,8 @@ def add_table(connection: sqlite3.Connection, table: TableShape, *, numbered: bo
         # key like any other. SQLite would put a number where there is none.
         parts[table.columns.index(keys[0])] += " PRIMARY KEY DESC"
     elif keys:
-        parts.append(f"PRIMARY KEY ({', '.join(quoted(column.name) for column in keys)})")
-    connection.execute(f"CREATE TABLE {quoted(table.name)} ({', '.join(parts)})")
+        parts.append(f"PRIMARY KEY ({', '.join(quote_name(column.name) for column in keys)})")
+    connection.execute(f"CREATE TABLE {quote_name(table.name)} ({', '.join(parts)})")
 
 
 def key_of_rows(connection: Any, table: str) -> str | None:
@@ -213,7 +207,7 @@ def relax(
         "SELECT sql FROM main.sqlite_master WHERE type = 'table' AND lower(name) = lower(?)",
         (table.name,),
     ).fetchall()
-    connection.execute(f"DROP TABLE {quoted(table.name)}")
+    connection.execute(f"DROP TABLE {quote_name(table.name)}")
     connection.execute(_without_not_null(ddl, {fold_name(name) for name in found}))
     return found
 

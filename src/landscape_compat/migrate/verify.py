@@ -24,6 +24,7 @@ from landscape_compat.landscape.database import database_url
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.metadata import metadata_of
 from landscape_compat.migrate.copying import TableCopy
+from landscape_compat.migrate.kept import PROOF_ENDING
 from landscape_compat.migrate.making import attached, source_of
 from landscape_compat.migrate.proof import (
     ProvenTable,
@@ -39,8 +40,6 @@ from landscape_compat.projection.plan import Plan
 
 __all__ = ["is_migrated", "verify_migration"]
 
-_ENDING = ".intoto.json"
-
 
 def is_migrated(path: str | os.PathLike[str]) -> bool:
     """Tell whether somebody names a migrated database, or the proof of one.
@@ -52,8 +51,8 @@ def is_migrated(path: str | os.PathLike[str]) -> bool:
         return True
     given = Path(path)
     with suppress(PermissionError):  # what reads it, as a bag, says so best
-        is_proof = given.name.endswith(_ENDING)
-        return given.is_file() and (is_proof or Path(f"{given}{_ENDING}").is_file())
+        is_proof = given.name.endswith(PROOF_ENDING)
+        return given.is_file() and (is_proof or Path(f"{given}{PROOF_ENDING}").is_file())
     return False
 
 
@@ -81,7 +80,9 @@ def verify_migration(
             return verify_on_server(url, _proof_at(proof), source)
         new = url.database or ""
     given = Path(new)
-    path = Path(str(given).removesuffix(_ENDING)) if given.name.endswith(_ENDING) else given
+    path = (
+        Path(str(given).removesuffix(PROOF_ENDING)) if given.name.endswith(PROOF_ENDING) else given
+    )
     if path.is_dir():
         raise OutputError(
             f"{printable(path)} is a folder, and a migrated database is a file.",
@@ -92,7 +93,7 @@ def verify_migration(
             f"{printable(path)} does not exist.",
             remedy="Give the new database; its proof lies beside it.",
         )
-    statement = _proof_at(proof or f"{path}{_ENDING}")
+    statement = _proof_at(proof or f"{path}{PROOF_ENDING}")
     found = Verification(path)
     told = read_statement(statement, found)
     if told is None:

@@ -31,13 +31,12 @@ from landscape_compat.migrate.target import (
     add_column,
     add_table,
     key_of_rows,
-    quoted,
     relax,
 )
 from landscape_compat.projection.plan import Plan
 from landscape_compat.projection.rules import RuleKind
 from landscape_compat.schema.catalogue.sqlite import read_stored
-from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name
+from landscape_compat.schema.shape import ColumnShape, TableShape, fold_name, quote_name
 
 __all__ = ["Done", "Work"]
 
@@ -173,7 +172,7 @@ class Work:
             if stored is None:
                 continue
             count = self._count(stored)
-            if self.new.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 1").fetchone():
+            if self.new.execute(f"SELECT 1 FROM {quote_name(name)} LIMIT 1").fetchone():
                 self._own[name] = count
                 continue
             made = empty.table(name)
@@ -248,7 +247,7 @@ class Work:
         found = "SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'"
         triggers = self.new.execute(found).fetchall()
         for name, _ in triggers:
-            self.new.execute(f"DROP TRIGGER {quoted(name)}")
+            self.new.execute(f"DROP TRIGGER {quote_name(name)}")
         return [sql for _, sql in triggers]
 
     # --- rows -----------------------------------------------------------------------------------

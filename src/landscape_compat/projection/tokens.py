@@ -8,7 +8,7 @@ from enum import Enum, auto
 from functools import cache
 from typing import NamedTuple
 
-from landscape_compat.schema.letters import BEGINS_NAME, IN_NAME
+from landscape_compat.schema.letters import ASCII_UPPER, BEGINS_NAME, IN_NAME
 from landscape_compat.schema.shape import fold_letters, fold_name
 
 __all__ = [
@@ -215,7 +215,6 @@ MARIADB = Syntax(
 
 _UESCAPE = re.compile(r"\s*UESCAPE\s*'([^0-9A-Fa-f+'\"\s])'", re.IGNORECASE)
 # Not `str.upper`, which makes a keyword of a name with a long s or a dotless i.
-_ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _KINDS = {
     "blob": TokenKind.STRING,
@@ -256,7 +255,7 @@ def tokenize(text: str, syntax: Syntax = SQLITE) -> list[Token]:
             add(
                 Token(
                     TokenKind.WORD,
-                    word.translate(_ASCII_UPPER),
+                    word.translate(ASCII_UPPER),
                     syntax.fold(word, quoted=False),
                     position,
                     end,

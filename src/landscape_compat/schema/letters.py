@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import string
 
-__all__ = ["BEGINS_NAME", "IN_NAME"]
+__all__ = ["ASCII_UPPER", "BEGINS_NAME", "IN_NAME"]
+
+ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
 
 def _letters(those: str) -> str:

@@ -16,6 +16,7 @@ __all__ = [
     "TableShape",
     "fold_letters",
     "fold_name",
+    "quote_name",
 ]
 
 TableKind = Literal["table", "view", "virtual", "partition"]
@@ -31,6 +32,11 @@ def fold_name(name: str) -> str:
     `str.lower` would make one name of two tables that SQLite keeps apart (KELVIN SIGN and `k`).
     """
     return name.translate(_ASCII_LOWER)
+
+
+def quote_name(name: str) -> str:
+    """Quote a name as SQL has it, and every database but MariaDB's."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 @lru_cache(maxsize=8192)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from landscape_compat.schema.letters import ASCII_UPPER
+
 __all__ = [
     "affinity",
     "is_builtin",
@@ -94,7 +96,6 @@ _WIDTH = re.compile(r"^((?:TINY|SMALL|MEDIUM|BIG)?INT(?:EGER)?|YEAR)\(\d+\)(?=(\
 # Its booleans are numbers, and its JSON is text.
 _NOT_OWN_IN_MARIADB = frozenset({"boolean", "json"})
 _CHARACTERS = re.compile(r"^(?:VARCHAR|(CHAR|BPCHAR))(?:\(\d+\))?")
-_ASCII_UPPER = {lower: lower - 32 for lower in range(ord("a"), ord("z") + 1)}
 
 
 # A schema has hundreds of columns and a dozen types.
@@ -111,12 +112,12 @@ def normalize_type(type_: str) -> str:
             for at, part in enumerate(parts)
         ).strip(" ")
     # ASCII only, as SQLite compares them: what else is a letter or a space changes with Python.
-    spaced = re.sub(r"\s+", " ", type_, flags=re.ASCII).strip(" ").translate(_ASCII_UPPER)
+    spaced = re.sub(r"\s+", " ", type_, flags=re.ASCII).strip(" ").translate(ASCII_UPPER)
     return re.sub(r" ?([(),]) ?", r"\1", spaced)
 
 
 def _upper(text: str) -> str:
-    return re.sub(r"\s+", " ", text, flags=re.ASCII).translate(_ASCII_UPPER)
+    return re.sub(r"\s+", " ", text, flags=re.ASCII).translate(ASCII_UPPER)
 
 
 def spelled_type(type_: str) -> str:

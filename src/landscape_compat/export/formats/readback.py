@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from landscape_compat.export.records.values import RECORD_TYPE, Record
+from landscape_compat.schema.shape import quote_name
 
 __all__ = [
     "READERS",
@@ -182,10 +183,11 @@ def read_sqlite(path: Path, record_type: str, flags: frozenset[str]) -> Iterator
     Raises:
         BadPayloadError: It is no database that can be read, or has no such table.
     """
-    quoted = record_type.replace('"', '""')
     try:
         with closing(_opened(path)) as connection:
-            cursor = connection.execute(f'SELECT * FROM main."{quoted}" ORDER BY rowid')
+            cursor = connection.execute(
+                f"SELECT * FROM main.{quote_name(record_type)} ORDER BY rowid"
+            )
             names = [column[0] for column in cursor.description]
             for row in cursor:
                 yield {

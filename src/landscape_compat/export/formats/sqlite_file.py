@@ -16,6 +16,7 @@ from landscape_compat.export.formats.compiled import (
 )
 from landscape_compat.export.output.files import ALL_RECORDS, FolderFiles
 from landscape_compat.export.records.values import RECORD_TYPE, RUN_ID, Field, RecordForm, no_utf8
+from landscape_compat.schema.shape import quote_name
 
 __all__ = ["SqliteWriter"]
 
@@ -29,10 +30,10 @@ class _Table:
         self.rows: list[tuple[Any, ...]] = []
         self._connection = connection
         self._form = form
-        self._name = _quoted(form.record_type)
+        self._name = quote_name(form.record_type)
         names = [RECORD_TYPE, RUN_ID, *(field.name for field in form.fields)]
         self._values = ", ".join("?" * len(names))
-        columns = ", ".join(map(_quoted, names))
+        columns = ", ".join(map(quote_name, names))
         try:
             connection.execute(f"CREATE TABLE {self._name} ({columns})")
         except sqlite3.OperationalError as error:
@@ -142,8 +143,3 @@ class SqliteWriter:
             f"{self._file.path.name} cannot be written: {error}.",
             remedy="Check that there is room for it.",
         )
-
-
-def _quoted(name: str) -> str:
-    doubled = name.replace('"', '""')
-    return f'"{doubled}"'

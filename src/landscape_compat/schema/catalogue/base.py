@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from landscape_compat.schema.shape import SchemaShape
 
-__all__ = ["Catalogue", "Moment", "Wanted"]
+__all__ = ["Catalogue", "Moment", "Wanted", "ask"]
 
 
 class Wanted(NamedTuple):
@@ -53,3 +53,18 @@ class Catalogue(NamedTuple):
     read_moment: Callable[[Any], Moment] | None = None
     lock: Callable[[SchemaShape, bool], str] = lambda *_: ""
     has_schemas: bool = False
+
+
+def ask(connection: Any, sql: str) -> list[tuple[Any, ...]]:
+    """Give every row of a question to a catalogue.
+
+    Args:
+        connection: A raw DBAPI connection.
+        sql: The question, without parameters, so that no driver looks for a `%` in it.
+    """
+    cursor = connection.cursor()
+    try:
+        cursor.execute(sql)
+        return [tuple(row) for row in cursor.fetchall()]
+    finally:
+        cursor.close()

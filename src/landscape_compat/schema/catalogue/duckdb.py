@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from landscape_compat.errors import AttachError
-from landscape_compat.schema.catalogue.base import Catalogue, Wanted
+from landscape_compat.schema.catalogue.base import Catalogue, Wanted, ask
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape, fold_name
 from landscape_compat.schema.types import normalize_type
 
@@ -57,7 +57,7 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
     Raises:
         AttachError: Bare names mean tables of another schema than `main`.
     """
-    ((catalog, schema),) = _rows(connection, _SESSION)
+    ((catalog, schema),) = ask(connection, _SESSION)
     if schema != _SCHEMA:
         raise AttachError(
             f"The connection looks for tables in the schema {schema!r}, and only in "
@@ -65,11 +65,11 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
             remedy="Declare the tables with their schema, and leave the search path as it is.",
         )
     schemas: dict[str, list[TableShape]] = {}
-    for table in _tables(_rows(connection, _COLUMNS)):
+    for table in _tables(ask(connection, _COLUMNS)):
         schemas.setdefault(table.schema, []).append(table)
-    types = frozenset(normalize_type(name) for (name,) in _rows(connection, _TYPES))
+    types = frozenset(normalize_type(name) for (name,) in ask(connection, _TYPES))
     routines: dict[str, str] = {}
-    for name, definition in _rows(connection, _MACROS):
+    for name, definition in ask(connection, _MACROS):
         routines[fold_name(name)] = f"{routines.get(fold_name(name), '')} {definition}"
     return SchemaShape.of(
         *schemas.get(_SCHEMA, ()),
@@ -90,7 +90,7 @@ def read_version(connection: Any) -> tuple[tuple[Any, ...], ...]:
     Args:
         connection: A raw DBAPI connection.
     """
-    return tuple(_rows(connection, _COLUMNS) + _rows(connection, _MACROS))
+    return tuple(ask(connection, _COLUMNS) + ask(connection, _MACROS))
 
 
 def _tables(rows: Iterable[Sequence[Any]]) -> Iterable[TableShape]:
@@ -112,12 +112,3 @@ def _tables(rows: Iterable[Sequence[Any]]) -> Iterable[TableShape]:
             has_rowid=not is_view,
             schema=schema,
         )
-
-
-def _rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor()
-    try:
-        cursor.execute(sql)
-        return [tuple(row) for row in cursor.fetchall()]
-    finally:
-        cursor.close()

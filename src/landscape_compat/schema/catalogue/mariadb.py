@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from landscape_compat.errors import AttachError
-from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted
+from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted, ask
 from landscape_compat.schema.shape import (
     ColumnShape,
     Hindrance,
@@ -316,13 +316,7 @@ def _quoted(name: str) -> str:
 
 
 def _rows(connection: Any, sql: str) -> list[Sequence[Any]]:
-    cursor = connection.cursor()
-    try:
-        # Without parameters, so that no driver looks for a `%` in it.
-        cursor.execute(sql)
-        return [tuple(map(_text, row)) for row in cursor.fetchall()]
-    finally:
-        cursor.close()
+    return [tuple(map(_text, row)) for row in ask(connection, sql)]
 
 
 def _text(value: Any) -> Any:

@@ -7,13 +7,14 @@ from functools import cache, partial
 from typing import Any
 
 from landscape_compat.errors import AttachError
-from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted
+from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted, ask
 from landscape_compat.schema.shape import (
     ColumnShape,
     Hindrance,
     SchemaShape,
     TableKind,
     TableShape,
+    quote_name,
 )
 from landscape_compat.schema.types import normalize_type, spelled_type
 
@@ -105,17 +106,17 @@ def read_stored(connection: Any, wanted: Wanted) -> SchemaShape:
     Raises:
         AttachError: The server is older than PostgreSQL 12.
     """
-    ((version, path, is_standard),) = _rows(connection, _SESSION)
+    ((version, path, is_standard),) = ask(connection, _SESSION)
     if version < _OLDEST:
         raise AttachError(
             f"PostgreSQL {version // 10_000} copies a common table expression whole before it "
             "reads from it, so reading through one would take very long.",
             remedy="Use PostgreSQL 12 or later, for instance by restoring a dump there.",
         )
-    rows = _rows(connection, _COLUMNS.format(**_lists(wanted)))
+    rows = ask(connection, _COLUMNS.format(**_lists(wanted)))
     types = frozenset(
         normalize_type(name)
-        for (name,) in _rows(connection, f"SELECT format_type(t.oid, NULL) {_TYPES}")
+        for (name,) in ask(connection, f"SELECT format_type(t.oid, NULL) {_TYPES}")
     )
     schemas: dict[str, dict[str, TableShape]] = {}
     for table in _tables(rows):
@@ -157,7 +158,7 @@ def read_moment(connection: Any, wanted: Wanted) -> Moment:
         connection: A raw DBAPI connection.
         wanted: What the reader means of all that is stored.
     """
-    ((version, is_fixed),) = _rows(connection, _question(wanted))
+    ((version, is_fixed),) = ask(connection, _question(wanted))
     return Moment(version, bool(is_fixed))
 
 
@@ -173,7 +174,7 @@ def lock_statement(stored: SchemaShape, views: bool, wanted: Wanted) -> str:
         wanted: What the reader means of all that is stored.
     """
     names = [
-        f"{'ONLY ' * (table.kind != 'view')}{_quoted(table.schema)}.{_quoted(table.name)}"
+        f"{'ONLY ' * (table.kind != 'view')}{quote_name(table.schema)}.{quote_name(table.name)}"
         for schema in (stored, *stored.elsewhere.values())
         for table in schema
         if table.name in wanted.tables and table.readable and _can_be_locked(table, views)
@@ -232,17 +233,3 @@ def _names(names: Iterable[str]) -> str:
 def _literal(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'" if "\\" in text else f"'{escaped}'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor()
-    try:
-        # Without parameters, so that no driver looks for a `%` in it.
-        cursor.execute(sql)
-        return [tuple(row) for row in cursor.fetchall()]
-    finally:
-        cursor.close()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from landscape_compat.schema.catalogue.base import Catalogue
+from landscape_compat.schema.catalogue.base import Catalogue, ask
 from landscape_compat.schema.letters import BEGINS_NAME, IN_NAME
 from landscape_compat.schema.shape import (
     ColumnShape,
@@ -14,6 +14,7 @@ from landscape_compat.schema.shape import (
     TableKind,
     TableShape,
     fold_name,
+    quote_name,
 )
 from landscape_compat.schema.types import normalize_type
 
@@ -45,7 +46,7 @@ def read_version(connection: Any) -> int:
     Args:
         connection: A raw DBAPI connection.
     """
-    return int(_rows(connection, "PRAGMA main.schema_version")[0][0])
+    return int(ask(connection, "PRAGMA main.schema_version")[0][0])
 
 
 def read_definitions(connection: Any) -> str:
@@ -56,7 +57,7 @@ def read_definitions(connection: Any) -> str:
     """
     # By its bytes: not all of it need be text.
     asked = "SELECT group_concat(hex(sql)) FROM main.sqlite_master"
-    return str(_rows(connection, asked)[0][0])
+    return str(ask(connection, asked)[0][0])
 
 
 def read_stored(connection: Any) -> SchemaShape:
@@ -70,21 +71,20 @@ def read_stored(connection: Any) -> SchemaShape:
         this SQLite does not know, and a view that no longer works, have no columns.
     """
     try:
-        return _schema(_rows(connection, _COLUMNS))
+        return _schema(ask(connection, _COLUMNS))
     except Exception as error:
         # One broken view or unknown module fails the query for all; asked one by one, it
         # fails alone. A broken database fails again here, with its own error.
         try:
-            tables = _rows(connection, _TABLES)
+            tables = ask(connection, _TABLES)
         except Exception:
             raise error from None
         return _schema(row for table in tables for row in _columns_of(connection, table))
 
 
 def _columns_of(connection: Any, table: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    name = str(table[0]).replace('"', '""')
     try:
-        columns = _rows(connection, f'PRAGMA main.table_xinfo("{name}")')
+        columns = ask(connection, f"PRAGMA main.table_xinfo({quote_name(str(table[0]))})")
     except Exception:
         if table[1] == "table" and not _is_virtual(table[2]):
             raise
@@ -174,15 +174,6 @@ def _is_without_rowid(sql: str | None) -> bool:
         elif token["word"]:
             words.append(fold_name(token["word"]))
     return "without" in words and "rowid" in words
-
-
-def _rows(connection: Any, sql: str) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor()
-    try:
-        cursor.execute(sql)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
 
 
 CATALOGUE = Catalogue("main", read_stored, read_version)
