@@ -15,6 +15,7 @@ from landscape_compat import open_landscape
 from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.export.records import stream
 from landscape_compat.export.records.stream import export_database
+from landscape_compat.export.records.tuning import tuned
 from landscape_compat.landscape.database import Landscape
 from support.postgres import READER, PostgresDatabase
 
@@ -134,6 +135,16 @@ def test_only_types_that_are_alike_in_both_forms_come_in_binary(
     with open_landscape(postgres.url(user=READER)) as db, told(db) as cursors:
         assert len(read(db)) == 2
         assert {cursor.format for cursor in cursors} == {0}
+
+
+def test_a_percent_sign_in_a_question_of_our_own_was_taken_for_a_parameter(
+    postgres: PostgresDatabase,
+) -> None:
+    made(postgres, "text", ["'x'"])
+    url, plain = postgres.url(user=READER), {"no_parameters": True}
+    with open_landscape(url) as db, db.connection() as connection, tuned(connection):
+        asked = connection.exec_driver_sql("SELECT '5%'::name", execution_options=plain)
+        assert asked.scalar() == "5%"
 
 
 def test_a_session_is_left_as_it_was(postgres: PostgresDatabase) -> None:

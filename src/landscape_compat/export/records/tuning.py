@@ -59,13 +59,17 @@ def _much_cache(connection: Connection) -> Iterator[None]:
 
 
 def _ask_in_binary(_: Connection, cursor: Any, *_more: Any) -> None:
-    cursor.format = _BINARY
+    # Only the server's own cursors have a name: others may run what is no query.
+    if hasattr(cursor, "name"):
+        cursor.format = _BINARY
 
 
 def _ask_in_text_if_need_be(
     _: Connection, cursor: Any, statement: str, parameters: Any, *_more: Any
 ) -> None:
     # The server has told the types by now, and sent no row of its cursor yet.
-    if not _ALIKE.issuperset(column.type_code for column in cursor.description or ()):
+    if cursor.format == _BINARY and not _ALIKE.issuperset(
+        column.type_code for column in cursor.description or ()
+    ):
         cursor.format = _TEXT
         cursor.execute(statement, parameters)
