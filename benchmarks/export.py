@@ -8,7 +8,7 @@
 Each contender runs in a process of its own, and in every round all of them do, so that a ratio
 compares what ran side by side. CPU time is the process's and its children's, with all that it
 imports; memory is the most it had beyond an interpreter that imports nothing. A peer that is not
-installed is named as such.
+installed is named as such; a host exports a copy that was migrated for it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,12 @@ with open(sys.argv[3], "w") as file:
     for record in LandscapeExporter(db).export_run("0" * 32):
         file.write(json.dumps(record) + "\\n")
 """
+
+# What a newer host insists on of a run, and an older one never recorded.
+_STAND_INS: Final = [
+    f"--stand-in=runs.openrouter_catalog_{what}"
+    for what in ("source=bundled", f"sha256={'0' * 64}")
+]
 
 
 def main() -> int:
@@ -259,7 +265,8 @@ def _rounds(
     for host in options.host:
         name, _, rest = host.partition("=")
         checkout, _, python = rest.partition(":")
-        commands[name] = [python, "-c", _HOSTS, checkout, str(_migrated(database, folder))]
+        migrated = _migrated(database, folder / f"{name}.db", checkout, python)
+        commands[name] = [python, "-c", _HOSTS, checkout, str(migrated)]
         found[name] = []
     order = random.Random(0)
     for _ in range(options.rounds):
@@ -272,12 +279,21 @@ def _rounds(
     return found
 
 
-def _migrated(database: Path, folder: Path) -> Path:
-    """Give the host's exporter of January 2026 a copy that has what it declares."""
-    path = folder / "migrated.db"
-    if not path.exists():
-        shutil.copyfile(database, path)
-    return path
+def _migrated(database: Path, path: Path, checkout: str, python: str) -> Path:
+    """Have a host make an empty database, and fill it with what the given one holds."""
+    source = Path(__file__).parents[1] / "src"
+    command = [python, "-m", "landscape_compat", "migrate", str(database), "-o", str(path)]
+    for more in ([], _STAND_INS):
+        done = subprocess.run(
+            [*command, "--host", "--quiet", *more],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{checkout}/src"},
+        )
+        if not done.returncode:
+            return path
+    raise SystemExit(done.stderr)
 
 
 def _taken(command: list[str], folder: Path) -> dict[str, float]:

@@ -425,6 +425,44 @@ def test_what_is_lost_between_transactions_that_begin_with_a_setting(
             connection.rollback()
 
 
+@pytest.mark.usefixtures("somebody_listens")
+@pytest.mark.parametrize(
+    "rewrites",
+    [
+        "ALTER TABLE tokens ALTER COLUMN token_id TYPE bigint",
+        "CREATE TABLE made AS TABLE tokens; DROP TABLE tokens; ALTER TABLE made RENAME TO tokens",
+        "TRUNCATE tokens; INSERT INTO tokens VALUES (1)",
+    ],
+)
+def test_a_table_made_anew_behind_a_setting_was_shown_as_empty(
+    postgres: PostgresDatabase, engine: Engine, rewrites: LiteralString
+) -> None:
+    """Where another table is lost, too: what was locked is looked at again, in the snapshot."""
+    postgres.run(OLD + "; CREATE TABLE other (a int)")
+    metadata = sa.MetaData()
+    TOKENS.to_metadata(metadata)
+    sa.Table("other", metadata, sa.Column("a", sa.Integer))
+    begun: list[str] = []
+
+    def on_statement(text: str) -> None:
+        if text.startswith("SAVEPOINT"):
+            begun.append(text)
+            if len(begun) == 2:
+                postgres.run(rewrites)
+
+    with attach(engine, metadata), engine.connect() as connection:
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+        connection.rollback()
+        postgres.run("DROP TABLE other")
+        connection.exec_driver_sql("SET LOCAL work_mem = '1MB'")
+        refused = pytest.raises(SourceChangedError, match="made anew")
+        with watching(connection, on_statement), refused:
+            connection.execute(select(TOKENS))
+        connection.rollback()
+        assert connection.execute(select(TOKENS)).all() == [(1, None)]
+    assert len(begun) == 2
+
+
 def test_a_refusal_holds_nobody_up_where_each_statement_is_committed(
     postgres: PostgresDatabase, engine: Engine
 ) -> None:

@@ -28,7 +28,7 @@ from landscape_compat.errors import (
     printable,
 )
 from landscape_compat.projection.effect import Effect
-from landscape_compat.schema.catalogue import Moment
+from landscape_compat.schema.catalogue import Moment, ask
 
 __all__ = ["SERVER_READER", "ServerReader", "ServerReading"]
 
@@ -262,6 +262,8 @@ class ServerReading(Statements):
             self._server.keep_to_reading(raw, connection.dialect)
             return False
         if moment.version == reader.version:
+            if not may_restart and self._server.unseen:
+                self._see_to_tables(face)
             return True
         self._look_again(through, connection, reader)
         if may_restart:
@@ -283,6 +285,16 @@ class ServerReading(Statements):
             raise
         _send(connection, end)
         return read_moment(connection)
+
+    def _see_to_tables(self, connection: Any) -> None:
+        """Refuse to read a table that the transaction's snapshot, older than its lock, misses."""
+        ((unseen,),) = ask(connection, self._server.unseen)
+        if unseen:
+            raise SourceChangedError(
+                f"A table of {self._lookout.database} was made, or made anew, after this "
+                "transaction began to read, so it would be shown as empty.",
+                remedy="Begin a new transaction.",
+            )
 
     def _look_again(self, through: _Through, connection: Connection, reader: ServerReader) -> None:
         former = reader.version

@@ -26,6 +26,8 @@ class Server(NamedTuple):
         denied: Those of them that may say no more than that a view cannot be locked.
         within: The statements before a lock that is taken within a transaction which must not be
             lost, after one that fails, and after one that is had.
+        unseen: The question how many tables that are locked now were made, or made anew, since
+            the snapshot was taken, which would show them empty; "" where the server says so.
         is_running: Tells whether a raw connection is in a transaction; None if that is not known.
         driver: The one driver whose way of writing parameters into a statement is known, if only
             one's is; "" where it is the server that takes them.
@@ -41,6 +43,7 @@ class Server(NamedTuple):
     outdated: Collection[object] = ()
     denied: Collection[object] = ()
     within: tuple[str, ...] = ("",)
+    unseen: str = ""
     is_running: Callable[[Any], bool | None] = lambda _: None
     driver: str = ""
 
@@ -108,6 +111,17 @@ _POSTGRESQL = Server(
         "ROLLBACK TO SAVEPOINT landscape_compat",
         "RELEASE SAVEPOINT landscape_compat",
     ),
+    # The catalogue is read as the snapshot has it, the function looks at what there is now.
+    # Source: PostgreSQL manual, "Caveats" of concurrency control, and "Database Object Size".
+    unseen="""
+    SELECT count(*) FROM pg_catalog.pg_locks AS l
+    LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
+    WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND l.relation >= 16384
+        AND l.database = (
+            SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
+        AND (c.oid IS NULL
+            OR c.relfilenode <> 0 AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode)
+    """,
     is_running=_runs_in_postgresql,
 )
 # Source: https://mariadb.com/kb/en/mariadb-error-code-reference/.

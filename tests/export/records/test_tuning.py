@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import event
 
 from landscape_compat import open_landscape
+from landscape_compat.engine.server_reading import ServerReading
 from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.export.records import stream
 from landscape_compat.export.records.stream import export_database
@@ -145,6 +146,51 @@ def test_a_percent_sign_in_a_question_of_our_own_was_taken_for_a_parameter(
     with open_landscape(url) as db, db.connection() as connection, tuned(connection):
         asked = connection.exec_driver_sql("SELECT '5%'::name", execution_options=plain)
         assert asked.scalar() == "5%"
+
+
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
+def test_tables_that_a_migration_makes_anew_as_an_export_begins_were_left_out(
+    postgres: PostgresDatabase, monkeypatch: pytest.MonkeyPatch, driver: str
+) -> None:
+    """One was dropped before, and another is made anew once that was seen."""
+    made(postgres, "integer", ["1"])
+    postgres.run("CREATE TABLE tokens (token_id varchar(64) PRIMARY KEY)")
+    look = ServerReading._look_again
+    done: list[bool] = []
+
+    def looking(*given: Any) -> None:
+        look(*given)
+        if not done:
+            postgres.run("ALTER TABLE runs ALTER COLUMN v TYPE bigint")
+            done.append(True)
+
+    with open_landscape(postgres.url(driver, user=READER)) as db:
+        postgres.run("DROP TABLE tokens")
+        monkeypatch.setattr(ServerReading, "_look_again", looking)
+        assert [record["v"] for record in export_database(db)] == [1, None]
+    assert done
+
+
+def test_digits_that_are_left_out_for_the_eye_are_there(postgres: PostgresDatabase) -> None:
+    """Also where the value is read as text, for another's sake."""
+    postgres.set("extra_float_digits", "0")
+    made(postgres, "double precision", ["0.1::float8 + 0.2"])
+    postgres.run("ALTER TABLE runs ADD COLUMN n numeric")
+    for driver in ("psycopg", "psycopg2"):
+        with open_landscape(postgres.url(driver, user=READER)) as db:
+            assert [record["v"] for record in export_database(db)] == [0.1 + 0.2, None]
+
+
+def test_a_connection_lost_before_an_export_is_explained(postgres: PostgresDatabase) -> None:
+    made(postgres, "integer", ["1"])
+    with open_landscape(postgres.url(user=READER)) as db:
+        with postgres.server.connect(postgres.name) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        with pytest.raises(LandscapeCompatError, match="ended while it was read"):
+            list(export_database(db))
 
 
 def test_a_session_is_left_as_it_was(postgres: PostgresDatabase) -> None:

@@ -7,12 +7,22 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+
+from landscape_compat.engine.faults import explain_server
+from landscape_compat.engine.lookout import database_name
 
 __all__ = ["tuned"]
 
 # Below zero, SQLite takes it for KiB instead of pages.
 _CACHE_KIB: Final = -32_000
 
+# Every moment is told in UTC, and to make it so takes longer than to read it; and no number is to
+# lose digits because somebody set that for the eyes of people. A question, because the shim sees to
+# it that a transaction reads what it takes it for by the first question in it, not by a setting.
+_SETTINGS: Final = (
+    "SELECT set_config('TimeZone', 'UTC', true), set_config('extra_float_digits', '1', true)"
+)
 _TEXT: Final = 0
 _BINARY: Final = 1
 # The types of which psycopg makes the same values in either form, by the numbers that every
@@ -34,12 +44,12 @@ def tuned(connection: Connection) -> Iterator[None]:
             yield
         return
     if connection.dialect.name == "postgresql":
-        # Every moment is told in UTC, and to make it so takes longer than to read it.
-        connection.exec_driver_sql("SET LOCAL TIME ZONE 'UTC'")
+        try:
+            connection.exec_driver_sql(_SETTINGS).close()
+        except DBAPIError as error:
+            raise explain_server(error, database_name(connection.engine)) from error
     if connection.dialect.driver == "psycopg":
-        # They go with the connection, which is this reading's alone.
-        event.listen(connection, "before_cursor_execute", _ask_in_binary)
-        event.listen(connection, "after_cursor_execute", _ask_in_text_if_need_be)
+        _ask_in_binary(connection)
     yield
 
 
@@ -58,18 +68,23 @@ def _much_cache(connection: Connection) -> Iterator[None]:
             raw.execute(f"PRAGMA cache_size = {int(before)}").close()
 
 
-def _ask_in_binary(_: Connection, cursor: Any, *_more: Any) -> None:
-    # Only the server's own cursors have a name: others may run what is no query.
-    if hasattr(cursor, "name"):
-        cursor.format = _BINARY
+def _ask_in_binary(connection: Connection) -> None:
+    """Have the server's own cursors give their rows in binary, where that is the same."""
+    otherwise: set[str] = set()
 
+    # They go with the connection, which is one reading's alone.
+    @event.listens_for(connection, "before_cursor_execute")
+    def ask_in_binary(_: Connection, cursor: Any, statement: str, *_more: Any) -> None:
+        # The others have no name, and may run what is no query.
+        if hasattr(cursor, "name") and statement not in otherwise:
+            cursor.format = _BINARY
 
-def _ask_in_text_if_need_be(
-    _: Connection, cursor: Any, statement: str, parameters: Any, *_more: Any
-) -> None:
-    # The server has told the types by now, and sent no row of its cursor yet.
-    if cursor.format == _BINARY and not _ALIKE.issuperset(
-        column.type_code for column in cursor.description or ()
-    ):
-        cursor.format = _TEXT
-        cursor.execute(statement, parameters)
+    @event.listens_for(connection, "after_cursor_execute")
+    def ask_again(_: Connection, cursor: Any, statement: str, parameters: Any, *_more: Any) -> None:
+        # The server has told the types by now, and sent no row of its cursor yet.
+        if cursor.format == _BINARY and not _ALIKE.issuperset(
+            column.type_code for column in cursor.description or ()
+        ):
+            otherwise.add(statement)
+            cursor.format = _TEXT
+            cursor.execute(statement, parameters)

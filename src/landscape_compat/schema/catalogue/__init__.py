@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from landscape_compat.errors import AttachError
 from landscape_compat.schema.catalogue import duckdb, mariadb, postgresql, sqlite
-from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted
+from landscape_compat.schema.catalogue.base import Catalogue, Moment, Wanted, ask
 
-__all__ = ["Catalogue", "Moment", "Wanted", "catalogue_for"]
+__all__ = ["Catalogue", "Moment", "Wanted", "ask", "catalogue_for"]
 
 _CATALOGUES: Mapping[str, Callable[[Wanted], Catalogue]] = {
     "duckdb": duckdb.catalogue,

@@ -65,6 +65,6 @@ def ask(connection: Any, sql: str) -> list[tuple[Any, ...]]:
     cursor = connection.cursor()
     try:
         cursor.execute(sql)
-        return [tuple(row) for row in cursor.fetchall()]
+        return list(map(tuple, cursor.fetchall()))
     finally:
         cursor.close()
