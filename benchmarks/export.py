@@ -49,8 +49,8 @@ with open(sys.argv[3], "w") as file:
 
 # What a newer host insists on of a run, and an older one never recorded.
 _STAND_INS: Final = [
-    f"--stand-in=runs.openrouter_catalog_{what}"
-    for what in ("source=bundled", f"sha256={'0' * 64}")
+    "--stand-in=runs.openrouter_catalog_source=bundled",
+    f"--stand-in=runs.openrouter_catalog_sha256={'0' * 64}",
 ]
 
 

@@ -117,8 +117,6 @@ _POSTGRESQL = Server(
     SELECT count(*) FROM pg_catalog.pg_locks AS l
     LEFT JOIN pg_catalog.pg_class AS c ON c.oid = l.relation
     WHERE l.locktype = 'relation' AND l.pid = pg_backend_pid() AND l.relation >= 16384
-        AND l.database = (
-            SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = current_database())
         AND (c.oid IS NULL
             OR c.relfilenode <> 0 AND pg_relation_filenode(c.oid) IS DISTINCT FROM c.relfilenode)
     """,
