@@ -1,4 +1,4 @@
-"""Every check of the project as a session; `.ci/run` runs them all.
+"""Every check of the project as a session; `.ci/run` runs the tests and the sessions of `nox`.
 
     nox                  the linters, the types, the documentation and the packages
     nox -s docs          one of them

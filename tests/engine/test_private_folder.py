@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 import tempfile
 from contextlib import closing
@@ -68,6 +69,13 @@ def test_what_cannot_be_removed_is_told(tmp_path: Path) -> None:
         folder.close()
     assert caught.value.remedy
     assert folder.path.exists()
+
+
+def test_one_that_somebody_else_swept_is_gone_as_well(tmp_path: Path) -> None:
+    folder = PrivateFolder(tmp_path)
+    shutil.rmtree(folder.path)
+    folder.close()
+    assert folder.closed
 
 
 def test_where_none_can_be_made_is_an_error_of_the_system(tmp_path: Path) -> None:

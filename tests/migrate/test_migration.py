@@ -6,11 +6,7 @@ import errno
 import json
 import os
 import pickle
-import resource
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
@@ -40,6 +36,7 @@ from landscape_compat.migrate import proof, work
 from landscape_compat.migrate.making import told_of
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
+from support.failing import run_failing
 from support.killing import ended_at_every_step, killed_at
 from support.legacy import Written, build_shape, build_small
 from support.untouched import state_of, untouched
@@ -48,17 +45,6 @@ from support.wal import left_alone, writing
 pytestmark = pytest.mark.filterwarnings("ignore::landscape_compat.errors.DegradedReadWarning")
 
 NEWEST = known_shapes()[-1]
-
-
-def in_child(code: str, *words: object, **more: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *map(str, words)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-        **more,
-    )
 
 
 @pytest.fixture
@@ -357,14 +343,8 @@ def test_no_folder_for_it(legacy: Written, tmp_path: Path) -> None:
 
 def test_no_room_for_it(legacy: Written, new: Path) -> None:
     """A disk that is full, or a quota: one clear error, and nothing is left."""
-
-    def limit() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
-
     with untouched(legacy.path):
-        code = "import sys; from landscape_compat.cli import main; sys.exit(main(sys.argv[1:]))"
-        ended = in_child(code, "migrate", legacy.path, "-o", new, preexec_fn=limit)
+        ended = run_failing("limit_files(200_000)", "migrate", legacy.path, "-o", new)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "cannot be written" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

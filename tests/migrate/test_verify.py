@@ -15,8 +15,10 @@ import rfc8785
 from landscape_compat import migrate_database, verify_migration
 from landscape_compat.errors import ExitCode, LandscapeCompatError, OutputError
 from landscape_compat.landscape.history import known_shapes
+from landscape_compat.migrate.verify import is_migrated
 from support.commands import Run, running
 from support.legacy import Written, build_small
+from support.unprivileged import unprivileged
 from support.untouched import untouched
 from support.wal import said_to_another_writer
 
@@ -229,6 +231,16 @@ def test_a_folder_with_a_proof_was_said_not_to_exist(run: Run, tmp_path: Path) -
     assert outcome.code == ExitCode.OPERATIONAL
     assert f"{tmp_path} is a folder" in outcome.err
     assert "leave out --proof" in outcome.err
+
+
+def test_where_nothing_may_be_seen_nothing_migrated_is_seen(tmp_path: Path) -> None:
+    """Whoever reads the place says best why it cannot be read."""
+    tmp_path.chmod(0)
+    try:
+        with unprivileged():
+            assert not is_migrated(tmp_path / "new.db")
+    finally:
+        tmp_path.chmod(0o700)
 
 
 def test_the_command(run: Run, legacy: Written, new: Path) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 from structlog.testing import capture_logs
 
 from landscape_compat import AttachError, SourceChangedError, UnreadableError, attach
+from landscape_compat.engine.servers import SERVERS
 from support.postgres import OWNER, PostgresDatabase
 
 from .conftest import METADATA, MIGRATE, OLD, TOKENS
@@ -544,6 +546,30 @@ def test_a_connection_lost_while_it_is_looked_at_again(
         with watching(connection, end), pytest.raises(OperationalError) as lost:
             connection.execute(select(TOKENS))
         assert lost.value.connection_invalidated
+
+
+@pytest.mark.usefixtures("somebody_listens")
+def test_a_connection_lost_in_a_transaction_of_the_drivers(
+    postgres: PostgresDatabase, engine: Engine
+) -> None:
+    """Where SQLAlchemy begins none, what the driver has begun can be neither kept nor undone."""
+    postgres.run(OLD)
+    engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+    with attach(engine, METADATA), engine.connect() as connection:
+        pid = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar()
+        raw: Any = connection.connection.dbapi_connection
+        raw.cursor().execute("BEGIN")
+        with postgres.server.connect("postgres") as admin:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+        with pytest.raises(DBAPIError) as lost:
+            connection.execute(select(TOKENS))
+        assert lost.value.connection_invalidated
+
+
+def test_whether_a_driver_is_in_a_transaction_may_not_be_known() -> None:
+    """One that names it otherwise is not taken for one that is in none."""
+    with closing(sqlite3.connect(":memory:")) as other:
+        assert SERVERS["postgresql"].is_running(other) is None
 
 
 def test_a_connection_that_was_lost_and_cannot_be_made_anew(

@@ -120,8 +120,9 @@ def run_failing(before: str, *words: object) -> subprocess.CompletedProcess[str]
     """
     here = Path(__file__).parents[1]
     code = _CHILD.format(places=[str(here), str(here.parent / "src")], before=before)
-    # Nothing but what is tested may write a file.
+    # Nothing but what is tested may write a file: no byte code, no data of coverage's.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("COVERAGE_PROCESS_CONFIG", None)
     return subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, *map(str, words)],
         capture_output=True,
