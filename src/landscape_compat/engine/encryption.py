@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import URL, Engine, create_engine
 
 from landscape_compat.engine.classify import looks_encrypted
+from landscape_compat.engine.encoding import refuse_no_encoding
 from landscape_compat.engine.source import source_of
 from landscape_compat.engine.states import REFUSALS
 from landscape_compat.errors import LandscapeCompatError
@@ -89,6 +90,8 @@ def make_engine(url: URL, passphrase: str | None, **options: Any) -> Engine:
     if passphrase is not None and url.get_backend_name() == "sqlite":
         path = source_of(*url.get_dialect()().create_connect_args(url)).path
     if passphrase is None or path is None or not looks_encrypted(path):
-        return create_engine(url, **options)
+        engine = create_engine(url, **options)
+        refuse_no_encoding(engine)
+        return engine
     keys = {**options.pop("connect_args", {}), KEY: Passphrase(passphrase)}
     return create_engine(url, module=cipher_driver(path), connect_args=keys, **options)

@@ -10,8 +10,14 @@ from landscape_compat.errors import (
     printable,
 )
 
-__all__ = ["explain_change", "explain_fault", "explain_server"]
+__all__ = ["NAME_ENCODING", "explain_change", "explain_fault", "explain_server"]
 
+# Source: PostgreSQL manual, "Error Codes": character_not_in_repertoire, untranslatable_character.
+_NOT_THAT_ENCODING = ("22021", "22P05")
+NAME_ENCODING = (
+    "Name in its URL the encoding that its texts are in, as by `?client_encoding=utf8`; what is "
+    "not in that one is then refused."
+)
 # Source: https://www.sqlite.org/rescode.html, primary codes.
 _ERROR, _BUSY, _LOCKED, _NOMEM, _IOERR, _CORRUPT, _CANTOPEN = 1, 5, 6, 7, 10, 11, 14
 _TOOBIG, _NOTADB = 18, 26
@@ -137,6 +143,13 @@ def explain_server(
             f"of it ({said}).",
             table=table,
             remedy="Check the server and the network, and try again.",
+        )
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if isinstance(cause, UnicodeDecodeError) or code in _NOT_THAT_ENCODING:
+        return UnreadableError(
+            f"{database} holds a text that is not in the encoding that it is read in ({said}).",
+            table=table,
+            remedy=NAME_ENCODING,
         )
     return UnreadableError(
         f"{database} does not give what it stores ({said}).",

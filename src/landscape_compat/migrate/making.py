@@ -11,7 +11,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, MetaData, create_engine
+from sqlalchemy import URL, Engine, MetaData
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 from landscape_compat.engine.attach import Attachment, attach
 from landscape_compat.engine.classify import resolve
 from landscape_compat.engine.digests import SourceDigests, digest_source
+from landscape_compat.engine.encryption import make_engine
 from landscape_compat.engine.infinity import refuse_infinity
 from landscape_compat.errors import (
     LandscapeCompatError,
@@ -286,7 +287,7 @@ def attached(url: URL, metadata: MetaData, rules: RuleSet) -> Iterator[tuple[Eng
     Raises:
         LandscapeCompatError: The database cannot be read.
     """
-    engine = create_engine(url, poolclass=NullPool)
+    engine = make_engine(url, None, poolclass=NullPool)
     refuse_infinity(engine)
     try:
         yield engine, attach(engine, metadata, rules=rules, read_only=True, known=known_shapes)

@@ -24,7 +24,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    create_engine,
     inspect,
     select,
 )
@@ -32,6 +31,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 from sqlalchemy.schema import AddConstraint, CreateTable
 
+from landscape_compat.engine.encryption import make_engine
 from landscape_compat.errors import (
     LandscapeCompatError,
     OutputError,
@@ -108,7 +108,7 @@ def migrate_to_server(
         path = folder / "new.db"
         with told_of(path):
             made = copy_and_prove(url, source, path, wanted)
-        engine = create_engine(new, poolclass=NullPool)
+        engine = make_engine(new, None, poolclass=NullPool)
         try:
             with engine.begin() as connection, closing(sqlite3.connect(path)) as file:
                 tables = _Load(connection, file, made).run()

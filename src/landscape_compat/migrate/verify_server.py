@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import rfc8785
-from sqlalchemy import URL, Connection, MetaData, Table, create_engine
+from sqlalchemy import URL, Connection, MetaData, Table
 from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
+from landscape_compat.engine.encryption import make_engine
 from landscape_compat.errors import LandscapeCompatError, UnreadableError, count_of, printable
 from landscape_compat.export.output.private import private_folder
 from landscape_compat.export.verify.findings import Verification
@@ -68,7 +69,7 @@ def verify_on_server(
 
 @contextmanager
 def _reading(url: URL) -> Iterator[Connection]:
-    engine = create_engine(url, poolclass=NullPool)
+    engine = make_engine(url, None, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             yield connection.execution_options(
