@@ -20,7 +20,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from landscape_compat.engine import classify, opening
-from landscape_compat.engine.opening import Opening, choose_opening, open_readonly
+from landscape_compat.engine.opening import Opening, open_readonly
 from landscape_compat.engine.stamps import Stamp, Stamps
 from landscape_compat.engine.states import (
     REFUSALS,
@@ -51,6 +51,14 @@ def path(tmp_path: Path) -> Path:
     return folder / "audit.db"
 
 
+def opening_of(path: Path) -> Opening:
+    """Open a database, close it, and tell how it was opened."""
+    connection, found = open_readonly(path, wal.connect)
+    connection.close()
+    found.close()
+    return found
+
+
 def _names(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
@@ -68,13 +76,12 @@ def test_committed_rows_are_seen_and_nothing_is_touched(name: str, path: Path) -
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_choosing_alone_touches_nothing(name: str, path: Path) -> None:
+def test_how_it_is_opened_has_a_reason(name: str, path: Path) -> None:
     with make_state(name, path), left_alone(path):
-        opening = choose_opening(path)
-        assert opening.state == EXPECTED[name]
-        assert opening.reason == next(s.reason for s in STATES if s.name == opening.state)
-        assert state_of(opening.facts).name == opening.state
-        assert opening.copy is None
+        opening = opening_of(path)
+        assert opening.reason == next(s.reason for s in STATES if s.name == EXPECTED[name])
+        assert state_of(opening.facts).name == EXPECTED[name]
+        assert (opening.copy is None) == (name not in COPIED)
 
 
 @pytest.mark.parametrize("name", COPIED)
@@ -261,7 +268,7 @@ def test_a_symlink_leads_to_the_file_and_what_lies_beside_it(state: str, path: P
 def test_a_relative_path_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_database(path)
     monkeypatch.chdir(path.parent)
-    opening = choose_opening(path.name)
+    opening = opening_of(Path(path.name))
     monkeypatch.chdir("/")
     assert opening.path == path
     opening.check()
@@ -378,25 +385,25 @@ def _stats(folder: Path) -> list[tuple[str, int, int]]:
 def test_a_symlink_that_leads_nowhere_is_told_as_one(path: Path) -> None:
     path.symlink_to("nowhere")
     with pytest.raises(OpeningRefusedError, match=r"does not exist \(a symlink leads nowhere\)"):
-        choose_opening(path)
+        opening_of(path)
 
 
 @pytest.mark.parametrize("odd", ["nul\0.db", "x" * 300, "\ud800.db"])
 def test_a_name_that_no_file_can_have_is_refused(odd: str, path: Path) -> None:
     with pytest.raises(OpeningRefusedError):
-        choose_opening(path.with_name(odd))
+        opening_of(path.with_name(odd))
 
 
 def test_a_file_below_a_file_is_refused(path: Path) -> None:
     make_database(path)
     with pytest.raises(OpeningRefusedError, match="cannot be reached"):
-        choose_opening(path / "audit.db")
+        opening_of(path / "audit.db")
 
 
 def test_a_message_shows_an_odd_path_on_one_line(path: Path) -> None:
     odd = path.with_name("a\nb\x1b[31m\u202e\udcff.db")
     with pytest.raises(OpeningRefusedError) as caught:
-        choose_opening(odd)
+        opening_of(odd)
     assert "a\\nb\\x1b[31m\\u202e\\udcff.db does not exist" in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -597,7 +604,7 @@ def test_damage_that_was_a_change_costs_another_look(
         return REFUSALS["truncated"]
 
     monkeypatch.setattr(opening, "look", look)
-    assert choose_opening(path).state == "rollback"
+    assert opening_of(path).state == "rollback"
     assert len(looks) == 2
 
 
@@ -615,10 +622,10 @@ def test_a_file_that_goes_while_it_is_looked_at_is_looked_at_again(
 
     monkeypatch.setattr(opening, "look", look)
     if deed == "replace":
-        assert choose_opening(path).state == "rollback"
+        assert opening_of(path).state == "rollback"
     else:
         with pytest.raises(OpeningRefusedError, match="does not exist"):
-            choose_opening(path)
+            opening_of(path)
     assert not deeds
 
 
@@ -792,7 +799,7 @@ def test_a_symlink_that_leads_elsewhere_now_is_noticed(path: Path) -> None:
     make_database(path.with_name("next.db"))
     link = path.with_name("current.db")
     link.symlink_to(path)
-    opening = choose_opening(link)
+    opening = opening_of(link)
     opening.check()
     link.unlink()
     link.symlink_to("next.db")
@@ -815,7 +822,7 @@ def test_a_write_within_the_same_tick_of_the_clock_is_noticed(path: Path) -> Non
     make_database(path, "wal")
     for number in range(20):
         _header(path, 60, bytes([number]))
-        opening = choose_opening(path)
+        opening = opening_of(path)
         assert not opening.guard.fresh
         _header(path, 60, b"\xff")
         assert not opening.holds()
@@ -833,7 +840,7 @@ def test_choosing_leaves_the_locks_of_this_process_alone(
     connection.execute("BEGIN")
     before = connection.execute(wal.ANSWER).fetchone()
     for _ in range(3):
-        choose_opening(path)
+        opening_of(path)
         opening.check()
         wal.read(path)
     live = writer("PRAGMA busy_timeout = 0")
@@ -1039,7 +1046,7 @@ def test_the_uri_is_quoted_whole() -> None:
 
 def test_a_copy_that_was_not_made_has_no_uri(path: Path) -> None:
     with make_state("journal_hot", path):
-        opening = choose_opening(path)
+        opening = opening_of(path)
     with pytest.raises(OpeningRefusedError, match="none was made"):
         _ = opening.uri
 

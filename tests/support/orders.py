@@ -16,7 +16,7 @@ from landscape_compat.landscape.tables import TABLES
 from landscape_compat.schema.catalogue import catalogue_for
 from support.untouched import untouched
 
-__all__ = ["CHAIN", "KEYS", "everything", "make", "name", "order_of"]
+__all__ = ["CHAIN", "KEYS", "everything", "make", "name", "order_of", "records_of"]
 
 KEYS = {facts.record_type: facts.key for facts in TABLES}
 
@@ -35,8 +35,12 @@ def order_of(path: Path, window: int = 1000) -> Iterator[tuple[RecordOrder, list
         engine.dispose()
 
 
+def records_of(order: RecordOrder, run_id: str) -> Iterator[Record]:
+    return chain.from_iterable(order.run_lists(run_id))
+
+
 def everything(order: RecordOrder) -> list[Record]:
-    records = [record for run_id in order.run_ids() for record in order.run(run_id)]
+    records = chain.from_iterable(records_of(order, run_id) for run_id in order.run_ids())
     return [*records, *chain.from_iterable(order.database_lists()), *order.unreached()]
 
 

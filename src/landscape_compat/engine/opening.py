@@ -24,7 +24,7 @@ from landscape_compat.engine.stamps import Stamp, Stamps, settle, stamp_of
 from landscape_compat.engine.states import REFUSALS, Facts, Lock, Refusal, Way, state_of
 from landscape_compat.errors import OpeningRefusedError, SourceChangedError, printable
 
-__all__ = ["Opening", "choose_opening", "open_readonly"]
+__all__ = ["Opening", "open_readonly"]
 
 
 class Opening(NamedTuple):
@@ -157,24 +157,6 @@ _CHANGED: dict[Way, Callable[[Opening, Stamp], str]] = {
     Way.READ_ONLY_SHM: _changed_shm,
     Way.PRIVATE_COPY: _changed_copied,
 }
-
-
-def choose_opening(path: str | os.PathLike[str], *, allow_copy: bool = True) -> Opening:
-    """Choose how to open a database; nothing is written, and the file is not opened in SQLite.
-
-    Args:
-        path: The file.
-        allow_copy: Whether a private copy may be made where nothing else is right.
-
-    Returns:
-        The way, the reason, and the guard; where the way is a private copy, none is made yet.
-
-    Raises:
-        OpeningRefusedError: The file cannot be opened without leaving a trace or risking torn
-            or stale rows; says why.
-    """
-    given = Path(path)
-    return _attempt(given, lambda: _choose(given, allow_copy))
 
 
 class _Connection(Protocol):

@@ -15,7 +15,7 @@ from landscape_compat.errors import UnreadableError
 from landscape_compat.export.records import families as families_module
 from landscape_compat.landscape.history import known_shapes
 from support.legacy import Written, build_shape
-from support.orders import CHAIN, KEYS, everything, make, name, order_of
+from support.orders import CHAIN, KEYS, everything, make, name, order_of, records_of
 
 PIPELINE = (
     "CREATE TABLE runs (run_id TEXT PRIMARY KEY, started_at DATETIME)",
@@ -123,8 +123,8 @@ def pipeline(tmp_path: Path) -> Path:
 def test_the_records_of_a_run_come_in_the_hosts_order(pipeline: Path, window: int) -> None:
     """Whatever the size of the windows that they are read in."""
     with order_of(pipeline, window) as (order, _):
-        assert [name(record) for record in order.run("r1")] == told(RUN_1)
-        assert [name(record) for record in order.run("r2")] == told(RUN_2)
+        assert [name(record) for record in records_of(order, "r1")] == told(RUN_1)
+        assert [name(record) for record in records_of(order, "r2")] == told(RUN_2)
 
 
 def test_the_whole_database_comes_run_by_run_then_what_belongs_to_none(pipeline: Path) -> None:
@@ -142,13 +142,15 @@ def test_rows_were_sorted_by_their_index_before_they_had_a_sequence(tmp_path: Pa
         "INSERT INTO rows VALUES ('a', 'r', 2), ('b', 'r', 0), ('c', 'r', 1)",
     )
     with order_of(path) as (order, _):
-        assert [name(record) for record in order.run("r")] == told("run; row b; row c; row a")
+        assert [name(record) for record in records_of(order, "r")] == told(
+            "run; row b; row c; row a"
+        )
 
 
 def test_the_runs_of_a_database_are_known(pipeline: Path) -> None:
     with order_of(pipeline) as (order, _):
         assert list(order.run_ids()) == ["r1", "r2", "r0"]
-        assert list(order.run("r3")) == []
+        assert list(records_of(order, "r3")) == []
 
 
 # How many statements ----------------------------------------------------------------------
@@ -164,7 +166,7 @@ def test_more_rows_within_a_window_take_no_more_statements(tmp_path: Path, known
         path = folder / "audit.db"
         written = build_shape(path, known.shape, rows=rows, runs=3, long_text=False)
         with order_of(path) as (order, sent):
-            given = sum(1 for _ in order.run(written.run_ids[0]))
+            given = sum(1 for _ in records_of(order, written.run_ids[0]))
             counts.append((len(sent), given))
     (few, small), (middle, _), (many, large) = counts
     assert large > 30 * small
@@ -179,7 +181,7 @@ def test_a_window_more_takes_as_many_statements_as_the_one_before(tmp_path: Path
     sent_by = {}
     for window in (60, 120, 240):
         with order_of(written.path, window) as (order, sent):
-            list(order.run(written.run_ids[0]))
+            list(records_of(order, written.run_ids[0]))
             sent_by[window] = len(sent)
     first, second = sent_by[120] - sent_by[240], sent_by[60] - sent_by[120]
     assert 0 < second <= 2 * first < 40
@@ -189,14 +191,14 @@ def test_an_empty_table_is_asked_for_once(pipeline: Path) -> None:
     with closing(sqlite3.connect(pipeline)) as connection, connection:
         connection.execute("DELETE FROM token_outcomes")
     with order_of(pipeline, window=1) as (order, sent):
-        list(order.run("r1"))
+        list(records_of(order, "r1"))
         assert sum("token_outcomes" in statement for statement in sent) == 1
 
 
 def test_what_is_asked_of_the_database_names_rows_by_one_parameter(pipeline: Path) -> None:
     """So that the same few statements serve every window and stay prepared."""
     with order_of(pipeline, window=1) as (order, sent):
-        list(order.run("r1"))
+        list(records_of(order, "r1"))
     by_list = Counter(statement for statement in sent if "json_each" in statement)
     assert max(by_list.values()) > 1
     assert all(statement.count("?") <= 2 for statement in by_list)
@@ -216,7 +218,7 @@ def test_a_record_belongs_to_what_it_names_whatever_it_says_of_its_run(tmp_path:
         "('h3', NULL, 't2')",
     )
     with order_of(path) as (order, _):
-        of_r1, of_r2 = list(order.run("r1")), list(order.run("r2"))
+        of_r1, of_r2 = list(records_of(order, "r1")), list(records_of(order, "r2"))
     said = [(name(record), record["run_id"]) for record in (*of_r1, *of_r2)]
     assert said == [
         ("run", "r1"),
@@ -242,7 +244,7 @@ def test_an_index_that_begins_with_the_run_is_used_where_rows_agree_with_it(tmp_
     )
     with order_of(path) as (order, sent):
         assert told("run; row w1; token t1; scheduler_event h1") == [
-            name(record) for record in order.run("r1")
+            name(record) for record in records_of(order, "r1")
         ]
     (asked,) = [s for s in sent if "scheduler_events" in s and "json_each" in s]
     assert 'entry."run_id" = ?' in asked

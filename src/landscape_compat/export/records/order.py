@@ -69,16 +69,8 @@ class RecordOrder:
         found = runs.read(runs.select_unindexed().order_by(*runs.table.order()))
         yield from dict.fromkeys(row[at] for row in found if row[at] is not None)
 
-    def run(self, run_id: Any) -> Iterator[Any]:
-        """Give the records of one run: the host's in its order, then those it never exports.
-
-        Args:
-            run_id: The run.
-        """
-        return chain.from_iterable(self.run_lists(run_id))
-
     def run_lists(self, run_id: Any) -> Iterator[list[Any]]:
-        """Give what `run` gives, in lists as they come.
+        """Give the records of one run: the host's in its order, then those it never exports.
 
         Args:
             run_id: The run.
