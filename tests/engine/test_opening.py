@@ -1044,13 +1044,6 @@ def test_the_uri_is_quoted_whole() -> None:
     assert unquote(parts.path, errors="surrogateescape") == str(path)
 
 
-def test_a_copy_that_was_not_made_has_no_uri(path: Path) -> None:
-    with make_state("journal_hot", path):
-        opening = opening_of(path)
-    with pytest.raises(OpeningRefusedError, match="none was made"):
-        _ = opening.uri
-
-
 def test_the_long_stress_runs() -> None:
     script = Path(__file__).parents[1] / "stress" / "opening_stress.py"
     found = subprocess.run(

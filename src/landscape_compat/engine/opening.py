@@ -22,7 +22,7 @@ from landscape_compat.engine.descriptors import descriptors
 from landscape_compat.engine.private_copy import PrivateCopy, copy_privately
 from landscape_compat.engine.stamps import Stamp, Stamps, settle, stamp_of
 from landscape_compat.engine.states import REFUSALS, Facts, Lock, Refusal, Way, state_of
-from landscape_compat.errors import OpeningRefusedError, SourceChangedError, printable
+from landscape_compat.errors import SourceChangedError, printable
 
 __all__ = ["Opening", "open_readonly"]
 
@@ -54,19 +54,10 @@ class Opening(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """Spell the SQLite URI to connect to.
-
-        Raises:
-            OpeningRefusedError: A private copy is to be read, and has not been made.
-        """
-        if self.way is not Way.PRIVATE_COPY:
-            return _uri(self.path, _OPTIONS[self.way])
-        if self.copy is None:
-            raise OpeningRefusedError(
-                f"{printable(self.path)} is to be read from a private copy, and none was made.",
-                remedy="Open it with `open_readonly`, which makes one.",
-            )
-        return _uri(self.copy.path, _OPTIONS[Way.IMMUTABLE])
+        """Spell the SQLite URI to connect to."""
+        if self.copy is not None:
+            return _uri(self.copy.path, _OPTIONS[Way.IMMUTABLE])
+        return _uri(self.path, _OPTIONS[self.way])
 
     @property
     def must_hold_to_the_end(self) -> bool:
@@ -166,6 +157,7 @@ class _Connection(Protocol):
 
 
 _C = TypeVar("_C", bound=_Connection)
+_PAUSES = (0.0, 0.01, 0.05, 0.2, 0.5)
 
 
 def open_readonly(
@@ -198,43 +190,28 @@ def open_readonly(
     """
     given = Path(path)
     failing = False
-
-    def attempt() -> tuple[_C, Opening]:
-        nonlocal failing
-        if reuse is not None and reuse.copy is not None and not reuse.copy.closed and reuse.holds():
-            return _connect(reuse, connect), reuse
-        opening = _choose(given, allow_copy, encrypted=encrypted, failing=failing)
-        try:
-            return _open(opening, connect)
-        except LocksFailError:  # pragma: no cover - coverage needs locks, test_where_locks_fail
-            failing = True
-            raise
-
-    return _attempt(given, attempt)
-
-
-_PAUSES = (0.0, 0.01, 0.05, 0.2, 0.5)
-_T = TypeVar("_T")
-
-
-def _attempt(path: Path, action: Callable[[], _T]) -> _T:
-    last = REFUSALS["changing"].error(path)
+    last = REFUSALS["changing"].error(given)
     cause: BaseException | None = None
     for pause in _PAUSES:
         time.sleep(pause)
         try:
-            return action()
+            if reuse is not None and _may_serve_again(reuse):
+                return _connect(reuse, connect), reuse
+            return _open(_choose(given, allow_copy, encrypted, failing), connect)
         except AgainError as again:
+            failing = failing or isinstance(again, LocksFailError)
             last, cause = again.refusal, again.__cause__
     raise last from cause
+
+
+def _may_serve_again(opening: Opening) -> bool:
+    return opening.copy is not None and not opening.copy.closed and opening.holds()
 
 
 # Choosing -------------------------------------------------------------------------------------
 
 
-def _choose(
-    given: Path, allow_copy: bool, *, encrypted: bool = False, failing: bool = False
-) -> Opening:
+def _choose(given: Path, allow_copy: bool, encrypted: bool, failing: bool) -> Opening:
     path = resolve(given)
     try:
         began = time.time_ns()
