@@ -81,7 +81,8 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
     session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report", "--skip-covered", "--show-missing")
+    least = () if session.posargs else ("--fail-under=95",)
+    session.run("coverage", "report", "--skip-covered", "--show-missing", *least)
 
 
 @nox.session

@@ -154,6 +154,12 @@ def test_who_chose_no_status_or_time_was_told_to_give_a_run(run: Run, tmp_path: 
         connection.execute("INSERT INTO runs VALUES ('r1', NULL)")
     bare = run("export", tmp_path / "bare.db", "-q", "-o", "-", "--status", "none")
     assert "choose by their ids" in bare.err
+    with closing(sqlite3.connect(tmp_path / "bare.db")) as connection, connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN status")
+        connection.execute("ALTER TABLE runs ADD COLUMN started_at TEXT")
+        connection.execute("UPDATE runs SET started_at = '2026-01-18 09:30:00.000000'")
+    bare = run("export", tmp_path / "bare.db", "-q", "-o", "-", "--since", "2999-01-01")
+    assert "stored are runs begun from 2026-01-18 09:30:00.000000 to 2026" in bare.err
     with closing(sqlite3.connect(tmp_path / "audit.db")) as connection, connection:
         connection.execute("DELETE FROM runs")
     assert "This database holds no run at all" in run(*words, "--status", "none").err

@@ -47,6 +47,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 from landscape_compat.engine import hooks, opening
 from landscape_compat.engine.attach import attach, attachment_of, detach
 from landscape_compat.engine.notices import REMEDY
+from landscape_compat.engine.stamps import settle
 from landscape_compat.errors import (
     AttachError,
     DegradedDatabaseError,
@@ -230,6 +231,29 @@ def test_a_current_database_is_left_as_it_is(tmp_path: Path) -> None:
     assert read(engine, select(ROWS.c.run_id)) == [("A",), ("B",), ("C",)]
     assert not engine._has_events
     engine.dispose()
+
+
+def test_the_definitions_of_a_current_file_that_stays_as_it_is_are_not_read_again(
+    tmp_path: Path,
+) -> None:
+    """Once it has been still for so long that any change of it would be seen in its times."""
+    path = tmp_path / "current.db"
+    run_script(path, OLD + NEW)
+    sent: list[str] = []
+
+    def watch(raw: sqlite3.Connection, record: object) -> None:
+        raw.set_trace_callback(sent.append)
+
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with attach(engine, METADATA, rules=RULES):
+        event.listen(engine, "connect", watch, insert=True)
+        assert settle(path)
+        for _ in range(2):
+            assert len(read(engine)) == 2
+        assert [statement for statement in sent if "sqlite_master" in statement]
+        sent.clear()
+        assert len(read(engine)) == 2
+        assert [statement for statement in sent if "sqlite_master" in statement] == []
 
 
 def test_a_fresh_file_can_be_filled(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_what_is_executed_within_a_comment_or_behind_a_statement(
         "EXPLAIN (SELECT grp FROM tokens)",
         "SET time_zone = '+01:00'",
         "SET SESSION max_statement_time = 5, lock_wait_timeout = 5",
+        "SET SESSION max_statement_time = DEFAULT",
         "SET NAMES utf8mb4",
         "SELECT @@version, @nothing, grp FROM tokens",
         "SELECT REPLACE(name, 'a', 'b'), INSERT(name, 1, 1, 'x'), grp FROM tokens",

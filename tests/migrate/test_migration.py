@@ -34,9 +34,10 @@ from landscape_compat.errors import (
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate import proof, work
 from landscape_compat.migrate.making import told_of
+from landscape_compat.migrate.placing import put_in_place
 from landscape_compat.schema.known import KnownShape
 from landscape_compat.schema.shape import ColumnShape, SchemaShape, TableShape
-from support.failing import run_failing
+from support.failing import room_for, run_failing
 from support.killing import ended_at_every_step, killed_at
 from support.legacy import Written, build_shape, build_small
 from support.untouched import state_of, untouched
@@ -349,6 +350,25 @@ def test_no_room_for_it(legacy: Written, new: Path) -> None:
     assert "cannot be written" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
     assert list(new.parent.iterdir()) == []
+
+
+def test_no_room_for_its_tables(legacy: Written, new: Path) -> None:
+    """What SQLAlchemy wraps is told as a failure of the new file too."""
+    with (
+        untouched(legacy.path),
+        room_for(20_000),
+        pytest.raises(OutputError, match=r"new\.db cannot be written"),
+    ):
+        migrate_database(legacy.path, new)
+    assert list(new.parent.iterdir()) == []
+
+
+def test_a_folder_that_goes_before_it_is_put_there(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        put_in_place(made, tmp_path / "gone" / "new.db")
+    assert made.exists()
 
 
 def test_an_error_of_ours_is_not_the_disks(tmp_path: Path) -> None:

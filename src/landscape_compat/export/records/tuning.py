@@ -37,17 +37,17 @@ def tuned(connection: Connection) -> Iterator[None]:
     """Have a connection read much, and in order, as fast as it can.
 
     Args:
-        connection: A connection inside a read transaction, on which nothing else is done meanwhile.
+        connection: A connection to SQLite or PostgreSQL inside a read transaction, on which nothing
+            else is done meanwhile.
     """
     if connection.dialect.name == "sqlite":
         with _much_cache(connection):
             yield
         return
-    if connection.dialect.name == "postgresql":
-        try:
-            connection.exec_driver_sql(_SETTINGS).close()
-        except DBAPIError as error:
-            raise explain_server(error, database_name(connection.engine)) from error
+    try:
+        connection.exec_driver_sql(_SETTINGS).close()
+    except DBAPIError as error:
+        raise explain_server(error, database_name(connection.engine)) from error
     if connection.dialect.driver == "psycopg":
         _ask_in_binary(connection)
     yield
