@@ -45,6 +45,7 @@ def test_a_sound_one(legacy: Written, new: Path) -> None:
     with untouched(legacy.path), untouched(new):
         alone = verify_migration(new)
         assert verify_migration(f"{new}.intoto.json").to_dict() == alone.to_dict()
+        assert verify_migration(f"{new}.intoto.json/").to_dict() == alone.to_dict()
         both = verify_migration(new, source=legacy.path)
     assert alone.is_sound
     assert both.is_sound

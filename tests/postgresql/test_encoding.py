@@ -17,9 +17,11 @@ from landscape_compat import (
     inspect_database,
     migrate_database,
     open_landscape,
+    verify_migration,
 )
 from landscape_compat.landscape.history import shape_named
 from landscape_compat.landscape.metadata import metadata_of
+from landscape_compat.migrate.alembic import plan_alembic
 from support.legacy import Written, build_small
 from support.postgres import OWNER, PostgresDatabase, PostgresServer
 
@@ -52,19 +54,26 @@ def named(url: sa.URL, encoding: str) -> sa.URL:
     return url.update_query_dict({"client_encoding": encoding})
 
 
-def holding(postgres: PostgresDatabase, stored: bytes) -> None:
-    """Have it hold one run, with these bytes as the version of how it was hashed."""
+def fill(url: sa.URL, *statements: str) -> None:
+    """Put a Landscape with one run into a database."""
     metadata = metadata_of(KNOWN)
     runs = metadata.tables["runs"]
     kinds = {sa.DateTime: WHEN, sa.Integer: 1}
     row = {c.name: kinds.get(type(c.type), "r1") for c in runs.columns}
-    engine = sa.create_engine(named(postgres.url(), "utf8"))
+    engine = sa.create_engine(url)
     with engine.begin() as connection:
         metadata.create_all(connection)
         connection.execute(runs.insert(), row)
-        digits = "".join(f"\\x{byte:02x}" for byte in stored)
-        connection.exec_driver_sql(f"UPDATE runs SET canonical_version = E'{digits}'")
+        for statement in statements:
+            connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+def holding(postgres: PostgresDatabase, stored: bytes) -> None:
+    """Have it hold one run, with these bytes as the version of how it was hashed."""
+    digits = "".join(f"\\x{byte:02x}" for byte in stored)
+    update = f"UPDATE runs SET canonical_version = E'{digits}'"
+    fill(named(postgres.url(), "utf8"), update)
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
@@ -115,7 +124,38 @@ def test_what_is_in_another_encoding_is_refused(
         pytest.raises(UnreadableError, match="not in the encoding that it is read in") as refused,
     ):
         list(export_run(db, "r1"))
-    assert "client_encoding=utf8" in (refused.value.remedy or "")
+    assert "convert_to" in (refused.value.remedy or "")
+
+
+@pytest.mark.parametrize(("driver", "encoding"), [("psycopg2", ""), ("psycopg", "utf8")])
+def test_a_name_in_another_encoding_is_refused(
+    ascii_only: PostgresDatabase, driver: str, encoding: str
+) -> None:
+    """It was taken for damage of a file, or told in the words of the driver."""
+    holding(ascii_only, b"1.0")
+    with ascii_only.server.connect(NAME) as admin:
+        admin.execute(b'CREATE TABLE "t\xe9" (a int)')
+    url = ascii_only.url(driver)
+    with pytest.raises(UnreadableError, match="not in the encoding that it is read in"):
+        inspect_database(named(url, encoding) if encoding else url)
+
+
+def test_every_engine_of_ours_says_why(
+    ascii_only: PostgresDatabase, postgres: PostgresDatabase, tmp_path: Path
+) -> None:
+    """One that was made otherwise ended in a traceback."""
+    holding(ascii_only, "\u00e9".encode())
+    url, old, proof = ascii_only.url(), tmp_path / "old.db", tmp_path / "proof.json"
+    with pytest.raises(UnreadableError, match="SQL_ASCII"):
+        migrate_database(url, tmp_path / "new.db")
+    with pytest.raises(UnreadableError, match="SQL_ASCII"):
+        plan_alembic(url, metadata_of(KNOWN))
+    fill(sa.URL.create("sqlite", database=str(old)))
+    migrate_database(old, postgres.url(), to=KNOWN.name, proof=proof)
+    with pytest.raises(UnreadableError, match="SQL_ASCII"):
+        verify_migration(url, proof=proof)
+    with pytest.raises(UnreadableError, match="not in the encoding that it is read in"):
+        verify_migration(ascii_only.url("psycopg2"), proof=proof)
 
 
 def test_nothing_is_migrated_to_one(

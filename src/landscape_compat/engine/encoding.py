@@ -1,4 +1,4 @@
-"""Refusing a server's database that does not say which encoding its texts are in."""
+"""Refusing a server's texts where it is not said which encoding they are in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from landscape_compat.engine.faults import NAME_ENCODING
 from landscape_compat.engine.lookout import database_name
 from landscape_compat.errors import UnreadableError
 
@@ -16,7 +15,7 @@ __all__ = ["refuse_no_encoding"]
 
 
 def refuse_no_encoding(engine: Engine) -> None:
-    """Have a connection by psycopg to a database in SQL_ASCII fail by an error that says why.
+    """Have a connection by psycopg whose encoding is SQL_ASCII fail by an error that says why.
 
     That driver gives bytes for each text there, of which SQLAlchemy can read none, its first look
     at the server included. psycopg2 reads what is ASCII, and raises at other texts.
@@ -33,9 +32,10 @@ def _look(database: str, connection: Any, record: Any) -> None:
     if connection.info.parameter_status("client_encoding") != "SQL_ASCII":
         return
     with suppress(Exception):
-        connection.close()  # which SQLAlchemy leaves to whoever collects garbage
+        connection.close()  # which SQLAlchemy 2.0.0 leaves to whoever collects garbage
     raise UnreadableError(
-        f"{database} does not say which encoding its texts are in (SQL_ASCII), so none can be read "
-        "without a guess.",
-        remedy=NAME_ENCODING,
+        f"{database} gives its texts without saying which encoding they are in (SQL_ASCII), so "
+        "none can be read without a guess.",
+        remedy="Name it in the URL: by `?client_encoding=utf8`, what is not in UTF-8 is refused; "
+        "an encoding of one byte a letter takes every text for its own.",
     )

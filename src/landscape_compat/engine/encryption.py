@@ -75,7 +75,9 @@ def cipher_driver(path: Path) -> Any:
 
 
 def make_engine(url: URL, passphrase: str | None, **options: Any) -> Engine:
-    """Make an engine, to be attached, that reads a file by a passphrase if it is encrypted.
+    """Make an engine of our own: by a passphrase where a file is encrypted.
+
+    By psycopg, what does not say which encoding its texts are in is refused when it connects.
 
     Args:
         url: The database.

@@ -10,14 +10,10 @@ from landscape_compat.errors import (
     printable,
 )
 
-__all__ = ["NAME_ENCODING", "explain_change", "explain_fault", "explain_server"]
+__all__ = ["explain_change", "explain_encoding", "explain_fault", "explain_server"]
 
 # Source: PostgreSQL manual, "Error Codes": character_not_in_repertoire, untranslatable_character.
 _NOT_THAT_ENCODING = ("22021", "22P05")
-NAME_ENCODING = (
-    "Name in its URL the encoding that its texts are in, as by `?client_encoding=utf8`; what is "
-    "not in that one is then refused."
-)
 # Source: https://www.sqlite.org/rescode.html, primary codes.
 _ERROR, _BUSY, _LOCKED, _NOMEM, _IOERR, _CORRUPT, _CANTOPEN = 1, 5, 6, 7, 10, 11, 14
 _TOOBIG, _NOTADB = 18, 26
@@ -144,18 +140,37 @@ def explain_server(
             table=table,
             remedy="Check the server and the network, and try again.",
         )
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    if isinstance(cause, UnicodeDecodeError) or code in _NOT_THAT_ENCODING:
-        return UnreadableError(
-            f"{database} holds a text that is not in the encoding that it is read in ({said}).",
-            table=table,
-            remedy=NAME_ENCODING,
-        )
-    return UnreadableError(
+    return explain_encoding(error, database, table=table) or UnreadableError(
         f"{database} does not give what it stores ({said}).",
         table=table,
         remedy="Have its owner GRANT you to SELECT it, if that is lacking; a value that Python has "
         "no form for, such as 'infinity' or a moment before our era, can be read by SQL as text.",
+    )
+
+
+def explain_encoding(
+    error: BaseException, database: str, *, table: str | None = None
+) -> UnreadableError | None:
+    """Say that a text on a server is not in the encoding that it is read in.
+
+    Args:
+        error: The driver's error, or SQLAlchemy's around it.
+        database: The database's name for people.
+        table: The table that was read, if one was.
+
+    Returns:
+        The typed error, to be raised from the driver's; None for any other error.
+    """
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if not isinstance(cause, UnicodeDecodeError) and code not in _NOT_THAT_ENCODING:
+        return None
+    return UnreadableError(
+        f"{database} holds a text that is not in the encoding that it is read in "
+        f"({printable(str(cause).splitlines()[0])}).",
+        table=table,
+        remedy="Name the encoding that all of its texts are in by `client_encoding` in its URL; if "
+        "there is none, read that text by SQL as bytes: `convert_to(text, 'SQL_ASCII')`.",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, MetaData
 from sqlalchemy.engine.interfaces import Dialect
 
-from landscape_compat.engine.faults import explain_change, explain_fault
+from landscape_compat.engine.faults import explain_change, explain_encoding, explain_fault
 from landscape_compat.engine.halfway import is_halfway, settled
 from landscape_compat.engine.memo import PreparedPlan
 from landscape_compat.engine.notices import Notices
@@ -91,7 +91,8 @@ class Lookout:
         Raises:
             SourceChangedError: The schema is in motion: no two reads of it agree; or the file
                 cannot be read any more as it was opened.
-            UnreadableError: The database is damaged, or its schema hostile.
+            UnreadableError: The database is damaged, its schema hostile, or a name in it not in
+                the encoding that it is read in.
             AttachError: It is degraded, and cannot be read faithfully.
         """
         try:
@@ -101,8 +102,8 @@ class Lookout:
                 if self.read_version(connection) == version:
                     return self._prepare(stored, dialect), version
         except (dialect.loaded_dbapi.Error, UnicodeDecodeError) as error:
-            explained = explain_fault(error, self.database)
-            explained = explained or explain_change(error, self.database)
+            explain = explain_encoding if dialect.name == "postgresql" else explain_fault
+            explained = explain(error, self.database) or explain_change(error, self.database)
             if explained is None:
                 raise
             raise explained from error

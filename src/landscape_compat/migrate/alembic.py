@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, MetaData, create_engine
+from sqlalchemy import URL, Connection, MetaData
 from sqlalchemy.exc import ArgumentError, SAWarning
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.attach import attach
+from landscape_compat.engine.encryption import make_engine
 from landscape_compat.errors import LandscapeCompatError
 from landscape_compat.landscape.database import database_url
 
@@ -73,7 +74,7 @@ def plan_alembic(database: str | os.PathLike[str] | URL, metadata: MetaData) -> 
             "Alembic is not installed here.",
             remedy="Install it: python -m pip install 'landscape-compat[alembic]'.",
         ) from error
-    engine = create_engine(database_url(database), poolclass=NullPool)
+    engine = make_engine(database_url(database), None, poolclass=NullPool)
     try:
         attach(engine, metadata, read_only=True)
         with engine.connect() as connection, warnings.catch_warnings(record=True) as caught:

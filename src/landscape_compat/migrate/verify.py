@@ -79,7 +79,7 @@ def verify_migration(
         if url.get_backend_name() != "sqlite":
             return verify_on_server(url, _proof_at(proof), source)
         new = url.database or ""
-    path = Path(os.fspath(new).removesuffix(PROOF_ENDING))
+    path = Path(str(Path(new)).removesuffix(PROOF_ENDING))
     if path.is_dir():
         raise OutputError(
             f"{printable(path)} is a folder, and a migrated database is a file.",

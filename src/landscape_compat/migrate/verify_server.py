@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError
 from sqlalchemy.pool import NullPool
 
 from landscape_compat.engine.encryption import make_engine
+from landscape_compat.engine.faults import explain_encoding
 from landscape_compat.errors import LandscapeCompatError, UnreadableError, count_of, printable
 from landscape_compat.export.output.private import private_folder
 from landscape_compat.export.verify.findings import Verification
@@ -75,9 +76,10 @@ def _reading(url: URL) -> Iterator[Connection]:
             yield connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-    except DBAPIError as error:
-        raise LandscapeCompatError(
-            f"{printable(url)} could not be read: {printable(error.orig)}.",
+    except (DBAPIError, UnicodeDecodeError) as error:
+        said = getattr(error, "orig", error)
+        raise explain_encoding(error, printable(url)) or LandscapeCompatError(
+            f"{printable(url)} could not be read: {printable(said)}.",
             remedy="Check that it exists, and that you may read its tables.",
         ) from error
     finally:
