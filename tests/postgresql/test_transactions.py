@@ -552,7 +552,7 @@ def test_a_connection_lost_while_it_is_looked_at_again(
 def test_a_connection_lost_in_a_transaction_of_the_drivers(
     postgres: PostgresDatabase, engine: Engine
 ) -> None:
-    """Where SQLAlchemy begins none, what the driver has begun can be neither kept nor undone."""
+    """Was told in the driver's words alone by SQLAlchemy 2.0, so no program tried again."""
     postgres.run(OLD)
     engine = engine.execution_options(isolation_level="AUTOCOMMIT")
     with attach(engine, METADATA), engine.connect() as connection:

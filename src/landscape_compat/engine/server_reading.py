@@ -207,7 +207,9 @@ class ServerReading(Statements):
             try:
                 raw.commit()  # what a program set by the driver's own means stays so
             except failure:
-                raw.rollback()
+                # Where the connection is lost, the next question is told so by SQLAlchemy.
+                with suppress(failure):
+                    raw.rollback()
             if raw.autocommit and not self._server.begin:
                 self._server.keep_to_reading(raw, dialect)
         elif not self._server.begin and self._server.is_running(raw):
