@@ -17,8 +17,8 @@ from landscape_compat.errors import ExitCode, LandscapeCompatError, OutputError
 from landscape_compat.landscape.history import known_shapes
 from landscape_compat.migrate.verify import is_migrated
 from support.commands import Run, running
+from support.hiding import hidden
 from support.legacy import Written, build_small
-from support.unprivileged import unprivileged
 from support.untouched import untouched
 from support.wal import said_to_another_writer
 
@@ -236,12 +236,8 @@ def test_a_folder_with_a_proof_was_said_not_to_exist(run: Run, tmp_path: Path) -
 
 def test_where_nothing_may_be_seen_nothing_migrated_is_seen(tmp_path: Path) -> None:
     """Whoever reads the place says best why it cannot be read."""
-    tmp_path.chmod(0)
-    try:
-        with unprivileged():
-            assert not is_migrated(tmp_path / "new.db")
-    finally:
-        tmp_path.chmod(0o700)
+    with hidden(tmp_path):
+        assert not is_migrated(tmp_path / "new.db")
 
 
 def test_the_command(run: Run, legacy: Written, new: Path) -> None:

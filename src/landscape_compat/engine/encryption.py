@@ -74,7 +74,7 @@ def cipher_driver(path: Path) -> Any:
     return dbapi2
 
 
-def make_engine(url: URL, passphrase: str | None, **options: Any) -> Engine:
+def make_engine(url: URL, passphrase: str | None = None, **options: Any) -> Engine:
     """Make an engine of our own: by a passphrase where a file is encrypted.
 
     By psycopg, what does not say which encoding its texts are in is refused when it connects.

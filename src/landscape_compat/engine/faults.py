@@ -132,7 +132,7 @@ def explain_server(
         The typed error, to be raised from the driver's.
     """
     cause = getattr(error, "orig", None) or error
-    said = printable((str(cause).strip().splitlines() or [type(cause).__name__])[0])
+    said = _first_line(cause)
     if getattr(error, "connection_invalidated", False):
         return LandscapeCompatError(
             f"The connection to {database} ended while it was read, so what was read is not all "
@@ -161,17 +161,23 @@ def explain_encoding(
     Returns:
         The typed error, to be raised from the driver's; None for any other error.
     """
+    from landscape_compat.engine.servers import SERVERS
+
     cause = getattr(error, "orig", None) or error
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    code = SERVERS["postgresql"].code_of(cause)
     if not isinstance(cause, UnicodeDecodeError) and code not in _NOT_THAT_ENCODING:
         return None
     return UnreadableError(
         f"{database} holds a text that is not in the encoding that it is read in "
-        f"({printable(str(cause).splitlines()[0])}).",
+        f"({_first_line(cause)}).",
         table=table,
         remedy="Name the encoding that all of its texts are in by `client_encoding` in its URL; if "
         "there is none, read that text by SQL as bytes: `convert_to(text, 'SQL_ASCII')`.",
     )
+
+
+def _first_line(cause: BaseException) -> str:
+    return printable((str(cause).strip().splitlines() or [type(cause).__name__])[0])
 
 
 def explain_change(error: BaseException, database: str) -> SourceChangedError | None:

@@ -74,7 +74,7 @@ def plan_alembic(database: str | os.PathLike[str] | URL, metadata: MetaData) -> 
             "Alembic is not installed here.",
             remedy="Install it: python -m pip install 'landscape-compat[alembic]'.",
         ) from error
-    engine = make_engine(database_url(database), None, poolclass=NullPool)
+    engine = make_engine(database_url(database), poolclass=NullPool)
     try:
         attach(engine, metadata, read_only=True)
         with engine.connect() as connection, warnings.catch_warnings(record=True) as caught:

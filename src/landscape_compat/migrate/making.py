@@ -287,7 +287,7 @@ def attached(url: URL, metadata: MetaData, rules: RuleSet) -> Iterator[tuple[Eng
     Raises:
         LandscapeCompatError: The database cannot be read.
     """
-    engine = make_engine(url, None, poolclass=NullPool)
+    engine = make_engine(url, poolclass=NullPool)
     refuse_infinity(engine)
     try:
         yield engine, attach(engine, metadata, rules=rules, read_only=True, known=known_shapes)

@@ -108,7 +108,7 @@ def migrate_to_server(
         path = folder / "new.db"
         with told_of(path):
             made = copy_and_prove(url, source, path, wanted)
-        engine = make_engine(new, None, poolclass=NullPool)
+        engine = make_engine(new, poolclass=NullPool)
         try:
             with engine.begin() as connection, closing(sqlite3.connect(path)) as file:
                 tables = _Load(connection, file, made).run()

@@ -70,7 +70,7 @@ def verify_on_server(
 
 @contextmanager
 def _reading(url: URL) -> Iterator[Connection]:
-    engine = make_engine(url, None, poolclass=NullPool)
+    engine = make_engine(url, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             yield connection.execution_options(

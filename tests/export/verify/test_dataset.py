@@ -20,8 +20,8 @@ from landscape_compat.errors import LandscapeCompatError, OutputError, Unreadabl
 from landscape_compat.export.dataset.dataset import export_dataset
 from landscape_compat.export.records.selection import Selection
 from landscape_compat.export.verify.dataset import is_dataset, verify_dataset
+from support.hiding import hidden
 from support.legacy import Written
-from support.unprivileged import unprivileged
 from support.untouched import untouched
 
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -341,12 +341,8 @@ def test_an_empty_folder_in_a_bag_makes_no_dataset_of_it(tmp_path: Path) -> None
 
 def test_where_nothing_may_be_seen_no_dataset_is_seen(tmp_path: Path) -> None:
     """Whoever reads the place says best why it cannot be read."""
-    tmp_path.chmod(0)
-    try:
-        with unprivileged():
-            assert not is_dataset(tmp_path / "tables")
-    finally:
-        tmp_path.chmod(0o700)
+    with hidden(tmp_path):
+        assert not is_dataset(tmp_path / "tables")
 
 
 def test_a_zip_file_is_no_dataset(dataset: Path, tmp_path: Path) -> None:
